@@ -1,0 +1,72 @@
+"""Where things lie: one root, one folder for each thing that is made, nothing named by the clock."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+CONF = CHECKOUT / "conf"
+
+
+def root() -> Path:
+    """The folder that holds data/, results/, runs/ and the store: the checkout this code lies in, or RNNLAB_ROOT."""
+    return Path(os.environ.get("RNNLAB_ROOT") or CHECKOUT).absolute()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The folders of a task's data: the fetched data set and the arrays made from it."""
+
+    raw: Path
+    processed: Path
+
+    @classmethod
+    def of_pipeline(cls, task: str, dataset: str) -> "Prepared":
+        """What `dvc repro` makes."""
+        return cls(root() / "data/raw" / dataset, root() / "data/processed" / task)
+
+    @classmethod
+    def of_cache(cls, task: str, fingerprint: str) -> "Prepared":
+        """What a run by hand makes for a setting of its own."""
+        folder = root() / "data/cache" / task / fingerprint
+        return cls(folder / "raw", folder / "processed")
+
+    @property
+    def meta(self) -> Path:
+        return self.processed / "meta.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of one task, cell and setting, with all its seeds.
+
+    train/ and evaluate/ hold what lasts, written whole or not at all; checkpoints/ what only this machine needs.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_pipeline(cls, task: str, cell: str) -> "Results":
+        """What `dvc repro` makes."""
+        return cls(root() / "results" / task / cell)
+
+    @classmethod
+    def of_run(cls, task: str, cell: str, setting: str) -> "Results":
+        """What a run by hand makes: `setting` keeps one configuration's results apart from another's."""
+        return cls(root() / "runs" / task / cell / setting)
+
+    def train(self, seed: int) -> Path:
+        return self.folder / "train" / f"seed={seed}"
+
+    def evaluate(self, seed: int) -> Path:
+        return self.folder / "evaluate" / "seeds" / f"seed={seed}"
+
+    def checkpoints(self, seed: int) -> Path:
+        return self.folder / "checkpoints" / f"seed={seed}"
+
+    def lock(self, seed: int) -> Path:
+        return self.checkpoints(seed) / ".lock"
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / "evaluate"
