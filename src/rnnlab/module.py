@@ -1,0 +1,136 @@
+"""The one LightningModule that all cells' modules derive from."""
+
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from torch import Tensor
+
+from rnnlab import layouts
+from rnnlab.cells.cell import Cell
+from rnnlab.errors import UserError
+from rnnlab.spec import TaskSpec
+from rnnlab.unroll.recurrent import Recurrent
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs and targets, each with the batch as its first dimension."""
+
+
+class Diverged(UserError):
+    """The loss is no longer a number."""
+
+
+class SequenceModule(pl.LightningModule):
+    """A cell, stacked and unrolled, in the layout of a task, and how it is trained.
+
+    A cell type derives from this and names its `cell_class`; nothing else is needed.
+
+    name: the cell's name in results, the stem of its file in conf/cell.
+    spec: `TaskSpec.as_dict()` of the task.
+    optimizer, schedule: `_target_` and arguments of a class of `torch.optim`, of `torch.optim.lr_scheduler`.
+    cell_options: what `cell_class` takes beside its sizes. All else: see `Recurrent`.
+
+    Raises: `Diverged` when a loss, in training or validation, is NaN or infinite.
+    """
+
+    cell_class: ClassVar[type[Cell]]
+
+    def __init__(
+        self,
+        name: str,
+        spec: dict[str, Any],
+        optimizer: dict[str, Any],
+        schedule: dict[str, Any] | None = None,
+        hidden_size: int = 64,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        unroll: Any = "auto",
+        log_every_n_steps: int = 50,
+        **cell_options: Any,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.name = name
+        self.spec = TaskSpec(**spec)
+        recurrent = Recurrent(
+            self.cell_class,
+            self.spec.input_size,
+            hidden_size,
+            num_layers,
+            dropout,
+            bidirectional,
+            batch_first=True,
+            unroll=unroll,
+            **cell_options,
+        )
+        self.net = layouts.build(self.spec, recurrent)
+        self.optimizer_options = optimizer
+        self.schedule_options = schedule
+        self.log_every_n_steps = log_every_n_steps
+        self._losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
+        self._sizes: dict[str, list[int]] = {"train": [], "validation": []}
+
+    @property
+    def recurrent(self) -> Recurrent:
+        recurrent: Recurrent = self.net.recurrent  # type: ignore[assignment]
+        return recurrent
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        prediction: Tensor = self.net(inputs)
+        return prediction
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        loss = self._step(batch, "train")
+        # straight to the logger and not at each step: `self.log` costs as much as a short step
+        if self.logger is not None and self.global_step % self.log_every_n_steps == 0:
+            row = {"loss/train_step": loss.item(), "epoch": self.current_epoch}
+            self.logger.log_metrics(row, self.global_step)
+        return loss
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        self._step(batch, "validation")
+
+    def _step(self, batch: Batch, split: str) -> Tensor:
+        inputs, targets = batch
+        loss: Tensor = layouts.LOSSES[self.spec.loss](self(inputs), targets)
+        if not torch.isfinite(loss):
+            raise Diverged(
+                f"the {split} loss became {loss.item()} at step {self.global_step} (epoch {self.current_epoch})"
+            )
+        self._losses[split].append(loss.detach())
+        self._sizes[split].append(len(inputs))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        # here and not at the end of the training epoch, where checkpoints are written before metrics are logged
+        self._log_epoch("train")
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_epoch("validation")
+
+    def _log_epoch(self, split: str) -> None:
+        """Log the mean loss per example, and forget what was summed."""
+        sizes = torch.tensor(self._sizes[split], dtype=torch.float64)
+        losses = torch.stack(self._losses[split]).double().cpu()
+        self.log(f"loss/{split}", (losses @ sizes / sizes.sum()).float())
+        self._losses[split].clear()
+        self._sizes[split].clear()
+
+    def configure_optimizers(self) -> Any:
+        optimizer = _partial(self.optimizer_options)(self.parameters())
+        if self.schedule_options is None:
+            return optimizer
+        schedule = _partial(self.schedule_options)(optimizer)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "loss/validation"}}
+
+
+def _partial(options: dict[str, Any]) -> Any:
+    """The class that `options` names, still to be called with what it works on."""
+    return instantiate({**options, "_partial_": True})
