@@ -1,0 +1,310 @@
+"""Prices of one instrument: an embedded sample, Yahoo through yfinance, or any table with a date column and numbers.
+
+    prices = Prices("aapl", source="sample", symbol="AAPL")
+    prices.check()                          # the options alone; instant
+    prices.fetch(Path("data/raw/aapl"))     # one data file, verbatim, and source.json
+    table = prices.read(Path("data/raw/aapl"))
+
+| source | from                             | licence                            | closes                              |
+|--------|----------------------------------|------------------------------------|-------------------------------------|
+| sample | package bokeh-sampledata         | public domain                      | adjusted; raw ones jump at splits   |
+| yahoo  | Yahoo Finance's chart, or mirror | Yahoo's terms, do not redistribute | adjusted for splits and dividends   |
+| csv    | your file or address             | yours                              | as they are                         |
+"""
+
+import csv
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnlab.datasets.inspection import inspect
+from rnnlab.datasets.table import COLUMNS, Table, nearest
+from rnnlab.datasets.yahoo import INTERVALS, INTRADAY, write_history
+from rnnlab.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCES = ("sample", "yahoo", "csv")
+SAMPLE_SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+SAMPLE_SHA256 = "5abadf99b2d394f920120a27de6f0df129859d71d4cfb0bf661bcc99446ab1fd"  # in bokeh-sampledata 2026.1
+ADJUSTED = "'Adj Close' is the close adjusted for splits and dividends as of retrieved_at, kept beside 'Close'"
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """A series of closes, ascending by date, each date once.
+
+    frame: `date` (datetime64, UTC without a zone), `close` (float64, above zero), `volume` (float64) if there is one.
+    target: the name that `close` has in the file. notes: one-line remarks on how the file was read.
+    report: rows, first and last date, duplicates, gaps, suspected splits (the largest, and how many); plain JSON.
+    """
+
+    frame: "pd.DataFrame"
+    target: str
+    notes: tuple[str, ...]
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Which prices, and how to read them.
+
+    name: the data set's folder, data/raw/<name>/. source: "sample", "yahoo" or "csv".
+    symbol: of sample and yahoo. path: of csv, a local file or an http(s) address.
+    date, target, volume: columns; None: the date column is found, the target is the adjusted close where there is one,
+    else the close, the volume is the column 'volume' where there is one.
+    start, end: ISO dates, rows in [start, end). interval: of yahoo. retries, backoff_seconds: how patient a fetch is.
+    """
+
+    name: str
+    source: str
+    symbol: str | None = None
+    path: str | None = None
+    date: str | None = None
+    target: str | None = None
+    volume: str | None = None
+    start: str | None = None
+    end: str | None = None
+    interval: str = "1d"
+    retries: int = 4
+    backoff_seconds: float = 2.0
+
+    def check(self) -> None:
+        """Raise `UserError` for options that cannot work; reads no data."""
+        if self.source not in SOURCES:
+            raise UserError(
+                f"task.source={self.source} is none of {', '.join(SOURCES)}{nearest(self.source, SOURCES)}."
+            )
+        for key in ("start", "end"):
+            if getattr(self, key) is not None:
+                _day(getattr(self, key), f"task.{key}")
+        if self.start and self.end and _day(self.start, "") >= _day(self.end, ""):
+            raise UserError(f"task.start={self.start} is not before task.end={self.end} (the end itself is left out).")
+        if self.retries < 0 or self.backoff_seconds < 0:
+            raise UserError("task.retries and task.backoff_seconds must not be negative.")
+        if self.source == "sample":
+            self._check_sample()
+        elif self.source == "yahoo":
+            self._check_yahoo()
+        else:
+            self._check_csv()
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that decides which rows `read` gives, as plain JSON: the options and the content of a local file."""
+        from rnnlab.data.download import is_address, sha256_of
+
+        content = None
+        if self.source == "sample":
+            content = sha256_of(_sample_file())
+        elif self.source == "csv" and not is_address(self.path or ""):
+            self._check_csv()
+            content = sha256_of(Path(self.path or ""))
+        reading = {"name": self.name, "date": self.date, "target": self.target, "volume": self.volume}
+        return reading | self._file_options() | {"start": self.start, "end": self.end, "sha256": content}
+
+    def fetch(self, folder: Path, mirror: str | None = None, session: Any = None) -> None:
+        """Write the data file, and `source.json` that tells where it came from, into `folder`.
+
+        Args:
+            mirror: see `rnnlab.data.download.retrieve`. It serves `yahoo` by day and a `csv` at an address.
+            session: the `requests` or curl_cffi session that yfinance shall use; None: its own.
+
+        Raises:
+            UserError: whatever `check` finds; no such file; Yahoo does not answer, or has no such prices.
+        """
+        from importlib.metadata import version
+
+        from rnnlab.data.atomic import write_json
+        from rnnlab.data.download import is_address, retrieve, sha256_of
+
+        self.check()
+        patience: dict[str, Any] = {"retries": self.retries, "backoff_seconds": self.backoff_seconds}
+        notes: list[str] = []
+        if self.source == "sample":
+            packed = _sample_file()
+            file = folder / f"{self.symbol}.csv"
+            facts = retrieve(
+                file,
+                dataset=self.name,
+                origin=lambda part: _write_sample(packed, str(self.symbol), part),
+                origin_name=f"bokeh-sampledata, _data/{packed.name}",
+                mirror="",  # it is here already
+                **patience,
+            )
+            if sha256_of(packed) != SAMPLE_SHA256:
+                notes.append("the installed bokeh-sampledata holds other prices than version 2026.1")
+        elif self.source == "yahoo":
+            asked = self._yahoo_options()
+            file = folder / f"{asked['symbol']}.csv"
+            facts = retrieve(
+                file,
+                dataset=asked["symbol"].lower(),
+                origin=lambda part: notes.extend(write_history(part, **asked, **patience, session=session)),
+                origin_name="Yahoo Finance, through yfinance",
+                mirror=mirror if self.interval == "1d" else "",  # mirrors hold days
+                **patience,
+            )
+            facts |= asked | {
+                "adjusted": ADJUSTED,
+                "yfinance": version("yfinance") if facts["via"] == "origin" else None,
+            }
+        else:
+            path = str(self.path)
+            name = re.split(r"[/\\]", self._shown_path().rstrip("/"))[-1]
+            # a fixed name where the user's could meet one of ours
+            file = folder / (name if name.lower().endswith((".csv", ".tsv", ".txt")) else "prices.csv")
+            facts = retrieve(
+                file,
+                dataset=self.name,
+                origin=path,
+                mirror=mirror if is_address(path) else "",  # a file of the user's own is the one that is meant
+                **patience,
+            )
+        facts |= {"file": file.name, "notes": notes, "options": self._file_options()}
+        write_json(folder / "source.json", facts)
+
+    def read(self, folder: Path) -> PriceTable:
+        """Read what `fetch` wrote into `folder`.
+
+        Raises:
+            UserError: names the file, line and column, what was found there and what to do.
+        """
+        from rnnlab.data.atomic import read_json
+
+        source_file = folder / "source.json"
+        if not source_file.is_file():
+            raise UserError(
+                f"{folder} holds no fetched prices (no source.json); fetch the data set '{self.name}' first."
+            )
+        facts = read_json(source_file)
+        if facts["options"] != self._file_options():
+            raise UserError(f"{folder} holds prices fetched with other options (see {source_file}); fetch them again.")
+        data_file = folder / facts["file"]
+        shown = self._shown_path() if self.source == "csv" else str(data_file)
+        table = Table.read(data_file, shown)
+        frame, target = table.prices(self.date, self.target, self.volume)
+        notes = [*facts["notes"], *table.notes]
+        frame = self._cut(frame, shown, notes)
+        report, remarks = inspect(frame)
+        return PriceTable(frame, target, (*notes, *remarks), report)
+
+    def _check_sample(self) -> None:
+        symbol = self.symbol or ""
+        if symbol not in SAMPLE_SYMBOLS:
+            listed = ", ".join(SAMPLE_SYMBOLS)
+            raise UserError(
+                f"task.symbol={self.symbol}: the sample has {listed}{nearest(symbol.upper(), SAMPLE_SYMBOLS)}. "
+                f"For any other ticker: task.source=yahoo."
+            )
+        _sample_file()
+
+    def _check_yahoo(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9^][A-Za-z0-9.^=-]*", self.symbol or ""):
+            raise UserError(f"task.symbol={self.symbol} is not a Yahoo symbol; they look like AAPL, BTC-USD or ^GSPC.")
+        if self.interval not in INTERVALS:
+            near = nearest(self.interval, INTERVALS)
+            raise UserError(f"task.interval={self.interval} is none of {', '.join(INTERVALS)}{near}.")
+        if self.end is None:
+            raise UserError(
+                "task.end is missing: Yahoo's adjusted history changes with every split and dividend, and grows by the "
+                "day, so say where it ends, as task.end=2024-04-01 (that day left out)."
+            )
+        if self.interval in INTRADAY and self.start is None:
+            raise UserError(f"task.start is missing: Yahoo keeps few days at task.interval={self.interval}.")
+
+    def _check_csv(self) -> None:
+        from rnnlab.data.download import is_address
+
+        if not self.path:
+            raise UserError("task.path is missing: give your table, as task.source=csv task.path=my.csv.")
+        if is_address(self.path):
+            return
+        path = Path(self.path)
+        if not path.exists():
+            siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}.")
+        if not path.is_file():
+            raise UserError(f"task.path={self.path} is not a file; name one table.")
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UserError(
+                f"task.path={self.path} cannot be read ({error.strerror}); change its permissions."
+            ) from None
+
+    def _file_options(self) -> dict[str, Any]:
+        """The options that decide which file is fetched."""
+        if self.source == "sample":
+            return {"source": "sample", "symbol": self.symbol}
+        if self.source == "yahoo":
+            return {"source": "yahoo"} | self._yahoo_options()
+        digest = hashlib.sha256((self.path or "").encode()).hexdigest()  # tells addresses apart by their secrets too
+        return {"source": "csv", "path": self._shown_path(), "path_sha256": digest}
+
+    def _yahoo_options(self) -> dict[str, Any]:
+        symbol = (self.symbol or "").upper()
+        return {"symbol": symbol, "interval": self.interval, "start": self.start, "end": self.end}
+
+    def _shown_path(self) -> str:
+        from rnnlab.data.download import without_secrets
+
+        return without_secrets(self.path or "")
+
+    def _cut(self, frame: "pd.DataFrame", shown: str, notes: list[str]) -> "pd.DataFrame":
+        """The rows in [start, end); a remark where they do not reach as far as was asked."""
+        first, last = frame["date"].iloc[0], frame["date"].iloc[-1]
+        slack = 5 * (last - first) / max(1, len(frame) - 1)  # a long weekend
+        start = datetime.fromisoformat(self.start) if self.start else None
+        end = datetime.fromisoformat(self.end) if self.end else None
+        if (start and start + slack < first) or (end and last + slack < end):
+            asked = f"{self.start or 'the first row'} to {self.end or 'the last row'}"
+            notes.append(f"asked for {asked}, but {shown} covers {first:%Y-%m-%d} to {last:%Y-%m-%d} only")
+        if start:
+            frame = frame[frame["date"] >= start]
+        if end:
+            frame = frame[frame["date"] < end]
+        if frame.empty:
+            raise UserError(
+                f"{shown} has no rows from task.start={self.start} to before task.end={self.end}; it covers "
+                f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
+            )
+        return frame.reset_index(drop=True)
+
+
+def _sample_file() -> Path:
+    """The packed table in bokeh-sampledata, found without importing that package."""
+    from importlib.util import find_spec
+
+    found = find_spec("bokeh_sampledata")
+    path = Path(found.origin).parent / "_data" / "stocks.csv.gz" if found and found.origin else None
+    if path is None or not path.is_file():
+        raise UserError("task.source=sample needs the package bokeh-sampledata: pip install bokeh-sampledata.")
+    return path
+
+
+def _write_sample(packed: Path, symbol: str, part: Path) -> None:
+    import gzip
+
+    with gzip.open(packed, "rt", encoding="utf-8", newline="") as source, part.open("w", newline="") as copy:
+        rows = csv.DictReader(source)
+        missing = {"Ticker", *COLUMNS} - set(rows.fieldnames or ())
+        if missing:
+            raise UserError(
+                f"{packed} lacks the columns {', '.join(sorted(missing))}; install bokeh-sampledata 2026.1."
+            )
+        writer = csv.writer(copy, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([row[column] for column in COLUMNS] for row in rows if row["Ticker"] == symbol)
+
+
+def _day(text: str, key: str) -> date:
+    try:
+        if len(text) != 10:
+            raise ValueError(text)
+        return date.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise UserError(f"{key}={text} is not an ISO date; write it as 2024-01-31.") from None
