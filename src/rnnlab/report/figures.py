@@ -1,0 +1,32 @@
+"""Pictures that are the same for every task."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnnlab.paths import Results
+
+
+def learning_curves(results: Results, seeds: list[int]) -> pd.DataFrame:
+    """The losses `train` and `validation` of each `seed` and `epoch`."""
+    tables = []
+    for seed in seeds:
+        rows = pd.read_parquet(results.train(seed) / "history.parquet")
+        rows = rows[rows["key"].isin(["loss/train", "loss/validation"])]
+        table = rows.pivot(index="epoch", columns="key", values="value").rename(columns=lambda key: key[5:])
+        tables.append(table.reset_index().rename_axis(columns=None).assign(seed=seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+def draw_learning_curves(curves: dict[str, pd.DataFrame]) -> Figure:
+    """Losses by epoch: a colour for each cell, a line for each seed. Two panels, for the two may be on other scales."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for split, axes in zip(("train", "validation"), figure.subplots(1, 2), strict=True):
+        for number, (name, table) in enumerate(curves.items()):
+            for index, (_, seed) in enumerate(table.groupby("seed")):
+                label = name if index == 0 else None
+                axes.plot(seed["epoch"], seed[split], color=f"C{number}", linewidth=1.2, alpha=0.8, label=label)
+        axes.set_title(f"{split} loss, a line for each seed")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss")
+        axes.legend(frameon=False)
+    return figure

@@ -1,0 +1,287 @@
+"""The leaderboard: every cell and baseline of every task, how sure the comparison is, and what it says in words."""
+
+import base64
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, select_autoescape
+from omegaconf import DictConfig
+from tabulate import tabulate
+
+from rnnlab.data.atomic import atomic_folder, read_json
+from rnnlab.errors import UserError
+from rnnlab.grid import grid
+from rnnlab.paths import Results, root
+from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.report.statistics import holm, mean_interval
+
+log = logging.getLogger("rnnlab")
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds."""
+
+    task: str
+    name: str
+    kind: str
+    metric: str
+    direction: str
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    rank: int
+    seeds: int
+    trials: int
+    parameters: int | None
+    state_size: int | None
+    train_seconds: float | None
+    steps_per_second: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took."""
+
+    name: str
+    kind: str
+    summary: dict[str, float]
+    by_seed: list[dict[str, float]]
+    training: list[dict[str, Any]] = field(default_factory=list)
+    results: Results | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task on one state of its data: only what was judged on the same test split is compared."""
+
+    task: str
+    data: str
+    metric: str
+    direction: str
+    reference: str
+    entries: list[Entry]
+
+
+def report(cfg: DictConfig) -> None:
+    """Write reports/leaderboard.{md,csv,html} from the results on disk, print the table and how to browse the runs."""
+    folder = root() / "reports" / ("" if cfg.report.folder == "results" else cfg.report.folder)
+    if cfg.report.write:
+        sections = list(_sections(cfg.report.folder))
+        if not sections:
+            raise UserError(
+                f"There is nothing evaluated in {root() / cfg.report.folder}: run `dvc repro` or evaluate.py."
+            )
+        write(sections, folder)
+        log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
+    if cfg.report.show:
+        log.info("\n%s", (folder / "leaderboard.md").read_text(encoding="utf-8"))
+    if cfg.tracking.sync:
+        from rnnlab.tracking.store import open_store
+
+        open_store(cfg)
+    if cfg.report.show:
+        log.info("Browse the runs: make ui, then open http://127.0.0.1:%d", cfg.port)
+
+
+def _sections(folder: str) -> Iterator[Section]:
+    if folder == "results":
+        pairs = grid()
+        for task in pairs.tasks:
+            cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
+            yield _section(task, root() / "results" / task / "baselines", cells)
+    elif folder == "runs":
+        for baselines in sorted(root().glob("runs/*/baselines/*")):
+            task = baselines.parents[1].name
+            evaluated = sorted(root().glob(f"runs/{task}/*/*/evaluate/metrics.json"))
+            yield _section(task, baselines, [Results(path.parents[1]) for path in evaluated])
+    else:
+        raise UserError(f"report.folder={folder} is neither results nor runs.")
+
+
+def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
+    if not (baselines / "task.json").exists():
+        raise UserError(f"{baselines} is not there: run `dvc repro`, which judges the baselines as well.")
+    facts = read_json(baselines / "task.json")
+    spec, data = facts["spec"], facts["data"]
+    entries = [_cell_entry(results) for results in cells if _first_run(results)["dataset"]["digest"] == data]
+    names = [entry.name for entry in entries]
+    for index, entry in enumerate(entries):
+        if names.count(entry.name) > 1 and entry.results:  # two settings of one cell
+            entries[index] = replace(entry, name=f"{entry.name} {entry.results.folder.name}")
+    for path in sorted(baselines.glob("*/metrics.json")):
+        metrics = read_json(path)
+        entries.append(Entry(path.parent.name, "baseline", metrics, [metrics]))
+    direction = spec["metrics"][spec["rank_by"]]
+    return Section(task, data, spec["rank_by"], direction, facts["reference"], entries)
+
+
+def _first_run(results: Results) -> dict[str, Any]:
+    paths = sorted(results.folder.glob("train/seed=*/run.json"))
+    if not paths or not (results.summary / "metrics.json").exists():
+        raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+    run: dict[str, Any] = read_json(paths[0])
+    return run
+
+
+def _cell_entry(results: Results) -> Entry:
+    seeds = sorted(results.summary.glob("seeds/seed=*/metrics.json"))
+    training = [read_json(results.folder / "train" / path.parent.name / "metrics.json") for path in seeds]
+    summary = read_json(results.summary / "metrics.json")
+    return Entry(_first_run(results)["cell"], "cell", summary, [read_json(path) for path in seeds], training, results)
+
+
+def rows(section: Section) -> list[Row]:
+    """The entries ranked, each with its verdict against the reference baseline.
+
+    The verdicts' p-values are corrected for the number of entries tested (Holm).
+    """
+    reference = next(entry for entry in section.entries if entry.name == section.reference)
+    tested = [entry for entry in section.entries if entry is not reference]
+    corrected = dict(zip((entry.name for entry in tested), holm([e.summary["p_value"] for e in tested]), strict=True))
+    sign = 1 if section.direction == "min" else -1
+    ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
+    result = []
+    for rank, entry in enumerate(ordered, start=1):
+        gain = sign * (reference.summary[section.metric] - entry.summary[section.metric])
+        verdict = "the reference" if entry is reference else _verdict(gain, corrected[entry.name], section.reference)
+        result.append(_row(section, entry, rank, verdict))
+    return result
+
+
+def _verdict(gain: float, p_value: float, reference: str) -> str:
+    if p_value >= SIGNIFICANCE:
+        return f"no difference from {reference} seen (p = {p_value:.2f})"
+    return f"{'better' if gain > 0 else 'worse'} than {reference} (p = {p_value:.2g})"
+
+
+def _row(section: Section, entry: Entry, rank: int, verdict: str) -> Row:
+    low, high = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
+    known = len(entry.by_seed) > 1
+    return Row(
+        task=section.task,
+        name=entry.name,
+        kind=entry.kind,
+        metric=section.metric,
+        direction=section.direction,
+        mean=entry.summary[section.metric],
+        ci_low=low if known else None,
+        ci_high=high if known else None,
+        rank=rank,
+        seeds=len(entry.by_seed),
+        trials=0,
+        parameters=_mean(entry.training, "parameters", int),
+        state_size=_mean(entry.training, "state_size", int),
+        train_seconds=_mean(entry.training, "train_seconds", float),
+        steps_per_second=_mean(entry.training, "steps_per_second", float),
+        verdict=verdict,
+    )
+
+
+def _mean(training: list[dict[str, Any]], key: str, kind: type) -> Any:
+    return kind(np.mean([facts[key] for facts in training])) if training else None
+
+
+def in_words(section: Section, table: list[Row]) -> str:
+    """The section's finding, as one or two plain sentences."""
+    cells = [row for row in table if row.kind == "cell"]
+    if not cells:
+        return "No cell has been evaluated."
+    winners = [row.name for row in cells if row.verdict.startswith("better")]
+    if winners:
+        text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
+    else:
+        text = f"No cell beats {section.reference}: what differs is within the noise, or worse."
+    best_baseline = next(row for row in table if row.kind == "baseline")
+    if best_baseline.rank < cells[0].rank:
+        text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
+    return text
+
+
+def write(sections: list[Section], folder: Path) -> None:
+    """leaderboard.md, .csv, .html (which needs no other file) and figures/, all new or all old."""
+    tables = [(section, rows(section)) for section in sections]
+    with atomic_folder(folder) as part:
+        all_rows = [asdict(row) for _, table in tables for row in table]
+        pd.DataFrame(all_rows).to_csv(part / "leaderboard.csv", index=False)
+        (part / "leaderboard.md").write_text(_markdown(tables), encoding="utf-8")
+        figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
+        (part / "leaderboard.html").write_text(_html(tables, figures), encoding="utf-8")
+
+
+COLUMNS = ("rank", "name", "mean", "95 % interval", "seeds", "parameters", "state", "steps/s", "train s", "verdict")
+
+
+def cells_of(row: Row) -> list[str]:
+    """A row as a person reads it, for `COLUMNS`."""
+    interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}" if row.ci_low is not None else ""
+    numbers = (
+        "" if value is None else f"{value:,.{digits}f}"
+        for value, digits in (
+            (row.parameters, 0),
+            (row.state_size, 0),
+            (row.steps_per_second, 0),
+            (row.train_seconds, 1),
+        )
+    )
+    name = row.name if row.kind == "cell" else f"{row.name} (baseline)"
+    return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), *numbers, row.verdict]
+
+
+def _headline(section: Section) -> str:
+    return f"{section.task}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
+
+
+def _markdown(tables: list[tuple[Section, list[Row]]]) -> str:
+    parts = ["# Leaderboard"]
+    for section, table in tables:
+        alignment = ("right", "left", "right", "left", *["right"] * 5, "left")
+        grid = tabulate([cells_of(row) for row in table], COLUMNS, "github", colalign=alignment, disable_numparse=True)
+        parts += [f"## {_headline(section)}", grid, in_words(section, table)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(section: Section, folder: Path) -> dict[str, Path]:
+    """Learning curves of all cells on one picture, and each cell's own pictures."""
+    folder.mkdir(parents=True)
+    curves = {}
+    paths: dict[str, Path] = {}
+    for entry in section.entries:
+        if entry.results is None:
+            continue
+        seeds = sorted(int(path.name.removeprefix("seed=")) for path in entry.results.summary.glob("seeds/seed=*"))
+        curves[entry.name] = learning_curves(entry.results, seeds)
+        for path in sorted(entry.results.summary.glob("figures/*.png")):
+            if path.stem != "learning_curves":
+                paths[f"{entry.name}: {path.stem}"] = path
+    if curves:
+        draw_learning_curves(curves).savefig(folder / "learning_curves.png", dpi=100)
+        paths = {"learning curves": folder / "learning_curves.png", **paths}
+    return paths
+
+
+def _html(tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]]) -> str:
+    environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
+    return environment.get_template("leaderboard.html.jinja").render(
+        columns=COLUMNS,
+        sections=[
+            {
+                "headline": _headline(section),
+                "data": section.data,
+                "words": in_words(section, table),
+                "rows": [(row.kind, cells_of(row)) for row in table],
+                "figures": {
+                    title: base64.b64encode(path.read_bytes()).decode() for title, path in section_figures.items()
+                },
+            }
+            for (section, table), section_figures in zip(tables, figures, strict=True)
+        ],
+    )

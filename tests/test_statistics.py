@@ -1,0 +1,78 @@
+"""Intervals and tests against worked examples, and against what they promise in repeated sampling."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rnnlab.report.statistics import diebold_mariano, holm, long_run_variance, mean_interval, proportion_interval
+
+
+def test_diebold_mariano_at_one_step_is_a_t_test_of_the_differences() -> None:
+    rng = np.random.default_rng(0)
+    loss, reference = rng.normal(size=80), rng.normal(size=80)
+    expected = stats.ttest_rel(loss, reference)
+    found = diebold_mariano(loss, reference, horizon=1)
+    # the variance over n instead of n - 1 and the correction (n - 1)/n make up for each other
+    assert found == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_diebold_mariano_rejects_about_one_in_twenty_when_there_is_no_difference(horizon: int) -> None:
+    rng = np.random.default_rng(1)
+    rejected = 0
+    for _ in range(2000):
+        # h-step forecasts overlap: losses are moving sums over h steps
+        noise = rng.normal(size=(2, 300 + horizon - 1))
+        losses = np.stack([np.convolve(row, np.ones(horizon), "valid") for row in noise])
+        rejected += diebold_mariano(losses[0], losses[1], horizon).p_value < 0.05
+    assert 0.03 < rejected / 2000 < 0.08
+
+
+def test_diebold_mariano_sees_a_true_difference_and_its_sign() -> None:
+    rng = np.random.default_rng(2)
+    loss = rng.normal(size=500) ** 2
+    better = diebold_mariano(0.5 * loss, loss, horizon=1)
+    assert better.statistic < 0
+    assert better.p_value < 1e-6
+    assert diebold_mariano(loss, 0.5 * loss, horizon=1).statistic > 0
+
+
+def test_diebold_mariano_of_equal_losses_is_no_evidence() -> None:
+    assert diebold_mariano(np.ones(10), np.ones(10), horizon=3) == (0.0, 1.0)
+
+
+def test_the_long_run_variance_of_a_moving_sum() -> None:
+    rng = np.random.default_rng(3)
+    series = np.convolve(rng.normal(size=200_000), np.ones(3), "valid")
+    # the mean of a sum over 3 steps varies as 3² independent values
+    assert long_run_variance(series, 2) == pytest.approx(9, rel=0.05)
+
+
+def test_wilson_interval_of_independent_hits() -> None:
+    hits = np.array([1.0] * 45 + [0.0] * 55)
+    expected = stats.binomtest(45, 100).proportion_ci(method="wilson")
+    assert proportion_interval(hits, horizon=1) == pytest.approx((expected.low, expected.high), rel=1e-9)
+
+
+def test_overlapping_hits_widen_the_interval() -> None:
+    hits = np.repeat(np.random.default_rng(4).integers(0, 2, 60), 5).astype(float)
+    low, high = proportion_interval(hits, horizon=1)
+    low_5, high_5 = proportion_interval(hits, horizon=5)
+    assert high_5 - low_5 > 1.4 * (high - low)
+
+
+def test_no_hits_no_knowledge() -> None:
+    assert proportion_interval(np.array([]), horizon=1) == (0.0, 1.0)
+
+
+def test_mean_interval_is_students() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+    expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / np.sqrt(3))
+    assert mean_interval(values) == pytest.approx(expected)
+    assert all(np.isnan(mean_interval(np.array([1.0]))))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
