@@ -1,0 +1,16 @@
+"""Write configs/: what each stage of dvc.yaml depends on, so that an edit reruns what it touches and nothing else."""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(_: DictConfig) -> None:
+    from rnnlab.grid import write_configs
+
+    write_configs()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Judge trained nets on the test split, with the overrides they were trained with: python pipelines/evaluate.py ..."""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.evaluation import evaluate
+
+    evaluate(cfg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Fetch the data set of a task into data/raw: python pipelines/fetch.py task=price"""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.preparation import fetch
+
+    fetch(cfg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Write and print the leaderboard: python pipelines/report.py, of runs by hand: report.folder=runs"""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.report.leaderboard import report
+
+    report(cfg)
+
+
+if __name__ == "__main__":
+    main()

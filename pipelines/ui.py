@@ -1,0 +1,16 @@
+"""Open the MLflow UI on the store that the pipelines write to: python pipelines/ui.py port=5000"""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.tracking.ui import serve
+
+    serve(cfg)
+
+
+if __name__ == "__main__":
+    main()

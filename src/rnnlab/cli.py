@@ -1,0 +1,147 @@
+"""What every entry point shares: Hydra around it, one message for a mistake, the exit code of a stopped process."""
+
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from functools import wraps
+from types import FrameType
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rnnlab.errors import UserError
+from rnnlab.paths import CONF, root
+
+log = logging.getLogger("rnnlab")
+
+
+class Stopped(SystemExit):
+    """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
+
+
+def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+    """Make `task` an entry point, configured by conf/ and the command line.
+
+    A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
+    SIGINT and SIGTERM unwind the process and end in 130 and 143.
+    """
+
+    @wraps(task)
+    def job(cfg: DictConfig) -> None:
+        try:
+            task(cfg)
+        except (UserError, InstantiationException, OSError) as error:
+            told = _reported(error)
+            if isinstance(told, _Reported) and HydraConfig.get().mode == RunMode.RUN:
+                sys.exit(2)
+            raise told from error
+
+    @wraps(task)
+    def main() -> None:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stop)
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        except _Reported:
+            sys.exit(2)
+        except InstantiationException as error:
+            # a mistake in the code that the config names: whoever wrote it wants to see where
+            raise error.__cause__ or error from None
+        except (HydraException, OmegaConfBaseException) as error:
+            print(f"error: {_explain(error)}", file=sys.stderr)
+            sys.exit(2)
+
+    return main
+
+
+class _Reported(Exception):
+    """An error that the user has been told of."""
+
+
+def _reported(error: Exception) -> Exception:
+    """Tell the user, if it is for the user to mend; otherwise give back the error as it is."""
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        if isinstance(cause, UserError | OSError):
+            error = cause
+        elif isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
+            error = UserError(f"{cause}. Options are set in conf/ or on the command line as group.key=value.")
+        else:
+            return error
+    if isinstance(error, OSError):
+        # NumPy gives no number when only part of an array could be written
+        number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
+        if number not in _DISK:
+            return error
+        what = error.strerror or str(error)
+        error = UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return _Reported(str(error))
+
+
+_ELSEWHERE = "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."
+_DISK = {
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOSPC: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
+    errno.EDQUOT: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
+    errno.EFBIG: "The limit on a file's size is too low (see `ulimit -f`).",
+}
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(128 + number)
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's message in one or two lines, with the nearest name that exists."""
+    text = str(error).strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        missing = str(error.missing_cfg_file)
+        options = list(error.options or [])
+        return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
+    key = re.search(r"Could not override '([^']+)'", text)
+    if isinstance(error, ConfigCompositionException) and key:
+        return f"there is no config key {key[1]}.{_nearest(key[1], list(_config_keys()))}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: {text.splitlines()[0]}"
+    return text
+
+
+def _nearest(name: str, options: list[str]) -> str:
+    close = get_close_matches(name, options, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return hint + (f" There are: {', '.join(sorted(options))}." if len(options) <= 20 else "")
+
+
+def _config_keys() -> Iterator[str]:
+    """Every key and group of the config as it is without overrides."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("config")
+    yield from (folder.name for folder in CONF.iterdir() if folder.is_dir())
+    pending: list[tuple[str, Any]] = [("", OmegaConf.to_container(cfg))]
+    while pending:
+        prefix, node = pending.pop()
+        for key, child in node.items():
+            yield f"{prefix}{key}"
+            if isinstance(child, dict):
+                pending.append((f"{prefix}{key}.", child))

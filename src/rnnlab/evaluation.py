@@ -1,0 +1,183 @@
+"""Judging on the test split: the trained nets of a pair, and what the task can do without one."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+from safetensors.torch import load_file
+
+from rnnlab.config import evaluate_setting, fingerprint
+from rnnlab.data.atomic import atomic_file, atomic_folder, read_json, write_json
+from rnnlab.errors import UserError
+from rnnlab.module import SequenceModule
+from rnnlab.paths import Results, root
+from rnnlab.preparation import open_task
+from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.store import Tracker, open_store
+from rnnlab.training import (
+    UNREADABLE,
+    build_module,
+    check,
+    results_folder,
+    seeds_of,
+    setting_of,
+    settle_threads,
+    train_seeds,
+)
+
+log = logging.getLogger("rnnlab")
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
+
+    Raises: `UserError` when a seed is not trained under this config.
+    """
+    check(cfg)
+    if cfg.checkpoint is not None:
+        _evaluate_checkpoint(cfg, Path(cfg.checkpoint))
+        return
+    store = open_store(cfg)
+    with results_folder(cfg) as results:
+        _evaluate_seeds(cfg, results, store)
+    if not cfg.dvc:
+        evaluate_baselines(cfg)
+
+
+def rehearse(cfg: DictConfig) -> None:
+    """Train and evaluate once in a folder that is thrown away: for trying out, see conf/debug."""
+    with results_folder(cfg) as results:
+        check(cfg)
+        train_seeds(cfg, results, Tracker())
+        _evaluate_seeds(cfg, results, Tracker())
+    log.info("rehearsed %s on %s; nothing was kept", cfg.cell.name, cfg.task.name)
+
+
+def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
+    settle_threads(cfg)
+    task = open_task(cfg, cfg.seed)
+    module = build_module(cfg, task)
+    setting = setting_of(cfg, task)
+    for seed in seeds_of(cfg):
+        _require_trained(results, seed, setting)
+        module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
+        metrics = _evaluate_one(task, module, results.evaluate(seed), f"{cfg.cell.name} seed {seed}")
+        rank_by = task.spec.rank_by
+        log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
+        store.put(results, seed)
+    _summarise(task, results, cfg.cell.name)
+
+
+def _require_trained(results: Results, seed: int, setting: str) -> None:
+    metrics = results.train(seed) / "metrics.json"
+    if not metrics.exists() or read_json(metrics)["setting"] != setting:
+        raise UserError(
+            f"Seed {seed} is not trained under this config: run `python pipelines/train.py` with the same overrides "
+            "first (or `dvc repro`, which does so by itself)."
+        )
+
+
+def _evaluate_one(task: Task, module: SequenceModule, folder: Path, name: str) -> dict[str, float]:
+    predictions = task.predictions(task.predict(module))
+    metrics = task.metrics([predictions])
+    with atomic_folder(folder) as part:
+        predictions.to_parquet(part / "predictions.parquet", index=False)
+        write_json(part / "metrics.json", metrics)
+        _save(task.figures([predictions], name), part)
+    return metrics
+
+
+def _summarise(task: Task, results: Results, name: str) -> None:
+    """The pair as a whole, over all seeds that have been evaluated."""
+    seeds = sorted(results.summary.glob("seeds/seed=*"))
+    predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
+    by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
+    metrics = task.metrics(predictions)
+    if len(seeds) > 1:
+        metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
+    write_json(results.summary / "metrics.json", metrics)
+    curves = learning_curves(results, [int(folder.name.removeprefix("seed=")) for folder in seeds])
+    _write_table(task.plot_rows(predictions), results.summary / "errors.csv")
+    _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
+    with atomic_folder(results.summary / "figures") as folder:
+        figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
+        _save(figures, folder)
+
+
+def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
+    """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
+    content = _read_checkpoint(path)
+    settle_threads(cfg)
+    task = open_task(cfg, cfg.seed)
+    module = build_module(cfg, task)
+    theirs = content["hyper_parameters"]
+    for what, found, wanted in (
+        ("task", theirs["spec"]["task"], task.spec.task),
+        ("cell", theirs["name"], cfg.cell.name),
+    ):
+        if found != wanted:
+            raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
+    try:
+        module.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip()
+        raise UserError(f"{path} does not fit the configured {cfg.cell.name}: {detail} Give its sizes.") from None
+    results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{_digest(path)}")
+    metrics = _evaluate_one(task, module, results.evaluate(cfg.seed), f"{cfg.cell.name} of {path.name}")
+    log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"checkpoint={path} is not a file.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.") from None
+    if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= content.keys():
+        raise UserError(f"{path} holds no trained net of this project: state_dict or hyper_parameters are missing.")
+    return content
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:10]
+
+
+def evaluate_baselines(cfg: DictConfig) -> None:
+    """What the task can do without a recurrent net, on the same test split."""
+    task = open_task(cfg, cfg.seed)
+    if cfg.dvc:
+        folder = root() / "results" / cfg.task.name / "baselines"
+    else:
+        setting = fingerprint({**evaluate_setting(cfg, []), "data": task.meta["digest"]})
+        folder = root() / "runs" / cfg.task.name / "baselines" / setting
+        if folder.exists():
+            return
+    with atomic_folder(folder) as part:
+        for name, predictions in task.baselines().items():
+            (part / name).mkdir()
+            predictions.to_parquet(part / name / "predictions.parquet", index=False)
+            metrics = task.metrics([predictions])
+            write_json(part / name / "metrics.json", metrics)
+            log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
+        write_json(
+            part / "task.json", {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
+        )
+
+
+def _save(figures: dict[str, Figure], folder: Path) -> None:
+    for name, figure in figures.items():
+        # without its date and version the same picture is the same file
+        figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    with atomic_file(path) as part:
+        table.to_csv(part, index=False)

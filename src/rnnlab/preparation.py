@@ -1,0 +1,109 @@
+"""From a data set to arrays, once for each setting, and never from stale data."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from rnnlab.config import data_setting, fetch_setting, fingerprint
+from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
+from rnnlab.errors import UserError
+from rnnlab.paths import Prepared
+from rnnlab.tasks.task import Task
+
+log = logging.getLogger("rnnlab")
+
+SCHEMA = 1
+"""Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
+
+FETCHED = "fetched.json"
+"""Beside the raw files: the setting they were fetched under."""
+
+
+def fetch(cfg: DictConfig) -> None:
+    """Bring the task's data set into the pipeline's data/raw."""
+    folder = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name).raw
+    _fetch(cfg, folder)
+    log.info("fetched %s into %s", cfg.task.dataset.name, folder)
+
+
+def preprocess(cfg: DictConfig) -> None:
+    """Prepare the pipeline's data/processed from its data/raw, and print the data report."""
+    prepared = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    record = prepared.raw / FETCHED
+    if not record.exists() or read_json(record) != fetch_setting(cfg):
+        raise UserError(
+            f"{prepared.raw} was not fetched under this config: run `python pipelines/fetch.py` with the same "
+            "overrides, or `dvc repro`, which does so by itself."
+        )
+    _prepare(cfg, prepared)
+
+
+def open_task(cfg: DictConfig, seed: int) -> Task:
+    """The task with its data prepared under exactly this config: the pipeline's, else a cache folder of its own."""
+    task: Task = instantiate(cfg.task.data)
+    task.check()
+    prepared = prepared_data(cfg)
+    task.open(prepared.processed, read_json(prepared.meta), seed)
+    return task
+
+
+def prepared_data(cfg: DictConfig) -> Prepared:
+    """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none."""
+    expected = fingerprint(data_setting(cfg))
+    of_pipeline = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    if _is_current(of_pipeline, expected):
+        return of_pipeline
+    if cfg.dvc:
+        raise UserError(f"{of_pipeline.processed} was not prepared under this config: run `dvc repro`.")
+    cached = Prepared.of_cache(cfg.task.name, expected)
+    with locked(cached.processed.parent / ".lock"):
+        if not _is_current(cached, expected):
+            log.info("no data prepared under this config: preparing it in %s", cached.processed)
+            _fetch(cfg, cached.raw)
+            _prepare(cfg, cached)
+    return cached
+
+
+def _is_current(prepared: Prepared, expected: str) -> bool:
+    return prepared.meta.exists() and read_json(prepared.meta).get("fingerprint") == expected
+
+
+def _fetch(cfg: DictConfig, folder: Path) -> None:
+    dataset = instantiate(cfg.task.dataset)
+    setting = fetch_setting(cfg)
+    with atomic_folder(folder) as part:
+        dataset.fetch(part, cfg.fetch.mirror)
+        write_json(part / FETCHED, setting)
+
+
+def _prepare(cfg: DictConfig, prepared: Prepared) -> None:
+    task: Task = instantiate(cfg.task.data)
+    task.check()
+    setting = data_setting(cfg)
+    with atomic_folder(prepared.processed) as part:
+        facts = task.prepare(instantiate(cfg.task.dataset), prepared.raw, part)
+        meta = {"schema": SCHEMA, "fingerprint": fingerprint(setting), "digest": _digest(part), "setting": setting}
+        write_json(part / "meta.json", meta | facts)
+    _print_report(cfg.task.name, facts["report"])
+
+
+def _digest(folder: Path) -> str:
+    """Of the content of every array, by name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.npy")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _print_report(name: str, report: dict[str, Any]) -> None:
+    log.info("data report of %s", name)
+    for key, value in report.items():
+        for line in value if isinstance(value, list) else [value]:
+            if not isinstance(line, dict | list):  # those are for machines, in meta.json
+                log.info("  %s: %s", key, line)

@@ -1,0 +1,71 @@
+"""What identifies a run, and what a person would want to know of how it came about."""
+
+import os
+import socket
+import subprocess
+import time
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from rnnlab.config import run_params
+from rnnlab.module import SequenceModule
+from rnnlab.paths import Results, root
+from rnnlab.tasks.task import Task
+
+
+def describe_run(
+    cfg: DictConfig, task: Task, module: SequenceModule, results: Results, seed: int, setting: str
+) -> dict[str, Any]:
+    """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
+    commit, dirty = _git()
+    return {
+        "key": f"{cfg.task.name}/{cfg.cell.name}/{setting}/seed={seed}",
+        "name": f"{cfg.cell.name} h{cfg.cell.hidden_size} seed {seed}",
+        "task": cfg.task.name,
+        "cell": cfg.cell.name,
+        "seed": seed,
+        "setting": setting,
+        "folder": str(results.folder),
+        "started": int(time.time() * 1000),
+        "params": {**run_params(cfg), "seed": seed, "parameters": module.parameter_count},
+        "dataset": {
+            "name": cfg.task.dataset.name,
+            "digest": task.meta["digest"],
+            "setting": task.meta["setting"]["dataset"],
+        },
+        "tags": {
+            "task": cfg.task.name,
+            "cell": cfg.cell.name,
+            "layout": task.spec.layout,
+            "unroll": module.recurrent.unroll,
+            "sweep": "dvc" if cfg.dvc else os.environ.get("RNNLAB_SWEEP", "none"),
+            "stage": f"train@{cfg.task.name}-{cfg.cell.name}" if cfg.dvc else "by hand",
+            "data_digest": task.meta["digest"],
+            "git_commit": commit,
+            "git_dirty": dirty,
+            "device": _device(cfg),
+            "threads": str(cfg.trainer.threads),
+            "host": socket.gethostname(),
+        },
+    }
+
+
+def _git() -> tuple[str, str]:
+    """The commit, and whether sources differ from it; dvc.lock is written by every `dvc repro` and does not count."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root()), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+
+    try:
+        return git("rev-parse", "HEAD"), str(bool(git("status", "--porcelain", "--", ".", ":!dvc.lock"))).lower()
+    except (OSError, subprocess.CalledProcessError):
+        return "none", "unknown"
+
+
+def _device(cfg: DictConfig) -> str:
+    if cfg.trainer.accelerator == "cpu" or not torch.cuda.is_available():
+        return "cpu"
+    return torch.cuda.get_device_name()

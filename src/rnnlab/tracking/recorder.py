@@ -1,0 +1,100 @@
+"""The history of a run: every metric it logs, kept for its folder and handed on to the store as it comes."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers.logger import Logger
+
+
+class Row(NamedTuple):
+    """One value of one metric. `time`: milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    epoch: int
+    time: int
+
+
+class Recorder(Logger):
+    """A Lightning logger that keeps all rows and hands them to `send` in batches, at most every `seconds`.
+
+    A metric named `..._step` is charted by training step, every other by epoch.
+    """
+
+    def __init__(self, send: Callable[[list[Row]], None] | None, seconds: float = 5.0) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self._send = send
+        self._seconds = seconds
+        self._unsent = 0
+        self._last = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        return "rnnlab"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """The run's config is written by `training`, not here."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        epoch = int(metrics.pop("epoch", 0))
+        now = int(time.time() * 1000)
+        self.rows += [Row(key, float(value), step or 0, epoch, now) for key, value in metrics.items()]
+        if time.monotonic() - self._last > self._seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on what has not been handed on."""
+        self._last = time.monotonic()
+        if self._send and self._unsent < len(self.rows):
+            self._send(self.rows[self._unsent :])
+        self._unsent = len(self.rows)
+
+
+class KeepHistory(Callback):
+    """Puts the recorder's rows into every checkpoint, so that a resumed run has the whole history."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [tuple(row) for row in self.recorder.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.recorder.rows = [Row(*row) for row in state_dict["rows"]]
+
+
+class Stopwatch(Callback):
+    """Seconds spent in training steps, without validation and checkpoints; goes on where a resumed run stood."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._start: float | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._start = time.perf_counter()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._start is not None:
+            self.seconds += time.perf_counter() - self._start
+            self._start = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = state_dict["seconds"]

@@ -1,0 +1,32 @@
+"""The MLflow UI on the store of the pipelines, light: two processes, no job runner."""
+
+import os
+import sys
+
+from omegaconf import DictConfig
+
+from rnnlab.tracking.store import open_store, store_uri
+
+ADDRESS = "http://127.0.0.1"
+
+
+def url(port: int) -> str:
+    return f"{ADDRESS}:{port}"
+
+
+def serve(cfg: DictConfig) -> None:
+    """Become the MLflow server, on this machine alone, until it is stopped."""
+    open_store(cfg)
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    arguments = [
+        "--backend-store-uri",
+        store_uri(cfg),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(cfg.port),
+        "--workers",
+        "1",
+    ]
+    print(f"MLflow UI: {url(cfg.port)} (Ctrl-C stops it)", flush=True)
+    os.execvpe(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments], environment)  # noqa: S606

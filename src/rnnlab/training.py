@@ -1,0 +1,261 @@
+"""Training one cell on one task: each seed in its own folder, whole or not at all, resumed where it was stopped."""
+
+import logging
+import pickle
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from safetensors.torch import save_file
+
+from rnnlab.config import fingerprint, plain, train_setting
+from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
+from rnnlab.errors import UserError
+from rnnlab.grid import grid
+from rnnlab.module import Diverged, SequenceModule
+from rnnlab.paths import Results
+from rnnlab.preparation import open_task
+from rnnlab.progress import Progress
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.describe import describe_run
+from rnnlab.tracking.recorder import KeepHistory, Recorder, Row, Stopwatch
+from rnnlab.tracking.store import Tracker, open_store
+
+log = logging.getLogger("rnnlab")
+
+# what Lightning says of its own accord at every start: hardware, tips, a resumed folder
+for noisy in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+for message in ("Checkpoint directory .* exists", ".*LeafSpec", "The number of training batches"):
+    warnings.filterwarnings("ignore", message)
+
+ACCELERATORS = ("auto", "cpu", "gpu")
+PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+
+UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
+"""What `torch.load` raises for a file that is cut off or no checkpoint."""
+
+
+def train(cfg: DictConfig) -> None:
+    """Train `cfg.seed`, or every seed of the grid where DVC asks, skipping what is already there under this setting."""
+    check(cfg)
+    store = open_store(cfg)
+    with results_folder(cfg) as results:
+        train_seeds(cfg, results, store)
+
+
+def train_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
+    """Train what is not yet there; every seed under its own lock, written whole or not at all."""
+    for seed in seeds_of(cfg):
+        _train_seed(cfg, results, seed, store)
+    if cfg.dvc:
+        _forget_other_seeds(results, seeds_of(cfg))
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises: `UserError` for settings that cannot work, before any data is touched."""
+    for key, choices in (("accelerator", ACCELERATORS), ("precision", PRECISIONS)):
+        if cfg.trainer[key] not in choices:
+            raise UserError(f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}.")
+    if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
+    whole = ("trainer.max_epochs", "trainer.threads", "trainer.patience", "cell.hidden_size", "cell.num_layers")
+    for key in (*whole, "task.window", "task.horizon", "task.batch_size"):
+        value = OmegaConf.select(cfg, key, default=1)
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
+    if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
+        raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
+
+
+def seeds_of(cfg: DictConfig) -> list[int]:
+    return list(grid().seeds) if cfg.dvc else [cfg.seed]
+
+
+@contextmanager
+def results_folder(cfg: DictConfig) -> Iterator[Results]:
+    """results/ for DVC, a folder of this very setting under runs/ by hand, one that is thrown away for debug."""
+    if cfg.discard:
+        with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
+            yield Results(Path(folder))
+    elif cfg.dvc:
+        yield Results.of_pipeline(cfg.task.name, cfg.cell.name)
+    else:
+        yield Results.of_run(cfg.task.name, cfg.cell.name, setting_of(cfg, open_task(cfg, cfg.seed)))
+
+
+def setting_of(cfg: DictConfig, task: Task) -> str:
+    """The fingerprint of everything that decides the trained net but its seed: config, code and data."""
+    return fingerprint({**train_setting(cfg), "data": task.meta["digest"]})
+
+
+def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
+    """The cell's module, sized for the task, with fresh weights."""
+    module: SequenceModule = instantiate(
+        cfg.cell,
+        spec=task.spec.as_dict(),
+        optimizer=plain(cfg.optimizer),
+        schedule=plain(cfg.schedule),
+        log_every_n_steps=cfg.trainer.log_every_n_steps,
+        _convert_="all",
+        _recursive_=False,
+    )
+    return module
+
+
+def settle_threads(cfg: DictConfig) -> None:
+    """Pin the processor threads: two processes with all threads each on the same cores crawl."""
+    torch.set_num_threads(cfg.trainer.threads)
+
+
+def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> None:
+    label = f"{cfg.task.name}/{cfg.cell.name} seed {seed}"
+    task = open_task(cfg, seed)
+    setting = setting_of(cfg, task)
+    with locked(results.lock(seed), wait_seconds=2):
+        if not cfg.force and _is_done(results, seed, setting):
+            log.info("%s: already trained under this setting; force=true trains it again", label)
+            return
+        settle_threads(cfg)
+        # before the module is made: its initial weights are the first numbers drawn
+        pl.seed_everything(seed, verbose=False)
+        module = build_module(cfg, task)
+        resume = None if cfg.force else _checkpoint_to_resume(results, seed, setting)
+        if resume is None:
+            for old in results.checkpoints(seed).glob("*.ckpt"):
+                old.unlink()
+        run = describe_run(cfg, task, module, results, seed, setting)
+        write_json(results.checkpoints(seed) / "run.json", run)
+        log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
+        with store.live(run) as live:
+            recorder = Recorder(live.send)
+            facts = _fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
+            _write(results.train(seed), cfg, run, facts, recorder.rows, module)
+        store.put(results, seed, live)
+        log.info(
+            "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
+            label,
+            facts["validation_loss"],
+            facts["best_epoch"],
+            facts["train_seconds"],
+            facts["steps_per_second"],
+        )
+
+
+def _forget_other_seeds(results: Results, seeds: list[int]) -> None:
+    """What DVC keeps of a pair is what the grid names, no seed of an earlier grid."""
+    for folder in results.train(0).parent.iterdir():
+        if folder not in {results.train(seed) for seed in seeds}:
+            shutil.rmtree(folder)
+
+
+def _is_done(results: Results, seed: int, setting: str) -> bool:
+    path = results.train(seed) / "metrics.json"
+    return path.exists() and read_json(path)["setting"] == setting
+
+
+def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | None:
+    """The last epoch's checkpoint of an unfinished run of this very setting, if it can be read."""
+    last, run = results.checkpoints(seed) / "last.ckpt", results.checkpoints(seed) / "run.json"
+    if not last.exists() or not run.exists() or read_json(run)["setting"] != setting:
+        return None
+    try:
+        torch.load(last, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        log.info("%s cannot be read: training starts anew", last)
+        return None
+    return last
+
+
+def _fit(
+    cfg: DictConfig,
+    module: SequenceModule,
+    task: Task,
+    recorder: Recorder,
+    checkpoints: Path,
+    resume: Path | None,
+    label: str,
+) -> dict[str, Any]:
+    """Train, leave the best epoch's weights in `module`, and tell what it took."""
+    stopwatch = Stopwatch()
+    best = _checkpoint(checkpoints, "best", monitor="loss/validation")
+    stop_early = EarlyStopping("loss/validation", patience=cfg.trainer.patience, verbose=False)
+    trainer = pl.Trainer(
+        max_epochs=cfg.trainer.max_epochs,
+        gradient_clip_val=cfg.trainer.gradient_clip_val,
+        accelerator=cfg.trainer.accelerator,
+        devices=1,
+        precision=cfg.trainer.precision,
+        deterministic="warn" if cfg.trainer.deterministic else False,
+        limit_train_batches=cfg.trainer.limit_batches,
+        limit_val_batches=cfg.trainer.limit_batches,
+        logger=recorder,
+        callbacks=[
+            stopwatch,
+            KeepHistory(recorder),
+            stop_early,
+            Progress(label),
+            best,
+            _checkpoint(checkpoints, "last", monitor=None),
+        ],
+        default_root_dir=checkpoints,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    try:
+        trainer.fit(module, datamodule=task, ckpt_path=resume, weights_only=True)
+    except Diverged as error:
+        kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
+        raise UserError(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
+    recorder.flush()
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    assert best.best_model_score is not None
+    return {
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "best_epoch": int(checkpoint["epoch"]),
+        "validation_loss": float(best.best_model_score),
+        "train_seconds": stopwatch.seconds,
+        "steps_per_second": trainer.global_step / stopwatch.seconds,
+        "parameters": module.parameter_count,
+        "state_size": module.recurrent.state_size,
+        "ended": time.time(),
+    }
+
+
+def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=name,
+        monitor=monitor,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+        # once the epoch is whole: only then does a resumed run equal an uninterrupted one
+        save_on_train_epoch_end=True,
+    )
+
+
+def _write(
+    folder: Path, cfg: DictConfig, run: dict[str, Any], facts: dict[str, Any], rows: list[Row], module: SequenceModule
+) -> None:
+    with atomic_folder(folder) as part:
+        write_json(part / "metrics.json", {"seed": run["seed"], "setting": run["setting"], **facts})
+        write_json(part / "run.json", run)
+        pd.DataFrame(rows, columns=Row._fields).to_parquet(part / "history.parquet", index=False)
+        OmegaConf.save(cfg, part / "config.yaml", resolve=True)
+        save_file(module.state_dict(), part / "weights.safetensors")

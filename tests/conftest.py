@@ -1,0 +1,72 @@
+"""Runs the real entry points, each test in a folder of its own."""
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an entry point printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty RNNLAB_ROOT, without the tester's own mirror and tracking server."""
+    monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path))
+    for name in ("RNNLAB_MIRROR", "MLFLOW_TRACKING_URI", "RNNLAB_SWEEP"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run an entry point in this process: run("train", "cell=gru")."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(name: str, *overrides: str) -> Outcome:
+        path = CHECKOUT / "pipelines" / f"{name}.py"
+        monkeypatch.setattr(sys, "argv", [str(path), *overrides])
+        monkeypatch.delenv("RNNLAB_SWEEP", raising=False)
+        capfd.readouterr()
+        code = 0
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        printed = capfd.readouterr()
+        return Outcome(code, printed.out, printed.err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def start(
+    root: Path, name: str, *overrides: str, terminal: int | None = None, folder: Path | None = None
+) -> subprocess.Popen[str]:
+    """An entry point in a process of its own, its output kept or sent to a terminal."""
+    return subprocess.Popen(
+        [sys.executable, str(CHECKOUT / "pipelines" / f"{name}.py"), *overrides],
+        env={**os.environ, "RNNLAB_ROOT": str(root), "PYTHONPATH": str(CHECKOUT / "src")},
+        stdout=subprocess.PIPE if terminal is None else terminal,
+        stderr=subprocess.STDOUT if terminal is None else terminal,
+        text=True,
+        cwd=folder or root,
+    )

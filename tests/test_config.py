@@ -1,0 +1,153 @@
+"""What the config says, what a result's setting depends on, and what dvc.yaml and conf/ name."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from rnnlab import config, grid
+from rnnlab.paths import CONF
+from tests.conftest import CHECKOUT, Run
+
+CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
+TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("group", ["cell", "task"])
+def test_a_file_is_named_as_what_it_describes(group: str) -> None:
+    for path in (CONF / group).glob("*.yaml"):
+        assert OmegaConf.load(path).name == path.stem
+
+
+def test_all_cells_share_the_keys_that_sweeps_override() -> None:
+    shared = {"_target_", "name", "hidden_size", "num_layers", "dropout", "bidirectional", "unroll"}
+    for cell in CELLS:
+        assert shared <= OmegaConf.load(CONF / "cell" / f"{cell}.yaml").keys()
+
+
+@pytest.mark.parametrize("pair", [(task, cell) for task in TASKS for cell in CELLS], ids="-".join)
+def test_every_pair_composes_and_its_targets_exist(pair: tuple[str, str]) -> None:
+    from hydra.utils import get_class
+
+    cfg = grid._compose(pair[0], f"cell={pair[1]}")
+    for target in (cfg.cell._target_, cfg.task.data._target_, cfg.task.dataset._target_, cfg.optimizer._target_):
+        get_class(target)
+
+
+@pytest.mark.parametrize("group", ["trainer", "optimizer", "schedule", "tracking", "debug"])
+def test_every_option_of_every_group_composes(group: str) -> None:
+    from hydra.utils import get_class
+
+    for path in (CONF / group).glob("*.yaml"):
+        cfg = grid._compose("price", f"{group}={path.stem}")
+        if group in ("optimizer", "schedule"):
+            get_class(cfg[group]._target_)
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_composes_with_the_first_job_of_its_sweep(path: Path) -> None:
+    params = OmegaConf.load(path).hydra.sweeper.params
+    first = [f"{key}={str(value).split(',')[0]}" for key, value in params.items()]
+    grid._compose("price", f"experiment={path.stem}", *first)
+
+
+def test_the_setting_of_a_cell_is_its_own() -> None:
+    """Equations of one cell are no part of another's setting; shared code is part of both."""
+    gru, lstm = (config.train_setting(grid._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm"))
+    assert "cells/gru.py" in gru
+    assert "cells/gru.py" not in lstm
+    shared = {"module.py", "training.py", "unroll/recurrent.py", "tasks/price.py", "cells/cell.py"}
+    assert shared <= gru.keys()
+    assert shared <= lstm.keys()
+    assert not any(name.startswith("tracking") for name in gru)
+
+
+def test_comments_and_docstrings_are_no_part_of_a_digest_and_code_is(tmp_path: Path) -> None:
+    digests = []
+    for number, source in enumerate(
+        ['"""One."""\ndef f(x):\n    return x + 1\n', '"""Two."""\n\n\ndef f(x):\n    # why\n    return x + 1\n',
+         '"""One."""\ndef f(x):\n    return x + 2\n']
+    ):  # fmt: skip
+        path = tmp_path / f"{number}.py"
+        path.write_text(source)
+        digests.append(config._digest_and_imports(path)[0])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_every_module_of_the_package_is_found_by_its_name() -> None:
+    """A module that the import graph cannot name would be left out of every digest."""
+    package = CHECKOUT / "src" / "rnnlab"
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative imports are not followed"
+                if node.module and node.module.startswith("rnnlab."):
+                    assert config._path_of(node.module) is not None
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> dict[str, dict]:
+    return yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"]
+
+
+def test_every_script_and_config_that_dvc_names_exists(pipeline: dict[str, dict], tmp_path: Path, run: Run) -> None:
+    assert run("compose").code == 0
+    pairs = grid.grid()
+    items = {
+        "fetch": [{"key": name, "item": task} for name, task in pairs.datasets.items()],
+        "preprocess": [{"key": task, "item": name} for task, name in pairs.dataset_of.items()],
+        "baseline": [{"item": task} for task in pairs.tasks],
+        "train": [{"item.task": task, "item.cell": cell} for task in pairs.tasks for cell in pairs.cells],
+        "evaluate": [{"item.task": task, "item.cell": cell} for task in pairs.tasks for cell in pairs.cells],
+    }
+    assert set(pairs.cells) <= set(CELLS)
+    assert set(pairs.tasks) <= set(TASKS)
+    for name, stage in pipeline.items():
+        body = stage.get("do", stage)
+        script = body["cmd"].split()[1]
+        assert (CHECKOUT / script).is_file(), script
+        for values in items.get(name, [{}]):
+            for param in body.get("params", []):
+                (path,) = param
+                for key, value in values.items():
+                    path = path.replace(f"${{{key}}}", value)
+                assert (tmp_path / path).is_file(), path
+
+
+def test_the_grid_s_data_sets_are_those_of_its_tasks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = OmegaConf.merge(grid.grid(), {"dataset_of": {"price": "weather"}})
+    monkeypatch.setattr(grid, "grid", lambda: wrong)
+    outcome = run("compose")
+    assert outcome.code == 2
+    assert "conf/grid.yaml" in outcome.err
+
+
+def test_composing_twice_gives_the_same_files(run: Run, root: Path) -> None:
+    contents = []
+    for _ in range(2):
+        assert run("compose").code == 0
+        contents.append({path: path.read_bytes() for path in (root / "configs").rglob("*.yaml")})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 1 + 1 + 1 + 3 + 3 + 1
+
+
+def test_answering_a_question_imports_nothing_heavy() -> None:
+    """`--help` and `--cfg job` must answer at once: how fast is measured in docs/measurements.md."""
+    code = (
+        "import sys; sys.argv = ['train.py', '--cfg', 'job']; import runpy\n"
+        f"runpy.run_path({str(CHECKOUT / 'pipelines' / 'train.py')!r}, run_name='__main__')\n"
+        "heavy = {'torch', 'mlflow', 'pandas', 'numpy', 'pytorch_lightning', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert "hidden_size" in done.stdout
+
+
+def test_pipelines_are_entry_points_without_logic() -> None:
+    for path in (CHECKOUT / "pipelines").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 60

@@ -1,0 +1,172 @@
+"""`dvc repro` on a copy of the project: from nothing to the leaderboard, and what an edit reruns."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import CHECKOUT
+
+Shell = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files under git in a new folder, set to train for two epochs."""
+    copy = tmp_path_factory.mktemp("project")
+    listed = ["git", "-C", str(CHECKOUT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (CHECKOUT / name).is_file() and name != "dvc.lock":
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, copy / name)
+    edit(copy / "conf/trainer/default.yaml", "max_epochs: 40", "max_epochs: 2")
+    git = ["git", "-C", str(copy), "-c", "user.name=test", "-c", "user.email=test@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-qm", "a copy"], check=True)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def shell(project: Path) -> Shell:
+    def shell(*command: str) -> str:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("RNNLAB", "MLFLOW"))}
+        environment |= {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(project / "src"),
+            "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
+        }  # fmt: skip
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return shell
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{path} has no {old!r}"
+    path.write_text(text.replace(old, new))
+
+
+def changed_stages(shell: Shell) -> set[str]:
+    """What `dvc repro` would run beside `compose`, which always runs."""
+    shell("dvc", "repro", "-q", "compose")
+    return set(json.loads(shell("dvc", "status", "--json"))) - {"compose"}
+
+
+@pytest.fixture(scope="module")
+def reproduced(project: Path, shell: Shell) -> str:
+    return shell("dvc", "repro")
+
+
+def test_the_pipeline_runs_from_nothing_to_the_leaderboard(project: Path, reproduced: str) -> None:
+    ran = re.findall(r"Running stage '(.+)'", reproduced)
+    pairs = [f"price-{cell}" for cell in ("rnn", "lstm", "gru")]
+    expected = {"compose", "fetch@prices", "preprocess@price", "baseline@price", "report"}
+    assert set(ran) == expected | {f"{stage}@{pair}" for stage in ("train", "evaluate") for pair in pairs}
+
+    table = pd.read_csv(project / "reports/leaderboard.csv")
+    columns = (
+        "task,name,kind,metric,direction,mean,ci_low,ci_high,rank,seeds,trials,parameters,state_size,train_seconds,"
+        "steps_per_second,verdict"
+    )
+    assert list(table.columns) == columns.split(",")
+    assert set(table["name"]) == {"rnn", "lstm", "gru", "persistence", "drift", "ridge"}
+    cells = table[table["kind"] == "cell"].set_index("name")
+    assert (cells["seeds"] == 3).all()
+    assert dict(cells["state_size"]) == {"rnn": 32, "lstm": 64, "gru": 32}
+    assert (cells["ci_low"] < cells["mean"]).all()
+    html = (project / "reports/leaderboard.html").read_text()
+    assert html.count("data:image/png;base64,") == 4
+    assert not re.search(r"(src|href)=\"(?!data:)", html), "the report needs no other file"
+
+
+def test_a_second_time_there_is_nothing_to_do(reproduced: str, shell: Shell) -> None:
+    again = shell("dvc", "repro")
+    assert re.findall(r"Running stage '(.+)'", again) == ["compose"]
+
+
+def test_metrics_and_plots_are_there_for_dvc(reproduced: str, shell: Shell) -> None:
+    metrics = shell("dvc", "metrics", "show", "--md")
+    assert "results/price/gru/evaluate/metrics.json" in metrics
+    assert "mase" in metrics
+    plots = shell("dvc", "plots", "show", "--json")
+    assert "learning.csv" in plots
+
+
+GRU_STAGES = {"train@price-gru", "evaluate@price-gru"}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "stages"),
+    [
+        ("conf/cell/gru.yaml", "hidden_size: 32", "hidden_size: 16", {"train@price-gru"}),
+        ("src/rnnlab/cells/gru.py", "candidate + update", "candidate + 1.0 * update", GRU_STAGES),
+        ("src/rnnlab/cells/gru.py", '"""The GRU (', '"""The well-known GRU (', set()),
+        ("src/rnnlab/tracking/store.py", "BATCH = 1000", "BATCH = 900", set()),
+        ("conf/grid.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3]", "all training"),
+        ("conf/task/price.yaml", "window: 32", "window: 16", "all but fetch"),
+        ("conf/task/price.yaml", "symbol: AAPL", "symbol: IBM", "all"),
+        ("README.md", "", "A word more.", set()),
+    ],
+)
+def test_an_edit_reruns_what_it_touches_and_nothing_else(
+    project: Path, reproduced: str, shell: Shell, path: str, old: str, new: str, stages: set[str] | str
+) -> None:
+    pairs = [f"price-{cell}" for cell in ("rnn", "lstm", "gru")]
+    training = {f"train@{pair}" for pair in pairs}
+    judging = {f"evaluate@{pair}" for pair in pairs}
+    of_the_task = training | judging | {"preprocess@price", "baseline@price"}
+    # `dvc status` names the stages whose own inputs changed; what depends on their results follows once they have run
+    expected = {
+        "all training": training | {"report"},
+        "all but fetch": of_the_task,
+        "all": {"fetch@prices", "preprocess@price"},
+    }
+    before = (project / path).read_text()
+    try:
+        edit(project / path, old, new) if old else (project / path).write_text(before + new)
+        found = changed_stages(shell)
+    finally:
+        (project / path).write_text(before)
+    wanted = expected[stages] if isinstance(stages, str) else stages
+    assert found == wanted
+    assert changed_stages(shell) == set()
+
+
+def test_a_new_cell_and_a_new_seed_rerun_nothing_old(project: Path, reproduced: str, shell: Shell) -> None:
+    """One file of equations, one of config, one word in the grid; and of a fourth seed only the fourth is trained."""
+    source = (project / "src/rnnlab/cells/rnn.py").read_text()
+    (project / "src/rnnlab/cells/mine.py").write_text(source.replace("RNN", "Mine"))
+    config = (project / "conf/cell/rnn.yaml").read_text().replace("name: rnn", "name: mine")
+    (project / "conf/cell/mine.yaml").write_text(config.replace("cells.rnn.RNN", "cells.mine.Mine"))
+    edit(project / "conf/grid.yaml", "cells: [rnn, lstm, gru]", "cells: [rnn, lstm, gru, mine]")
+    ran = re.findall(r"Running stage '(.+)'", shell("dvc", "repro"))
+    assert ran == ["compose", "train@price-mine", "evaluate@price-mine", "report"]
+
+    edit(project / "conf/grid.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3]")
+    output = shell("dvc", "repro", "train@price-gru")
+    assert output.count("already trained under this setting") == 3
+    assert "price/gru seed 3: validation loss" in output
+    edit(project / "conf/grid.yaml", "seeds: [0, 1, 2, 3]", "seeds: [0, 1]")
+    shell("dvc", "repro", "train@price-gru")
+    kept = sorted(path.name for path in (project / "results/price/gru/train").iterdir())
+    assert kept == ["seed=0", "seed=1"]
+
+
+def test_an_experiment_on_the_grid(project: Path, reproduced: str, shell: Shell) -> None:
+    shell("git", "add", "-A")
+    shell("git", "commit", "-qm", "before the experiment")
+    shell("dvc", "exp", "run", "-q", "-S", "conf/grid.yaml:cells=[rnn]", "-S", "conf/grid.yaml:seeds=[0]")
+    table = pd.read_csv(project / "reports/leaderboard.csv")
+    assert set(table[table["kind"] == "cell"]["name"]) == {"rnn"}
+    assert table.set_index("name").loc["rnn", "seeds"] == 1

@@ -1,0 +1,190 @@
+"""The MLflow store: complete, the same when rebuilt from the folders, and unharmed by jobs side by side."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Run as MLflowRun
+
+from tests.conftest import Run, start
+
+SHORT = ("trainer.max_epochs=2",)
+
+
+def client(root: Path, name: str = "mlflow.db") -> MlflowClient:
+    return MlflowClient(f"sqlite:///{root}/{name}")
+
+
+def runs(root: Path, name: str = "mlflow.db") -> list[MLflowRun]:
+    store = client(root, name)
+    return store.search_runs([experiment.experiment_id for experiment in store.search_experiments()])
+
+
+def content(root: Path, name: str = "mlflow.db") -> dict[str, Any]:
+    """All that a store holds of each run, but for its ids."""
+    store = client(root, name)
+    found = {}
+    for run in runs(root, name):
+        history = {
+            key: [(metric.step, metric.value) for metric in store.get_metric_history(run.info.run_id, key)]
+            for key in run.data.metrics
+        }
+        folders = [store.list_artifacts(run.info.run_id, folder) for folder in ("train", "evaluate")]
+        found[run.data.tags["rnnlab.key"]] = {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "started": run.info.start_time,
+            "ended": run.info.end_time,
+            "params": run.data.params,
+            "tags": {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log")},
+            "metrics": history,
+            "artifacts": sorted(file.path for folder in folders for file in folder),
+            "datasets": [(entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs],
+        }
+    return found
+
+
+def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
+    assert run("train", *SHORT, "cell=gru", "seed=3").code == 0
+    assert run("evaluate", *SHORT, "cell=gru", "seed=3").code == 0
+    (found,) = content(root).values()
+    assert found["name"] == "gru h32 seed 3"
+    assert found["status"] == "FINISHED"
+    assert found["params"]["cell.hidden_size"] == "32"
+    assert found["params"]["seed"] == "3"
+    assert found["params"]["task.symbol"] == "AAPL"
+    tags = {
+        "task",
+        "cell",
+        "layout",
+        "unroll",
+        "sweep",
+        "stage",
+        "data_digest",
+        "git_commit",
+        "git_dirty",
+        "device",
+        "threads",
+    }
+    assert tags <= found["tags"].keys()
+    assert [step for step, _ in found["metrics"]["loss/validation"]] == [0, 1]
+    assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
+    assert {"test/mase", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
+    assert {"train/config.yaml", "train/weights.safetensors", "evaluate/forecast.png"} <= set(found["artifacts"])
+    assert found["datasets"] == [("prices", found["tags"]["data_digest"])]
+
+
+def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing(run: Run, root: Path) -> None:
+    assert run("train", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
+    assert run("evaluate", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
+    before = content(root)
+    assert len(before) == 4
+    # in processes of their own: MLflow holds a store it has once opened, also when its file is gone
+    (root / "mlflow.db").rename(root / "lost.db")
+    outputs = [start(root, "report", "report.folder=runs", "tracking=sync").communicate(timeout=60)[0] for _ in "12"]
+    assert "4 run(s) put into the store" in outputs[0]
+    assert "put into the store" not in outputs[1]
+    (root / "mlflow.db").rename(root / "rebuilt.db")
+    assert content(root, "rebuilt.db") == before
+
+
+def test_training_again_takes_the_place_of_the_earlier_run(run: Run, root: Path) -> None:
+    for _ in range(2):
+        assert run("train", *SHORT, "force=true").code == 0
+    assert len(runs(root)) == 1
+
+
+def test_the_runs_of_a_sweep_are_flat_and_share_a_tag(run: Run, root: Path) -> None:
+    assert run("train", "-m", *SHORT, "cell=rnn,gru", "seed=0").code == 0
+    found = list(content(root).values())
+    assert {one["tags"]["sweep"] for one in found} == {"trainer.max_epochs=2 cell=rnn,gru seed=0"}
+    assert not any("mlflow.parentRunId" in one["tags"] for one in found)
+
+
+def test_a_job_that_fails_lets_the_others_of_its_sweep_run(run: Run, root: Path) -> None:
+    outcome = run("train", "-m", *SHORT, "cell.hidden_size=0,8")
+    assert outcome.code == 2
+    assert "cell.hidden_size=0" in outcome.err
+    assert [one["params"]["cell.hidden_size"] for one in content(root).values()] == ["8"]
+
+
+def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) -> None:
+    outcome = run(
+        "train", "cell=rnn", "cell.activation=relu", "optimizer=sgd", "optimizer.lr=1e18", "schedule=constant",
+        "trainer.gradient_clip_val=null", "task.loss=mse",
+    )  # fmt: skip
+    assert outcome.code == 2
+    (found,) = runs(root)
+    assert found.info.status == "FAILED"
+    assert "loss became" in found.data.tags["rnnlab.end"]
+
+
+def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
+    process = start(root, "train", "trainer.max_epochs=500", "trainer.patience=500")
+    while not list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")):
+        assert process.poll() is None
+    other = start(root, "train", *SHORT, "cell=rnn")
+    printed, _ = other.communicate(timeout=60)
+    assert other.returncode == 0, printed
+    assert [one.info.status for one in runs(root) if one.data.tags["cell"] == "lstm"] == ["RUNNING"]
+    process.kill()
+    process.communicate()
+    other = start(root, "train", *SHORT, "cell=rnn")
+    printed, _ = other.communicate(timeout=60)
+    assert "had been killed: marked FAILED" in printed
+    assert [one.info.status for one in runs(root) if one.data.tags["cell"] == "lstm"] == ["FAILED"]
+
+
+def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
+    """A Hydra sweep in four processes, the store not yet made."""
+    process = start(
+        root, "train", "-m", *SHORT, "hydra/launcher=joblib", "hydra.launcher.n_jobs=4", "cell=rnn", "seed=range(0,8)"
+    )
+    printed, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, printed
+    found = content(root)
+    assert len(found) == 8
+    assert all(one["status"] == "FINISHED" for one in found.values())
+    assert all(len(one["metrics"]["loss/validation"]) == 2 for one in found.values())
+
+
+def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
+    """Without a sweep's callback: each process finds no store and wants to make it."""
+    processes = [start(root, "train", *SHORT, "cell=rnn", f"seed={seed}") for seed in range(3)]
+    for process in processes:
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, printed
+    assert len(content(root)) == 3
+
+
+def test_the_ui_shows_the_store_of_the_pipelines_from_any_folder(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    start(root, "train", *SHORT).communicate(timeout=60)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    server = start(root, "ui", f"port={port}", folder=elsewhere, terminal=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=price"
+        assert answer(address, seconds=60).json()["experiment"]["name"] == "price"
+        assert not list(elsewhere.iterdir())
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def answer(address: str, seconds: float) -> requests.Response:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return requests.get(address, timeout=5)
+        except requests.ConnectionError:
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.3)

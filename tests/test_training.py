@@ -1,0 +1,177 @@
+"""Training as a user runs it: seeded, resumable, never on stale data, and stopped without a mess."""
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from tests.conftest import Run, start
+from tests.test_bad_input import GOOD, HEADER
+
+SHORT = ("trainer.max_epochs=2", "tracking=none")
+
+
+def weights(root: Path, cell: str = "lstm", seed: int = 0) -> dict:
+    (path,) = root.glob(f"runs/price/{cell}/*/train/seed={seed}/weights.safetensors")
+    return load_file(path)
+
+
+def same(ours: dict, theirs: dict) -> bool:
+    return all(ours[key].equal(theirs[key]) for key in ours)
+
+
+def test_the_same_seed_gives_the_same_net_and_another_seed_another(run: Run, root: Path) -> None:
+    found = {}
+    for seed in (0, 1):
+        for again in (False, True):
+            assert run("train", *SHORT, f"seed={seed}", f"force={again}").code == 0
+            found[seed, again] = weights(root, seed=seed)
+    assert same(found[0, False], found[0, True])
+    assert same(found[1, False], found[1, True])
+    assert not same(found[0, False], found[1, False])
+
+
+def test_the_same_setting_finds_its_own_result_and_another_setting_its_own_folder(run: Run, root: Path) -> None:
+    run("train", *SHORT)
+    second = run("train", *SHORT)
+    assert "already trained under this setting" in second.out
+    run("train", *SHORT, "optimizer.lr=0.01")
+    assert len(list(root.glob("runs/price/lstm/*/train/seed=0"))) == 2
+
+
+def test_an_edited_csv_is_prepared_anew_and_trained_anew(run: Run, root: Path) -> None:
+    path = root / "my.csv"
+    overrides = (*SHORT, "task.source=csv", f"task.path={path}")
+    path.write_text("\n".join([HEADER, *GOOD]))
+    assert "preparing it in" in run("train", *overrides).out
+    assert "preparing it in" not in run("train", *overrides).out
+    path.write_text("\n".join([HEADER, *GOOD[:-1], "2020-12-28,250.0,5"]))
+    third = run("train", *overrides)
+    assert "preparing it in" in third.out
+    assert "already trained" not in third.out
+
+
+def test_the_pipeline_s_own_data_is_used_where_it_was_made_under_this_config(run: Run, root: Path) -> None:
+    assert run("fetch", "dvc=true").code == 0
+    assert run("preprocess", "dvc=true").code == 0
+    assert "preparing it in" not in run("train", *SHORT).out
+    assert "preparing it in" in run("train", *SHORT, "task.window=16").out
+    stale = run("train", *SHORT, "task.window=16", "dvc=true")
+    assert stale.code == 2
+    assert "dvc repro" in stale.err
+
+
+def test_debug_runs_everything_and_keeps_nothing(run: Run, root: Path) -> None:
+    outcome = run("train", "debug=fast")
+    assert outcome.code == 0
+    assert "test mase" in outcome.out
+    kept = {path.name for path in root.iterdir()}
+    assert kept == {"data"}, "the prepared data is a cache and may stay; runs, results and the store may not"
+
+
+def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
+    assert run("train", *SHORT).code == 0
+    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    names = {"config.yaml", "history.parquet", "metrics.json", "run.json", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == names
+    history = pd.read_parquet(folder / "history.parquet")
+    by_epoch = history[history["key"] == "loss/validation"]
+    assert list(by_epoch["epoch"]) == [0, 1]
+    assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_other_precisions_train(run: Run, root: Path, cell: str, precision: str) -> None:
+    assert run("train", f"trainer.precision={precision}", f"cell={cell}", "debug=fast").code == 0
+
+
+def wait_for(process: subprocess.Popen[str], condition: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def epochs_done(root: Path) -> int:
+    return len(list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")))
+
+
+LONG = ("trainer.max_epochs=12", "trainer.patience=12")
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(run: Run, root: Path, tmp_path: Path) -> None:
+    """SIGKILL in mid-training, then the same command: the weights are those of an uninterrupted run, bit for bit."""
+    process = start(root, "train", *LONG)
+    wait_for(process, lambda: epochs_done(root))
+    process.kill()
+    process.communicate()
+    assert not list(root.glob("runs/price/lstm/*/train/*"))
+
+    resumed = run("train", *LONG)
+    assert resumed.code == 0
+    assert "going on where it stopped" in resumed.out
+    assert "had been killed: marked FAILED" in resumed.out
+    after_kill = weights(root)
+    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    history = pd.read_parquet(folder / "history.parquet")
+    assert list(history[history["key"] == "loss/train"]["epoch"]) == list(range(12))
+
+    assert run("train", *LONG, "force=true").code == 0
+    assert same(after_kill, weights(root))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_run_says_so_by_its_exit_code_and_its_status(root: Path, number: signal.Signals, code: int) -> None:
+    from mlflow import MlflowClient
+
+    process = start(root, "train", "trainer.max_epochs=500", "trainer.patience=500")
+    wait_for(process, lambda: epochs_done(root))
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == code, printed
+    assert "Traceback" not in printed
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    (found,) = client.search_runs([client.get_experiment_by_name("price").experiment_id])
+    assert found.info.status == "KILLED"
+
+
+def test_two_processes_do_not_train_the_same_run_at_once(run: Run, root: Path) -> None:
+    process = start(root, "train", "trainer.max_epochs=500", "trainer.patience=500", "tracking=none")
+    wait_for(process, lambda: epochs_done(root))
+    second = run("train", "trainer.max_epochs=500", "trainer.patience=500", "tracking=none")
+    process.kill()
+    process.communicate()
+    assert second.code == 2
+    assert "Another process works in" in second.err
+
+
+def test_without_a_terminal_progress_comes_in_plain_lines(root: Path) -> None:
+    process = start(root, "train", *SHORT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "\r" not in printed
+    assert re.search(r"validation loss \d\.\d+ in epoch \d", printed)
+
+
+def test_in_a_terminal_progress_is_a_bar_with_the_time_left(root: Path) -> None:
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (30, 120))
+    process = start(root, "train", "trainer.max_epochs=6", "tracking=none", terminal=its)
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # what reading from a closed terminal gives
+        while part := os.read(ours, 4096):
+            shown += part
+    assert process.wait(timeout=60) == 0
+    assert re.search(rb"price/lstm seed 0: +\d+%.* \d/6 \[\d\d:\d\d<\d\d:\d\d", shown), shown[-2000:]
