@@ -7,7 +7,7 @@ from rnnlab.cli import pipeline
 
 @pipeline
 def main(cfg: DictConfig) -> None:
-    from rnnlab.report.leaderboard import report
+    from rnnlab.report.report import report
 
     report(cfg)
 

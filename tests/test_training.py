@@ -89,6 +89,30 @@ def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
 
 
+MIRROR = os.environ.get("RNNLAB_MIRROR")
+
+
+@pytest.mark.mirror
+@pytest.mark.skipif(not MIRROR, reason="RNNLAB_MIRROR names no mirror of the full data sets")
+def test_bitcoin_from_a_mirror_trains_and_is_judged(run: Run, root: Path) -> None:
+    overrides = (*SHORT, "task=bitcoin", f"fetch.mirror={MIRROR}")
+    assert "rows: 3484" in run("train", *overrides).out
+    judged = run("evaluate", *overrides)
+    assert judged.code == 0
+    assert "bitcoin/persistence: test mase" in judged.out
+
+
+def test_without_internet_yahoo_names_other_ways(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, nothing listens: whatever this machine can reach, the request ends at once."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    outcome = run("train", *SHORT, "task=bitcoin", "task.retries=1", "task.backoff_seconds=0.01")
+    assert outcome.code == 2
+    assert "BTC-USD" in outcome.err
+    assert "task.source=sample" in outcome.err
+    assert "task.source=csv" in outcome.err
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_other_precisions_train(run: Run, root: Path, cell: str, precision: str) -> None:

@@ -105,5 +105,5 @@ def _print_report(name: str, report: dict[str, Any]) -> None:
     log.info("data report of %s", name)
     for key, value in report.items():
         for line in value if isinstance(value, list) else [value]:
-            if not isinstance(line, dict | list):  # those are for machines, in meta.json
+            if line is not None and not isinstance(line, dict | list):  # those are for machines, in meta.json
                 log.info("  %s: %s", key, line)

@@ -29,8 +29,8 @@ from rnnlab.preparation import open_task
 from rnnlab.progress import Progress
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
-from rnnlab.tracking.recorder import KeepHistory, Recorder, Row, Stopwatch
-from rnnlab.tracking.store import Tracker, open_store
+from rnnlab.tracking.recorder import KeepHistory, Recorder
+from rnnlab.tracking.store import Row, Tracker, open_store
 
 log = logging.getLogger("rnnlab")
 
@@ -119,6 +119,8 @@ def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
 def settle_threads(cfg: DictConfig) -> None:
     """Pin the processor threads: two processes with all threads each on the same cores crawl."""
     torch.set_num_threads(cfg.trainer.threads)
+    # a debugging aid of deterministic mode that writes every new tensor twice
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> None:
@@ -180,6 +182,32 @@ def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | N
     return last
 
 
+def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: str) -> pl.Trainer:
+    """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`."""
+    return pl.Trainer(
+        max_epochs=options.max_epochs,
+        gradient_clip_val=options.gradient_clip_val,
+        accelerator=options.accelerator,
+        devices=1,
+        precision=options.precision,
+        deterministic="warn" if options.deterministic else False,
+        limit_train_batches=options.limit_batches,
+        limit_val_batches=options.limit_batches,
+        logger=recorder,
+        callbacks=[
+            KeepHistory(recorder),
+            EarlyStopping("loss/validation", patience=options.patience, verbose=False),
+            Progress(label),
+            _checkpoint(folder, "best", monitor="loss/validation"),
+            _checkpoint(folder, "last", monitor=None),
+        ],
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
 def _fit(
     cfg: DictConfig,
     module: SequenceModule,
@@ -190,32 +218,9 @@ def _fit(
     label: str,
 ) -> dict[str, Any]:
     """Train, leave the best epoch's weights in `module`, and tell what it took."""
-    stopwatch = Stopwatch()
-    best = _checkpoint(checkpoints, "best", monitor="loss/validation")
-    stop_early = EarlyStopping("loss/validation", patience=cfg.trainer.patience, verbose=False)
-    trainer = pl.Trainer(
-        max_epochs=cfg.trainer.max_epochs,
-        gradient_clip_val=cfg.trainer.gradient_clip_val,
-        accelerator=cfg.trainer.accelerator,
-        devices=1,
-        precision=cfg.trainer.precision,
-        deterministic="warn" if cfg.trainer.deterministic else False,
-        limit_train_batches=cfg.trainer.limit_batches,
-        limit_val_batches=cfg.trainer.limit_batches,
-        logger=recorder,
-        callbacks=[
-            stopwatch,
-            KeepHistory(recorder),
-            stop_early,
-            Progress(label),
-            best,
-            _checkpoint(checkpoints, "last", monitor=None),
-        ],
-        default_root_dir=checkpoints,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label)
+    best = trainer.checkpoint_callback
+    assert isinstance(best, ModelCheckpoint)
     try:
         trainer.fit(module, datamodule=task, ckpt_path=resume, weights_only=True)
     except Diverged as error:
@@ -230,8 +235,8 @@ def _fit(
         "steps": trainer.global_step,
         "best_epoch": int(checkpoint["epoch"]),
         "validation_loss": float(best.best_model_score),
-        "train_seconds": stopwatch.seconds,
-        "steps_per_second": trainer.global_step / stopwatch.seconds,
+        "train_seconds": recorder.seconds,
+        "steps_per_second": trainer.global_step / recorder.seconds,
         "parameters": module.parameter_count,
         "state_size": module.recurrent.state_size,
         "ended": time.time(),

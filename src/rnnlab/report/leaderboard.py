@@ -1,7 +1,6 @@
 """The leaderboard: every cell and baseline of every task, how sure the comparison is, and what it says in words."""
 
 import base64
-import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
-from omegaconf import DictConfig
 from tabulate import tabulate
 
 from rnnlab.data.atomic import atomic_folder, read_json
@@ -19,8 +17,6 @@ from rnnlab.grid import grid
 from rnnlab.paths import Results, root
 from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.statistics import holm, mean_interval
-
-log = logging.getLogger("rnnlab")
 
 SIGNIFICANCE = 0.05
 
@@ -71,25 +67,15 @@ class Section:
     entries: list[Entry]
 
 
-def report(cfg: DictConfig) -> None:
-    """Write reports/leaderboard.{md,csv,html} from the results on disk, print the table and how to browse the runs."""
-    folder = root() / "reports" / ("" if cfg.report.folder == "results" else cfg.report.folder)
-    if cfg.report.write:
-        sections = list(_sections(cfg.report.folder))
-        if not sections:
-            raise UserError(
-                f"There is nothing evaluated in {root() / cfg.report.folder}: run `dvc repro` or evaluate.py."
-            )
-        write(sections, folder)
-        log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
-    if cfg.report.show:
-        log.info("\n%s", (folder / "leaderboard.md").read_text(encoding="utf-8"))
-    if cfg.tracking.sync:
-        from rnnlab.tracking.store import open_store
+def sections(folder: str) -> list[Section]:
+    """What has been evaluated: "results", the pipeline's grid, or "runs", everything run by hand.
 
-        open_store(cfg)
-    if cfg.report.show:
-        log.info("Browse the runs: make ui, then open http://127.0.0.1:%d", cfg.port)
+    Raises: `UserError` when there is nothing, or part of the grid is missing.
+    """
+    found = list(_sections(folder))
+    if not found:
+        raise UserError(f"There is nothing evaluated in {root() / folder}: run pipelines/evaluate.py first.")
+    return found
 
 
 def _sections(folder: str) -> Iterator[Section]:
@@ -207,21 +193,24 @@ def in_words(section: Section, table: list[Row]) -> str:
 
 
 def write(sections: list[Section], folder: Path) -> None:
-    """leaderboard.md, .csv, .html (which needs no other file) and figures/, all new or all old."""
+    """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old."""
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
         pd.DataFrame(all_rows).to_csv(part / "leaderboard.csv", index=False)
+        _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         (part / "leaderboard.md").write_text(_markdown(tables), encoding="utf-8")
         figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
         (part / "leaderboard.html").write_text(_html(tables, figures), encoding="utf-8")
 
 
-COLUMNS = ("rank", "name", "mean", "95 % interval", "seeds", "parameters", "state", "steps/s", "train s", "verdict")
+def _columns(section: Section) -> list[str]:
+    middle = ["95 % interval", "seeds", "parameters", "state", "steps/s", "train s"]
+    return ["rank", "name", section.metric, *middle, "verdict"]
 
 
-def cells_of(row: Row) -> list[str]:
-    """A row as a person reads it, for `COLUMNS`."""
+def _cells(row: Row) -> list[str]:
+    """A row as a person reads it, for `_columns`."""
     interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}" if row.ci_low is not None else ""
     numbers = (
         "" if value is None else f"{value:,.{digits}f}"
@@ -236,6 +225,17 @@ def cells_of(row: Row) -> list[str]:
     return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), *numbers, row.verdict]
 
 
+def _all_metrics(sections: list[Section]) -> pd.DataFrame:
+    """Every metric of every entry."""
+    rows = [
+        {"task": section.task, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
+        for section in sections
+        for entry in section.entries
+        for metric, value in entry.summary.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 def _headline(section: Section) -> str:
     return f"{section.task}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
 
@@ -244,7 +244,9 @@ def _markdown(tables: list[tuple[Section, list[Row]]]) -> str:
     parts = ["# Leaderboard"]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 5, "left")
-        grid = tabulate([cells_of(row) for row in table], COLUMNS, "github", colalign=alignment, disable_numparse=True)
+        grid = tabulate(
+            [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
+        )
         parts += [f"## {_headline(section)}", grid, in_words(section, table)]
     return "\n\n".join(parts) + "\n"
 
@@ -268,16 +270,40 @@ def _figures(section: Section, folder: Path) -> dict[str, Path]:
     return paths
 
 
+def by_step(section: Section) -> pd.DataFrame:
+    """All metrics that a task reports for single steps ahead, keys that end in a number: a row for each name and step.
+
+    Where a metric has an interval, keys with `_low` and `_high`, both are shown behind it.
+    """
+    table: dict[tuple[str, int], dict[str, float]] = {}
+    for entry in section.entries:
+        for key, value in entry.summary.items():
+            metric, _, step = key.rpartition("_")
+            if step.isdigit():
+                table.setdefault((entry.name, int(step)), {})[metric] = value
+    shown = []
+    for (name, number), metrics in table.items():
+        cells: dict[str, str] = {"name": name, "steps ahead": str(number)}
+        for metric, value in metrics.items():
+            if not metric.endswith(("_low", "_high")):
+                low, high = metrics.get(f"{metric}_low"), metrics.get(f"{metric}_high")
+                interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
+                cells[metric.replace("_", " ")] = f"{value:.4g}{interval}"
+        shown.append(cells)
+    return pd.DataFrame(shown).fillna("")
+
+
 def _html(tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]]) -> str:
     environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
     return environment.get_template("leaderboard.html.jinja").render(
-        columns=COLUMNS,
         sections=[
             {
                 "headline": _headline(section),
                 "data": section.data,
                 "words": in_words(section, table),
-                "rows": [(row.kind, cells_of(row)) for row in table],
+                "columns": _columns(section),
+                "rows": [(row.kind, _cells(row)) for row in table],
+                "by_step": by_step(section).to_dict("split"),
                 "figures": {
                     title: base64.b64encode(path.read_bytes()).decode() for title, path in section_figures.items()
                 },

@@ -2,21 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
 
-
-class Row(NamedTuple):
-    """One value of one metric. `time`: milliseconds since 1970."""
-
-    key: str
-    value: float
-    step: int
-    epoch: int
-    time: int
+from rnnlab.tracking.store import Row
 
 
 class Recorder(Logger):
@@ -28,6 +20,8 @@ class Recorder(Logger):
     def __init__(self, send: Callable[[list[Row]], None] | None, seconds: float = 5.0) -> None:
         super().__init__()
         self.rows: list[Row] = []
+        self.seconds = 0.0
+        """Spent in training steps, without validation and checkpoints."""
         self._send = send
         self._seconds = seconds
         self._unsent = 0
@@ -60,41 +54,26 @@ class Recorder(Logger):
 
 
 class KeepHistory(Callback):
-    """Puts the recorder's rows into every checkpoint, so that a resumed run has the whole history."""
+    """Puts the recorder's rows into every checkpoint, so that a resumed run has the whole history, and takes the time.
+
+    One callback for both: Lightning calls each at every step, whether it does anything or not.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": [tuple(row) for row in self.recorder.rows]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.recorder.rows = [Row(*row) for row in state_dict["rows"]]
-
-
-class Stopwatch(Callback):
-    """Seconds spent in training steps, without validation and checkpoints; goes on where a resumed run stood."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
         self._start: float | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start = time.perf_counter()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
         if self._start is not None:
-            self.seconds += time.perf_counter() - self._start
+            self.recorder.seconds += time.perf_counter() - self._start
             self._start = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds}
+        return {"rows": [tuple(row) for row in self.recorder.rows], "seconds": self.recorder.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds = state_dict["seconds"]
+        self.recorder.rows = [Row(*row) for row in state_dict["rows"]]
+        self.recorder.seconds = state_dict["seconds"]

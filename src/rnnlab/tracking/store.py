@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
-from rnnlab.tracking.recorder import Row
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -30,6 +29,16 @@ EVALUATED = "rnnlab.evaluated"
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
+
+
+class Row(NamedTuple):
+    """One value of one metric. `time`: milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    epoch: int
+    time: int
 
 
 class LiveRun:

@@ -1,0 +1,33 @@
+"""Writing the leaderboard, showing it, and saying how to browse the runs."""
+
+import logging
+
+from omegaconf import DictConfig
+
+from rnnlab.errors import UserError
+from rnnlab.paths import root
+
+log = logging.getLogger("rnnlab")
+
+
+def report(cfg: DictConfig) -> None:
+    """Write reports/leaderboard.{md,csv,html} from the results on disk, bring the store up to date, print the table."""
+    folder = root() / "reports"
+    if cfg.report.folder != "results":
+        folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
+    if cfg.report.write:
+        # imported here: to show what was written takes no statistics and no drawing
+        from rnnlab.report.leaderboard import sections, write
+
+        write(sections(cfg.report.folder), folder)
+        log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
+    if cfg.tracking.sync:
+        from rnnlab.tracking.store import open_store
+
+        open_store(cfg)
+    if cfg.report.show:
+        path = folder / "leaderboard.md"
+        if not path.exists():
+            raise UserError(f"{path} is not there: run `dvc repro`, or leave report.write=true.")
+        log.info("\n%s", path.read_text(encoding="utf-8"))
+        log.info("Browse the runs: make ui, then open http://127.0.0.1:%d", cfg.port)

@@ -1,0 +1,84 @@
+"""The leaderboard: ranks, verdicts and the words under the table."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from rnnlab.report.leaderboard import Entry, Section, by_step, in_words, rows, write
+from tests.conftest import Run
+
+
+def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: int = 3) -> Entry:
+    by_seed = [{"score": value + 0.01 * (seed - (seeds - 1) / 2)} for seed in range(seeds)]
+    training = [{"parameters": 10, "state_size": 2, "train_seconds": 1.0, "steps_per_second": 5.0}] * seeds
+    return Entry(name, kind, {"score": value, "p_value": p_value}, by_seed, training if kind == "cell" else [])
+
+
+def section(*entries: Entry, direction: str = "min") -> Section:
+    reference = entry("naive", 1.0, 1.0, "baseline", seeds=1)
+    return Section("rain", "d1", "score", direction, "naive", [*entries, reference])
+
+
+def verdicts(found: Section) -> dict[str, str]:
+    return {row.name: row.verdict for row in rows(found)}
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_the_better_side_depends_on_the_direction(direction: str) -> None:
+    found = section(entry("low", 0.5, 1e-6), entry("high", 1.5, 1e-6), direction=direction)
+    first, last = ("low", "high") if direction == "min" else ("high", "low")
+    assert [row.name for row in rows(found)] == [first, "naive", last]
+    assert verdicts(found)[first].startswith("better than naive")
+    assert verdicts(found)[last].startswith("worse than naive")
+
+
+def test_a_verdict_is_corrected_for_the_number_of_cells() -> None:
+    """p = 0.03 alone is evidence; as the best of three looks it is not."""
+    assert verdicts(section(entry("a", 0.9, 0.03)))["a"].startswith("better")
+    three = section(entry("a", 0.9, 0.03), entry("b", 0.95, 0.4), entry("c", 0.97, 0.6))
+    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.09)"
+
+
+def test_the_words_say_when_no_cell_beats_the_reference() -> None:
+    ridge = entry("ridge", 0.8, 0.4, "baseline", seeds=1)
+    found = section(entry("a", 0.9, 0.3), ridge)
+    text = in_words(found, rows(found))
+    assert text.startswith("No cell beats naive")
+    assert "first in rank is ridge" in text
+    winner = section(entry("a", 0.5, 1e-9))
+    assert in_words(winner, rows(winner)) == "Better than naive, with evidence: a."
+
+
+def test_intervals_are_over_seeds_and_absent_for_one() -> None:
+    one, several = rows(section(entry("one", 0.5, 1.0, seeds=1), entry("several", 0.7, 1.0)))[:2]
+    assert one.ci_low is None
+    assert several.ci_low is not None
+    assert several.ci_low < 0.7 < several.ci_high
+
+
+def test_errors_by_step_keep_their_intervals(tmp_path: Path) -> None:
+    summary = {"score": 1.0, "p_value": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
+    found = Section("rain", "d1", "score", "min", "naive", [Entry("naive", "baseline", summary, [summary])])
+    table = by_step(found)
+    assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]
+    write([found], tmp_path / "reports")
+    metrics = pd.read_csv(tmp_path / "reports/metrics.csv")
+    assert set(metrics["metric"]) == set(summary)
+
+
+def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -> None:
+    """Two settings of a cell are told apart; another data set gets a table of its own."""
+    short = ("trainer.max_epochs=1", "tracking=none")
+    for overrides in (["cell=rnn"], ["cell=rnn", "optimizer.lr=0.01"], ["cell=gru", "task.symbol=IBM"]):
+        assert run("train", *short, *overrides).code == 0
+        assert run("evaluate", *short, *overrides).code == 0
+    outcome = run("report", "report.folder=runs", "tracking=none")
+    assert outcome.code == 0
+    apple, ibm = re.split(r"^## ", outcome.out, flags=re.MULTILINE)[1:]
+    if "gru" in apple:
+        apple, ibm = ibm, apple
+    assert len(re.findall(r"\| rnn [0-9a-f]{10} ", apple)) == 2
+    assert "gru" in ibm
+    assert "rnn" not in ibm
