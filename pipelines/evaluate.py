@@ -7,9 +7,12 @@ from rnnlab.cli import pipeline
 
 @pipeline
 def main(cfg: DictConfig) -> None:
-    from rnnlab.evaluation import evaluate
+    from rnnlab.evaluation import evaluate, rehearse
 
-    evaluate(cfg)
+    if cfg.discard:
+        rehearse(cfg)
+    else:
+        evaluate(cfg)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,12 @@ def test_an_odd_table_is_accepted_with_a_note(run: Run, root: Path, name: str) -
         (["seed=one"], ["seed=one"]),
         (["optimizer.lr=0"], ["optimizer.lr=0"]),
         (["optimizer.momentum=0.9"], ["optimizer.momentum"]),
+        (["task.validation=abc"], ["task.validation=abc"]),
+        (["cell.dropout=abc"], ["cell.dropout=abc"]),
+        (["task.symbol=123"], ["123", "AAPL"]),
+        (["trainer.gradient_clip_val=-1"], ["trainer.gradient_clip_val=-1"]),
+        (["trainer.limit_batches=0"], ["trainer.limit_batches=0"]),
+        (["checkpoint=runs/seed=0/best.ckpt"], ["quotes"]),
         (["cell=[lstm"], ["cell=[lstm"]),
         (["tracking.uri=sqlite:////proc/nowhere/all.db"], ["/proc/nowhere/all.db", "tracking=none"]),
     ],
@@ -135,11 +141,21 @@ def test_a_checkpoint_that_does_not_belong_is_named(run: Run, root: Path, checkp
         ([*shared, "cell=gru"], "cell=lstm"),
         ([*shared, "task.name=rain", *csv], "task=price"),
         ([*shared, "cell.hidden_size=7"], "does not fit"),
+        ([*shared, "task.symbol=IBM"], "other data or splits"),
+        ([*shared, "task.test=0.3"], "other data or splits"),
     ):
         outcome = run("evaluate", *overrides)
         assert outcome.code == 2, outcome.err
         assert message in outcome.err
         assert "Traceback" not in outcome.err
+
+
+def test_a_price_that_never_moves_is_refused_before_training(run: Run, root: Path) -> None:
+    path = root / "flat.csv"
+    path.write_text("\n".join([HEADER, *(f"{row.split(',')[0]},5.0,1" for row in GOOD)]))
+    outcome = run("train", "task.source=csv", f"task.path={path}", "tracking=none")
+    assert outcome.code == 2
+    assert "never changes in the train part" in outcome.err
 
 
 def test_evaluating_what_is_not_trained_says_so(run: Run) -> None:

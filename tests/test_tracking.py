@@ -99,6 +99,22 @@ def test_training_again_takes_the_place_of_the_earlier_run(run: Run, root: Path)
     assert len(runs(root)) == 1
 
 
+def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path) -> None:
+    """`dvc repro train@...` alone leaves the evaluation of the earlier training on disk."""
+    for stage in ("fetch", "preprocess", "train", "evaluate"):
+        assert run(stage, *SHORT, "dvc=true").code == 0
+    assert run("train", *SHORT, "cell.hidden_size=8", "dvc=true").code == 0
+    judged = {one["name"]: "test/mase" in one["metrics"] for one in content(root).values()}
+    assert judged == {f"lstm h{size} seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
+
+
+def test_a_result_that_was_not_tracked_is_put_in_the_store_when_it_is_found(run: Run, root: Path) -> None:
+    assert run("train", *SHORT, "tracking=none").code == 0
+    again = run("train", *SHORT)
+    assert "already trained" in again.out
+    assert len(runs(root)) == 1
+
+
 def test_the_runs_of_a_sweep_are_flat_and_share_a_tag(run: Run, root: Path) -> None:
     assert run("train", "-m", *SHORT, "cell=rnn,gru", "seed=0").code == 0
     found = list(content(root).values())

@@ -7,7 +7,9 @@ import re
 import signal
 import subprocess
 import termios
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +91,34 @@ def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
 
 
+def test_a_csv_at_an_address_is_fetched_anew_each_time(run: Run, root: Path) -> None:
+    """It may have changed there: the same command trains again when it has, and only then."""
+    table = {"content": "\n".join([HEADER, *GOOD])}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving(table))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    overrides = (*SHORT, "task.source=csv", f"task.path=http://127.0.0.1:{server.server_port}/my.csv")
+    assert run("train", *overrides).code == 0
+    assert "already trained" in run("train", *overrides).out
+    table["content"] = "\n".join([HEADER, *GOOD[:-1], "2020-12-28,250.0,5"])
+    assert "already trained" not in run("train", *overrides).out
+    server.shutdown()
+
+
+def serving(table: dict[str, str]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = table["content"].encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    return Handler
+
+
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 
 
@@ -168,6 +198,22 @@ def test_a_stopped_run_says_so_by_its_exit_code_and_its_status(root: Path, numbe
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     (found,) = client.search_runs([client.get_experiment_by_name("price").experiment_id])
     assert found.info.status == "KILLED"
+
+
+def test_a_moved_folder_is_trained_from_the_start(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint holds the path of the best one so far; where that is gone, going on would lose it."""
+    old = root / "old"
+    monkeypatch.setenv("RNNLAB_ROOT", str(old))
+    old.mkdir()
+    process = start(old, "train", *LONG, "tracking=none")
+    wait_for(process, lambda: epochs_done(old))
+    process.kill()
+    process.communicate()
+    old.rename(root / "new")
+    monkeypatch.setenv("RNNLAB_ROOT", str(root / "new"))
+    outcome = run("train", *LONG, "tracking=none")
+    assert outcome.code == 0
+    assert "going on where it stopped" not in outcome.out
 
 
 def test_two_processes_do_not_train_the_same_run_at_once(run: Run, root: Path) -> None:

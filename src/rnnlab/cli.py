@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import wraps
@@ -44,20 +45,24 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
 
     @wraps(task)
     def job(cfg: DictConfig) -> None:
+        _settle()  # a sweep's jobs may run in processes of their own
+        single = HydraConfig.get().mode == RunMode.RUN
         try:
             task(cfg)
         except (UserError, InstantiationException, OSError) as error:
             told = _reported(error)
-            if isinstance(told, _Reported) and HydraConfig.get().mode == RunMode.RUN:
+            if isinstance(told, _Reported) and single:
                 sys.exit(2)
             raise told from error
+        except Exception:
+            if not single:  # Hydra shows the first error of a sweep alone, and at its end
+                traceback.print_exc()
+            raise
 
     @wraps(task)
     def main() -> None:
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+        _settle()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         except _Reported:
@@ -70,6 +75,14 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
             sys.exit(2)
 
     return main
+
+
+def _settle() -> None:
+    """Plain lines to standard output; a signal unwinds the process."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
 
 
 class _Reported(Exception):
@@ -109,6 +122,8 @@ _DISK = {
 
 
 def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    print("\nstopped; a run goes on from its last epoch when the same command is given again", file=sys.stderr)
     raise Stopped(128 + number)
 
 
@@ -123,7 +138,8 @@ def _explain(error: Exception) -> str:
     if isinstance(error, ConfigCompositionException) and key:
         return f"there is no config key {key[1]}.{_nearest(key[1], list(_config_keys()))}"
     if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: {text.splitlines()[0]}"
+        hint = """ A value with = or other signs needs quotes of its own: "key='a=b'".""" if "=" in text else ""
+        return f"cannot read the override {error.override!r}: {text.splitlines()[0]}.{hint}"
     return text
 
 

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,14 @@ SOURCE = Path(__file__).resolve().parent
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-NEUTRAL = ("rnnlab.tracking", "rnnlab.report.leaderboard", "rnnlab.report.figures", "rnnlab.cli", "rnnlab.config")
-"""Modules that no number of a result depends on: editing them reruns nothing."""
+NEUTRAL = tuple(f"rnnlab.{name}" for name in ("cli", "config", "grid", "progress", "report.leaderboard", "tracking"))
+"""Modules that no number of a result depends on, but for the time it took: editing them reruns nothing."""
+
+SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparation")
+"""Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
+
+SCHEMA = 1
+"""Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
 
 
 def plain(node: Any) -> Any:
@@ -30,8 +36,10 @@ def fingerprint(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def source_digests(targets: Iterable[str]) -> dict[str, str]:
+def source_digests(targets: Iterable[str], without: tuple[str, ...] = ()) -> dict[str, str]:
     """A digest of each of rnnlab's files that the named modules or classes import, directly or through others.
+
+    `NEUTRAL` modules are not followed, nor are those `without`.
 
     The digest is of the syntax tree without docstrings: a comment or a new line break changes nothing.
     """
@@ -43,7 +51,7 @@ def source_digests(targets: Iterable[str]) -> dict[str, str]:
         if path is None or name in digests:
             continue
         digests[name], imports = _digest_and_imports(path)
-        pending += [module for module in imports if not module.startswith(NEUTRAL)]
+        pending += [module for module in imports if not module.startswith(NEUTRAL + without)]
     return dict(sorted(digests.items()))
 
 
@@ -94,7 +102,7 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
     # these shape batches and training, not the arrays
     for key in ("batch_size", "loss"):
         options.pop(key, None)
-    return {**fetch_setting(cfg), "data": options, "sources": source_digests(targets)}
+    return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": source_digests(targets)}
 
 
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -102,7 +110,7 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training"]
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
         "task": plain(cfg.task.data),
-        "sources": source_digests(targets),
+        "sources": source_digests(targets, without=SOURCES_OF_DATA),
     }
 
 
@@ -110,20 +118,20 @@ def evaluate_setting(cfg: DictConfig, targets: list[str]) -> dict[str, Any]:
     """All that decides how predictions are judged; `targets` made them."""
     return {
         "task": plain(cfg.task.data),
-        "sources": source_digests([*targets, cfg.task.data._target_, "rnnlab.evaluation"]),
+        "sources": source_digests([*targets, cfg.task.data._target_, "rnnlab.evaluation"], SOURCES_OF_DATA),
     }
 
 
 def run_params(cfg: DictConfig) -> dict[str, Any]:
-    """The composed config, flat, as the parameters of a tracked run: what a person would filter or plot by."""
-    return dict(_flat({key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer")})) | {
-        f"task.{key}": value for key, value in plain(cfg.task).items() if not isinstance(value, dict)
-    }
+    """The composed config, flat, as the parameters of a tracked run: what a person would filter or plot by.
 
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    A group stands for itself by its cell's name or its class, and what is not set is left out.
+    """
+    params: dict[str, Any] = {"cell": cfg.cell.name}
+    for group in ("cell", "optimizer", "schedule", "trainer", "task"):
+        for key, value in (plain(cfg[group]) or {}).items():
+            if key == "_target_" and group != "cell":
+                params[group] = value.rpartition(".")[2]
+            elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
+                params[f"{group}.{key}"] = value
+    return params

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from rnnlab.config import evaluate_setting, fingerprint
-from rnnlab.data.atomic import atomic_file, atomic_folder, read_json, write_json
+from rnnlab.data.atomic import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
 from rnnlab.paths import Results, root
@@ -67,11 +67,14 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
     for seed in seeds_of(cfg):
         _require_trained(results, seed, setting)
         module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
-        metrics = _evaluate_one(task, module, results.evaluate(seed), f"{cfg.cell.name} seed {seed}")
+        curves = {cfg.cell.name: learning_curves(results, [seed])}
+        name = f"{cfg.cell.name} seed {seed}"
+        metrics = _evaluate_one(task, module, results.evaluate(seed), name, setting, draw_learning_curves(curves))
         rank_by = task.spec.rank_by
         log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
         store.put(results, seed)
-    _summarise(task, results, cfg.cell.name)
+    with locked(results.folder / "checkpoints" / ".summary.lock"):
+        _summarise(task, results, cfg.cell.name)
 
 
 def _require_trained(results: Results, seed: int, setting: str) -> None:
@@ -83,13 +86,18 @@ def _require_trained(results: Results, seed: int, setting: str) -> None:
         )
 
 
-def _evaluate_one(task: Task, module: SequenceModule, folder: Path, name: str) -> dict[str, float]:
+def _evaluate_one(
+    task: Task, module: SequenceModule, folder: Path, name: str, setting: str, curves: Figure | None = None
+) -> dict[str, float]:
     predictions = task.predictions(task.predict(module))
     metrics = task.metrics([predictions])
     with atomic_folder(folder) as part:
         predictions.to_parquet(part / "predictions.parquet", index=False)
         write_json(part / "metrics.json", metrics)
-        _save(task.figures([predictions], name), part)
+        # whose weights these are: training anew under another setting leaves this folder as it is
+        write_json(part / "evaluated.json", {"setting": setting})
+        figures = task.figures([predictions], name)
+        _save(figures if curves is None else {**figures, "learning_curves": curves}, part)
     return metrics
 
 
@@ -123,13 +131,20 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     ):
         if found != wanted:
             raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
+    data, ours = content.get(type(task).__qualname__, {}).get("digest"), task.meta["digest"]
+    if data != ours:
+        raise UserError(
+            f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test part: "
+            "give the settings of its own data."
+        )
     try:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"{path} does not fit the configured {cfg.cell.name}: {detail} Give its sizes.") from None
-    results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{_digest(path)}")
-    metrics = _evaluate_one(task, module, results.evaluate(cfg.seed), f"{cfg.cell.name} of {path.name}")
+    setting = fingerprint([_digest(path), ours])
+    results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
+    metrics = _evaluate_one(task, module, results.evaluate(cfg.seed), f"{cfg.cell.name} of {path.name}", setting)
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 
@@ -140,26 +155,34 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE:
         raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.") from None
-    if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= content.keys():
-        raise UserError(f"{path} holds no trained net of this project: state_dict or hyper_parameters are missing.")
-    return content
+    theirs = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
+    if "state_dict" not in content or not {"spec", "name"} <= theirs.keys():
+        raise UserError(f"{path} holds no trained net of this project.")
+    result: dict[str, Any] = content
+    return result
 
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:10]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def evaluate_baselines(cfg: DictConfig) -> None:
     """What the task can do without a recurrent net, on the same test split."""
     task = open_task(cfg, cfg.seed)
+    data = task.meta["digest"]
+    setting = fingerprint({**evaluate_setting(cfg, []), "data": data})
     if cfg.dvc:
         folder = root() / "results" / cfg.task.name / "baselines"
     else:
-        setting = fingerprint({**evaluate_setting(cfg, []), "data": task.meta["digest"]})
-        folder = root() / "runs" / cfg.task.name / "baselines" / setting
-        if folder.exists():
-            return
+        folder = root() / "runs" / cfg.task.name / "baselines" / data
+    with locked(folder.parent / ".lock"):
+        facts = folder / "task.json"
+        if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
+            _write_baselines(cfg, task, folder, setting)
+
+
+def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:
     with atomic_folder(folder) as part:
         for name, predictions in task.baselines().items():
             (part / name).mkdir()
@@ -167,9 +190,8 @@ def evaluate_baselines(cfg: DictConfig) -> None:
             metrics = task.metrics([predictions])
             write_json(part / name / "metrics.json", metrics)
             log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
-        write_json(
-            part / "task.json", {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
-        )
+        facts = {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
+        write_json(part / "task.json", {**facts, "setting": setting})
 
 
 def _save(figures: dict[str, Figure], folder: Path) -> None:

@@ -1,6 +1,7 @@
 """From a data set to arrays, once for each setting, and never from stale data."""
 
 import hashlib
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,6 @@ from rnnlab.paths import Prepared
 from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
-
-SCHEMA = 1
-"""Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
 
 FETCHED = "fetched.json"
 """Beside the raw files: the setting they were fetched under."""
@@ -54,14 +52,16 @@ def open_task(cfg: DictConfig, seed: int) -> Task:
 def prepared_data(cfg: DictConfig) -> Prepared:
     """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none."""
     expected = fingerprint(data_setting(cfg))
+    # what may be another tomorrow under the same address or dates is fetched anew each time
+    settled = cfg.dvc or instantiate(cfg.task.dataset).is_settled
     of_pipeline = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
-    if _is_current(of_pipeline, expected):
+    if settled and _is_current(of_pipeline, expected):
         return of_pipeline
     if cfg.dvc:
         raise UserError(f"{of_pipeline.processed} was not prepared under this config: run `dvc repro`.")
     cached = Prepared.of_cache(cfg.task.name, expected)
     with locked(cached.processed.parent / ".lock"):
-        if not _is_current(cached, expected):
+        if not (settled and _is_current(cached, expected)):
             log.info("no data prepared under this config: preparing it in %s", cached.processed)
             _fetch(cfg, cached.raw)
             _prepare(cfg, cached)
@@ -86,14 +86,15 @@ def _prepare(cfg: DictConfig, prepared: Prepared) -> None:
     setting = data_setting(cfg)
     with atomic_folder(prepared.processed) as part:
         facts = task.prepare(instantiate(cfg.task.dataset), prepared.raw, part)
-        meta = {"schema": SCHEMA, "fingerprint": fingerprint(setting), "digest": _digest(part), "setting": setting}
-        write_json(part / "meta.json", meta | facts)
-    _print_report(cfg.task.name, facts["report"])
+        report = facts.pop("report")
+        meta = {"fingerprint": fingerprint(setting), "digest": _digest(part, facts), "setting": setting}
+        write_json(part / "meta.json", {**meta, **facts, "report": report})
+    _print_report(cfg.task.name, report)
 
 
-def _digest(folder: Path) -> str:
-    """Of the content of every array, by name."""
-    digest = hashlib.sha256()
+def _digest(folder: Path, facts: dict[str, Any]) -> str:
+    """Of the content of every array, by name, and of what else makes the task: splits, scalers."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in sorted(folder.glob("*.npy")):
         digest.update(path.name.encode())
         with path.open("rb") as file:

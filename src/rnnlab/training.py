@@ -1,6 +1,7 @@
 """Training one cell on one task: each seed in its own folder, whole or not at all, resumed where it was stopped."""
 
 import logging
+import math
 import pickle
 import shutil
 import tempfile
@@ -75,6 +76,13 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key, default=1)
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
+    for key, low, high in (("cell.dropout", 0, 1), ("trainer.gradient_clip_val", 0, math.inf)):
+        value = OmegaConf.select(cfg, key)
+        if value is not None and (not isinstance(value, int | float) or not low <= value < high):
+            raise UserError(f"{key}={value}: a number of at least {low} and below {high} is needed.")
+    batches = cfg.trainer.limit_batches
+    if batches is not None and (not isinstance(batches, int) or batches < 1):
+        raise UserError(f"trainer.limit_batches={batches}: a whole number of at least 1 or null is needed.")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
@@ -108,7 +116,7 @@ def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
         cfg.cell,
         spec=task.spec.as_dict(),
         optimizer=plain(cfg.optimizer),
-        schedule=plain(cfg.schedule),
+        schedule=plain(cfg.schedule) if cfg.schedule else None,
         log_every_n_steps=cfg.trainer.log_every_n_steps,
         _convert_="all",
         _recursive_=False,
@@ -130,6 +138,7 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
     with locked(results.lock(seed), wait_seconds=2):
         if not cfg.force and _is_done(results, seed, setting):
             log.info("%s: already trained under this setting; force=true trains it again", label)
+            store.put(results, seed)
             return
         settle_threads(cfg)
         # before the module is made: its initial weights are the first numbers drawn
@@ -172,7 +181,11 @@ def _is_done(results: Results, seed: int, setting: str) -> bool:
 def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | None:
     """The last epoch's checkpoint of an unfinished run of this very setting, if it can be read."""
     last, run = results.checkpoints(seed) / "last.ckpt", results.checkpoints(seed) / "run.json"
-    if not last.exists() or not run.exists() or read_json(run)["setting"] != setting:
+    if not last.exists() or not run.exists():
+        return None
+    before = read_json(run)
+    # a checkpoint holds the absolute path of the best one so far: in a moved folder it would not be found
+    if before["setting"] != setting or before["folder"] != str(results.folder):
         return None
     try:
         torch.load(last, map_location="cpu", weights_only=True)

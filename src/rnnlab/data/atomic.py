@@ -32,7 +32,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; let it take the place of `path` when the block ends without an error."""
+    """Yield an empty folder beside `path`; let it take the place of `path` when the block ends without an error.
+
+    One writer at a time: hold a lock where there may be several. The exchange is two renames, between which `path` is
+    not there for a moment.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     old = part.with_suffix(".old")

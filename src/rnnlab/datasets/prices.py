@@ -16,7 +16,7 @@ import csv
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,12 @@ class Prices:
     retries: int = 4
     backoff_seconds: float = 2.0
 
+    def __post_init__(self) -> None:
+        # YAML and the command line read a symbol or a column called 700 as a number
+        for name in ("symbol", "path", "date", "target", "volume", "start", "end", "interval"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else str(value))
+
     def check(self) -> None:
         """Raise `UserError` for options that cannot work; reads no data."""
         if self.source not in SOURCES:
@@ -105,6 +111,13 @@ class Prices:
             content = sha256_of(Path(self.path or ""))
         reading = {"name": self.name, "date": self.date, "target": self.target, "volume": self.volume}
         return reading | self._file_options() | {"start": self.start, "end": self.end, "sha256": content}
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is fetched tomorrow is what was fetched today: no open end, no address of someone's file."""
+        if self.source == "yahoo":
+            return self.end is not None and self.end <= datetime.now(UTC).date().isoformat()
+        return self.source == "sample" or not (self.path or "").startswith(("http:", "https:"))
 
     def fetch(self, folder: Path, mirror: str | None = None, session: Any = None) -> None:
         """Write the data file, and `source.json` that tells where it came from, into `folder`.

@@ -85,8 +85,8 @@ def _sections(folder: str) -> Iterator[Section]:
             cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
             yield _section(task, root() / "results" / task / "baselines", cells)
     elif folder == "runs":
-        for baselines in sorted(root().glob("runs/*/baselines/*")):
-            task = baselines.parents[1].name
+        for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
+            baselines, task = facts.parent, facts.parents[2].name
             evaluated = sorted(root().glob(f"runs/{task}/*/*/evaluate/metrics.json"))
             yield _section(task, baselines, [Results(path.parents[1]) for path in evaluated])
     else:
@@ -121,6 +121,9 @@ def _first_run(results: Results) -> dict[str, Any]:
 def _cell_entry(results: Results) -> Entry:
     seeds = sorted(results.summary.glob("seeds/seed=*/metrics.json"))
     training = [read_json(results.folder / "train" / path.parent.name / "metrics.json") for path in seeds]
+    for path, facts in zip(seeds, training, strict=True):
+        if read_json(path.with_name("evaluated.json"))["setting"] != facts["setting"]:
+            raise UserError(f"{path.parent} judges an earlier training than the one on disk: run `dvc repro`.")
     summary = read_json(results.summary / "metrics.json")
     return Entry(_first_run(results)["cell"], "cell", summary, [read_json(path) for path in seeds], training, results)
 
@@ -128,7 +131,9 @@ def _cell_entry(results: Results) -> Entry:
 def rows(section: Section) -> list[Row]:
     """The entries ranked, each with its verdict against the reference baseline.
 
-    The verdicts' p-values are corrected for the number of entries tested (Holm).
+    A difference counts as seen when the test over the test split's items says so (p-values corrected by Holm for the
+    number of entries), and, for a cell, the interval over its seeds lies on one side of the reference as well: the test
+    takes the seeds as given.
     """
     reference = next(entry for entry in section.entries if entry.name == section.reference)
     tested = [entry for entry in section.entries if entry is not reference]
@@ -137,19 +142,27 @@ def rows(section: Section) -> list[Row]:
     ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
     result = []
     for rank, entry in enumerate(ordered, start=1):
-        gain = sign * (reference.summary[section.metric] - entry.summary[section.metric])
-        verdict = "the reference" if entry is reference else _verdict(gain, corrected[entry.name], section.reference)
-        result.append(_row(section, entry, rank, verdict))
+        row = _row(section, entry, rank)
+        if entry is not reference:
+            gain = sign * (reference.summary[section.metric] - row.mean)
+            row = replace(row, verdict=_verdict(row, gain, reference, section.metric, corrected[entry.name]))
+        result.append(row)
     return result
 
 
-def _verdict(gain: float, p_value: float, reference: str) -> str:
+def _verdict(row: Row, gain: float, reference: Entry, metric: str, p_value: float) -> str:
     if p_value >= SIGNIFICANCE:
-        return f"no difference from {reference} seen (p = {p_value:.2f})"
-    return f"{'better' if gain > 0 else 'worse'} than {reference} (p = {p_value:.2g})"
+        return f"no difference from {reference.name} seen (p = {p_value:.2f})"
+    word = f"{'better' if gain > 0 else 'worse'} than {reference.name}"
+    if row.kind == "cell":
+        if row.ci_low is None or row.ci_high is None:
+            return f"{word} with this one seed (p = {p_value:.2g})"
+        if row.ci_low <= reference.summary[metric] <= row.ci_high:
+            return f"no difference from {reference.name} seen over seeds"
+    return f"{word} (p = {p_value:.2g})"
 
 
-def _row(section: Section, entry: Entry, rank: int, verdict: str) -> Row:
+def _row(section: Section, entry: Entry, rank: int) -> Row:
     low, high = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
     known = len(entry.by_seed) > 1
     return Row(
@@ -168,7 +181,7 @@ def _row(section: Section, entry: Entry, rank: int, verdict: str) -> Row:
         state_size=_mean(entry.training, "state_size", int),
         train_seconds=_mean(entry.training, "train_seconds", float),
         steps_per_second=_mean(entry.training, "steps_per_second", float),
-        verdict=verdict,
+        verdict="the reference",
     )
 
 
@@ -181,7 +194,7 @@ def in_words(section: Section, table: list[Row]) -> str:
     cells = [row for row in table if row.kind == "cell"]
     if not cells:
         return "No cell has been evaluated."
-    winners = [row.name for row in cells if row.verdict.startswith("better")]
+    winners = [row.name for row in cells if row.verdict.startswith("better") and row.seeds > 1]
     if winners:
         text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
     else:
@@ -189,7 +202,27 @@ def in_words(section: Section, table: list[Row]) -> str:
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text
+    return text + _among(cells)
+
+
+def _among(cells: list[Row]) -> str:
+    """Whether the seeds tell the first cell in rank from the others."""
+    if len(cells) < 2:
+        return ""
+    first = cells[0]
+    if any(row.ci_low is None for row in cells):
+        return " One seed of a cell tells nothing of the cells' own order: train several."
+    beaten = [row.name for row in cells[1:] if not _overlap(first, row)]
+    if not beaten:
+        return " Among the cells, the intervals over seeds overlap: no order of theirs is seen."
+    rest = "" if len(beaten) == len(cells) - 1 else "; from the others it is not told apart"
+    return f" Among the cells, {first.name} lies apart from {', '.join(beaten)} over seeds{rest}."
+
+
+def _overlap(row: Row, other: Row) -> bool:
+    assert row.ci_low is not None and row.ci_high is not None  # noqa: PT018
+    assert other.ci_low is not None and other.ci_high is not None  # noqa: PT018
+    return row.ci_low <= other.ci_high and other.ci_low <= row.ci_high
 
 
 def write(sections: list[Section], folder: Path) -> None:

@@ -61,10 +61,10 @@ class PriceData(Task):
 
     def check(self) -> None:
         for key in ("window", "horizon", "batch_size"):
-            if getattr(self, key) < 1:
-                raise UserError(f"task.{key}={getattr(self, key)}: at least 1 is needed.")
+            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
+                raise UserError(f"task.{key}={getattr(self, key)}: a whole number of at least 1 is needed.")
         for key in ("validation", "test"):
-            if not 0 < getattr(self, key) < 1:
+            if not isinstance(getattr(self, key), float) or not 0 < getattr(self, key) < 1:
                 raise UserError(f"task.{key}={getattr(self, key)}: a share between 0 and 1 is needed.")
         if self.validation + self.test >= 1:
             raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
@@ -94,6 +94,9 @@ class PriceData(Task):
         # what training may see: the rows before the first target of the validation part
         seen = splits["validation"][0] + 1
         train_targets = targets[slice(*splits["train"])]
+        for split in ("train", "test"):
+            if not np.abs(targets[slice(*splits[split])]).mean(axis=0).all():
+                raise UserError(f"The price never changes in the {split} part: there is nothing to forecast.")
         input_scaler, target_scaler = Scaler.fit(inputs[:seen]), Scaler.fit(train_targets)
         np.save(folder / "inputs.npy", input_scaler.scale(inputs).astype(np.float32))
         np.save(folder / "targets.npy", targets)
@@ -161,7 +164,8 @@ class PriceData(Task):
 
     def state_dict(self) -> dict[str, Any]:
         """What the data taught: it goes into the checkpoint, so that a model can take raw prices."""
-        return {key: self.meta[key] for key in ("window", "horizon", "columns", "input_scaler", "target_scaler")}
+        kept = ("window", "horizon", "columns", "input_scaler", "target_scaler", "splits", "digest")
+        return {key: self.meta[key] for key in kept}
 
     def _origins(self, split: str) -> slice:
         return slice(*self.meta["splits"][split])
@@ -226,8 +230,8 @@ class PriceData(Task):
 
         With eₜₕ the error of the log return h steps ahead of origin t:
 
-            mase                  mean over h of mean |eₜₕ| / (mean |actual| h steps ahead in the training part);
-                                  Hyndman and Koehler (2006), of the log price
+            mase                  mean over h of mean |eₜₕ| / (mean |actual| h steps ahead in the training part): of the
+                                  log price, and a variant of Hyndman and Koehler (2006), who scale all h by one step
             skill                 1 - mase / (mase of persistence): above 0 is better than "the price stays"
             p_value               Diebold-Mariano test of that difference, on the loss averaged over seeds
             return_mae, _rmse     of the log return; price_mae, price_rmse: of the price level it implies

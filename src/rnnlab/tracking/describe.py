@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config import run_params
 from rnnlab.module import SequenceModule
-from rnnlab.paths import Results, root
+from rnnlab.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
 
 
@@ -21,7 +21,7 @@ def describe_run(
     """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
     commit, dirty = _git()
     return {
-        "key": f"{cfg.task.name}/{cfg.cell.name}/{setting}/seed={seed}",
+        "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{setting}/seed={seed}",
         "name": f"{cfg.cell.name} h{cfg.cell.hidden_size} seed {seed}",
         "task": cfg.task.name,
         "cell": cfg.cell.name,
@@ -56,7 +56,7 @@ def _git() -> tuple[str, str]:
     """The commit, and whether sources differ from it; dvc.lock is written by every `dvc repro` and does not count."""
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root()), *arguments]
+        command = ["git", "-C", str(CHECKOUT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:

@@ -75,6 +75,8 @@ class MLflowStore(Tracker):
     def __init__(self, uri: str) -> None:
         # MLflow's own client reads these when it is imported
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         from mlflow import MlflowClient
 
         for noisy in ("mlflow", "alembic"):
@@ -99,6 +101,8 @@ class MLflowStore(Tracker):
                     location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith("sqlite:") else None
                     self._experiments[task] = self.client.create_experiment(task, location)
                 else:
+                    if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
+                        self.client.restore_experiment(found.experiment_id)
                     self._experiments[task] = found.experiment_id
         return self._experiments[task]
 
@@ -149,8 +153,8 @@ class MLflowStore(Tracker):
             self._finish_training(run_id, folder)
         else:
             run_id = present.info.run_id
-        evaluation = results.evaluate(seed) / "metrics.json"
-        if evaluation.exists():
+        evaluation, of = results.evaluate(seed) / "metrics.json", results.evaluate(seed) / "evaluated.json"
+        if of.exists() and read_json(of)["setting"] == run["setting"]:
             digest = hashlib.sha256(evaluation.read_bytes()).hexdigest()[:16]
             if present is None or present.data.tags.get(EVALUATED) != digest:
                 self._add_evaluation(run_id, results.evaluate(seed), digest)

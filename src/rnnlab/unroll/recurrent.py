@@ -14,7 +14,7 @@ Unroll = Literal["auto", "loop", "fused"]
 
 
 class Recurrent(nn.Module):
-    """`nn.LSTM` for any cell: the same arguments, the same shapes, the same numbers.
+    """`nn.LSTM` for any cell: the same shapes and the same numbers; the states are a list, one for each cell.
 
     The output of layer k, after dropout (in training only), is the input of layer k + 1. With `bidirectional` a second
     cell reads the sequence from its end, and the outputs of both are joined: (..., 2 · hidden_size).
@@ -31,6 +31,7 @@ class Recurrent(nn.Module):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        *,
         dropout: float = 0.0,
         bidirectional: bool = False,
         batch_first: bool = False,
