@@ -134,8 +134,8 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     data, ours = content.get(type(task).__qualname__, {}).get("digest"), task.meta["digest"]
     if data != ours:
         raise UserError(
-            f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test part: "
-            "give the settings of its own data."
+            f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test "
+            "part: give the settings of its own data."
         )
     try:
         module.load_state_dict(content["state_dict"])
