@@ -62,9 +62,9 @@ class Task(pl.LightningDataModule, ABC):
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
         """Pictures of the predictions of one cell, by file name."""
 
+    @abstractmethod
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """A small table that `dvc plots` draws."""
-        raise NotImplementedError
 
     def train_dataloader(self) -> Batches:
         return self.loader("train")
