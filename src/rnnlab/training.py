@@ -72,8 +72,8 @@ def check(cfg: DictConfig) -> None:
     if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
     whole = ("trainer.max_epochs", "trainer.threads", "trainer.patience", "cell.hidden_size", "cell.num_layers")
-    for key in (*whole, "task.window", "task.horizon", "task.batch_size"):
-        value = OmegaConf.select(cfg, key, default=1)
+    for key in whole:
+        value = OmegaConf.select(cfg, key)
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
     for key, low, high in (("cell.dropout", 0, 1), ("trainer.gradient_clip_val", 0, math.inf)):
