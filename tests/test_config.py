@@ -26,7 +26,7 @@ def test_a_file_is_named_as_what_it_describes(group: str) -> None:
 def test_all_cells_share_the_keys_that_sweeps_override() -> None:
     shared = {"_target_", "name", "hidden_size", "num_layers", "dropout", "bidirectional", "unroll"}
     for cell in CELLS:
-        assert shared <= OmegaConf.load(CONF / "cell" / f"{cell}.yaml").keys()
+        assert shared <= grid._compose("price", f"cell={cell}").cell.keys()
 
 
 @pytest.mark.parametrize("pair", [(task, cell) for task in TASKS for cell in CELLS], ids="-".join)

@@ -1,13 +1,23 @@
 """What every recurrent cell is: its equations, told to an unrolling that does not know them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 Matmul = Callable[[str, Tensor], Tensor]
-"""`matmul(name, h)` is h · Wᵀ for the cell's recurrent weight called `name`."""
+"""`matmul(name, h)` is h · Wᵀ, (batch, columns) -> (batch, rows), W being what `prepare` gives under `name`."""
+
+Shared = Mapping[str, Tensor]
+"""What `prepare` gives: all that a step needs beside its input and the state, the same for every timestep."""
+
+Projected = Any
+"""A tensor, or a (named) tuple of tensors, each with the batch (before it, in a sequence, the time) first."""
+
+State = Any
+"""A NamedTuple of tensors, each with the batch as its first dimension."""
 
 
 class HiddenState(NamedTuple):
@@ -16,51 +26,59 @@ class HiddenState(NamedTuple):
     hidden: Tensor
 
 
-State = Any
-"""A NamedTuple of tensors, each with the batch as its first dimension."""
-
-
 class Cell(nn.Module):
-    """A recurrent cell: yₜ, sₜ = step(project(xₜ), sₜ₋₁).
+    """A recurrent cell: yₜ, sₜ = step(project(xₜ), sₜ₋₁, matmul, prepare()).
 
-    `project` holds all that depends on the input alone, so that a whole sequence takes one matrix product. Every
-    product with a recurrent weight goes through the `matmul` that is handed to `step`, so that an unrolling can form
-    the gradient of each recurrent weight in one product over all timesteps.
+    Three pieces, so that an unrolling that knows nothing of the equations can run them fast:
+
+    - `project` holds all that depends on the input alone: a whole sequence takes one matrix product.
+    - `prepare` gives every tensor that `step` uses beside the input and the state, under a name; what must be computed
+      from parameters once per sequence (a matrix exponential, a discretisation) is computed there.
+    - `step` sends each product with a recurrent weight through the `matmul` handed to it, so that the gradient of the
+      weight is formed in one product over all timesteps, and takes all else from `shared`, never from `self`.
     """
 
-    gates: int
-    """Blocks of `hidden_size` rows in each weight."""
+    recurrence: str = "nonlinear"
+    """`linear` where the new state is linear in the old one and `scan` is given; `none` for a feed-forward cell."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size
-        rows = self.gates * hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(rows))
-        self.bias_hh = nn.Parameter(torch.empty(rows))
-        self.reset_parameters()
+
+    @property
+    def output_size(self) -> int:
+        """Numbers put out at each timestep."""
+        return self.hidden_size
 
     def reset_parameters(self) -> None:
-        """U(-1/√hidden_size, 1/√hidden_size) for all, as in `torch.nn`."""
+        """Draw all parameters anew: U(-1/√hidden_size, 1/√hidden_size), as in `torch.nn`, unless a cell says else."""
         bound = self.hidden_size**-0.5
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     def initial_state(self, batch_size: int) -> State:
         """The state before the first timestep: zeros."""
-        return HiddenState(self.weight_hh.new_zeros(batch_size, self.hidden_size))
+        return HiddenState(self.zeros(batch_size, self.hidden_size))
 
-    def prepare(self) -> None:
-        """Compute what is the same for all timesteps of a sequence. Most cells have nothing of the kind."""
+    def zeros(self, *shape: int) -> Tensor:
+        """Zeros of the cell's own type, on its own device."""
+        return next(self.parameters()).new_zeros(shape)
 
-    def project(self, x: Tensor) -> Tensor:
-        """All that depends on the input alone. x: (..., input_size) -> (..., gates · hidden_size)."""
+    def prepare(self) -> dict[str, Tensor]:
+        """What `step` finds in `shared`: all parameters under their own names, unless a cell says else."""
+        return dict(self.named_parameters())
+
+    def project(self, x: Tensor) -> Projected:
+        """All that depends on the input alone. x: (..., input_size)."""
         raise NotImplementedError
 
-    def step(self, projected: Tensor, state: State, matmul: Matmul) -> tuple[Tensor, State]:
-        """One timestep. projected: (batch, gates · hidden_size) -> output (batch, hidden_size), new state."""
+    def step(self, projected: Projected, state: State, matmul: Matmul, shared: Shared) -> tuple[Tensor, State]:
+        """One timestep: output (batch, output_size), and the new state."""
+        raise NotImplementedError
+
+    def scan(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
+        """All timesteps at once, time first, for a cell whose `recurrence` is linear: outputs, the last state."""
         raise NotImplementedError
 
     @property
@@ -73,14 +91,48 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     @property
-    def fused_weights(self) -> list[Tensor]:
-        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-
-    @property
     def state_size(self) -> int:
         """Numbers carried from one timestep to the next, for one sequence."""
         return sum(part.numel() for part in self.initial_state(1))
 
-    def recurrent_product(self, name: str, h: Tensor) -> Tensor:
-        """The plain `matmul`: h · Wᵀ."""
-        return nn.functional.linear(h, getattr(self, name))
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the matrix products of one timestep of one sequence, `prepare` not counted."""
+        shared = self.prepare()
+        x = self.zeros(1, self.input_size)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self.step(self.project(x), self.initial_state(1), matmul_of(shared), shared)
+        return int(counter.get_total_flops() // 2)
+
+
+def matmul_of(shared: Shared) -> Matmul:
+    """The plain `matmul`."""
+    return lambda name, h: nn.functional.linear(h, shared[name])
+
+
+class GatedCell(Cell):
+    """A cell whose gates share one packed weight each way, in the layout of `torch.nn`: gate after gate.
+
+    weight_ih: (gates · hidden_size, input_size); weight_hh: (gates · hidden_size, recurrent_size); bias_ih, bias_hh:
+    (gates · hidden_size).
+    """
+
+    gates: int
+    """Blocks of `hidden_size` rows in each weight."""
+
+    def __init__(self, input_size: int, hidden_size: int, recurrent_size: int | None = None) -> None:
+        super().__init__(input_size, hidden_size)
+        rows = self.gates * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(rows, recurrent_size or hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(rows))
+        self.bias_hh = nn.Parameter(torch.empty(rows))
+        self.reset_parameters()
+
+    def project(self, x: Tensor) -> Tensor:
+        """W_ih x + b_ih + b_hh: (..., gates · hidden_size)."""
+        return nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+
+    @property
+    def fused_weights(self) -> list[Tensor]:
+        return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]

@@ -5,11 +5,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rnnlab.cells.cell import Cell, HiddenState, Matmul
+from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared
 from rnnlab.module import SequenceModule
 
 
-class GRUCell(Cell):
+class GRUCell(GatedCell):
     """Each line with its own rows of W_ih, W_hh, b_ih and b_hh, in this order:
 
         rₜ = σ(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)              reset gate
@@ -22,18 +22,20 @@ class GRUCell(Cell):
 
     gates = 3
 
+    def prepare(self) -> dict[str, Tensor]:
+        return {"weight_hh": self.weight_hh, "candidate_bias": self.bias_hh[2 * self.hidden_size :]}
+
     def project(self, x: Tensor) -> Tensor:
         # the candidate's b_hh stands inside the product with the reset gate, so it waits for `step`
         bias_hh = torch.cat([self.bias_hh[: 2 * self.hidden_size], self.bias_hh.new_zeros(self.hidden_size)])
         return torch.nn.functional.linear(x, self.weight_ih, self.bias_ih + bias_hh)
 
-    def step(self, projected: Tensor, state: HiddenState, matmul: Matmul) -> tuple[Tensor, HiddenState]:
+    def step(self, projected: Tensor, state: HiddenState, matmul: Matmul, shared: Shared) -> tuple[Tensor, HiddenState]:
         reset_input, update_input, candidate_input = projected.chunk(3, dim=-1)
         reset_hidden, update_hidden, candidate_hidden = matmul("weight_hh", state.hidden).chunk(3, dim=-1)
         reset = (reset_input + reset_hidden).sigmoid()
         update = (update_input + update_hidden).sigmoid()
-        candidate_bias = self.bias_hh[2 * self.hidden_size :]
-        candidate = (candidate_input + reset * (candidate_hidden + candidate_bias)).tanh()
+        candidate = (candidate_input + reset * (candidate_hidden + shared["candidate_bias"])).tanh()
         hidden = candidate + update * (state.hidden - candidate)
         return hidden, HiddenState(hidden)
 

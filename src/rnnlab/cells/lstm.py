@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from rnnlab.cells.cell import Cell, Matmul
+from rnnlab.cells.cell import Cell, GatedCell, Matmul, Shared
 from rnnlab.module import SequenceModule
 
 
@@ -16,7 +16,7 @@ class LSTMState(NamedTuple):
     cell: Tensor
 
 
-class LSTMCell(Cell):
+class LSTMCell(GatedCell):
     """Gates, each with its own rows of W_ih, W_hh, b_ih and b_hh, in this order:
 
         iₜ = σ(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)      input gate
@@ -38,13 +38,10 @@ class LSTMCell(Cell):
             self.bias_ih[hidden_size : 2 * hidden_size] += forget_bias
 
     def initial_state(self, batch_size: int) -> LSTMState:
-        zeros = self.weight_hh.new_zeros(batch_size, self.hidden_size)
+        zeros = self.zeros(batch_size, self.hidden_size)
         return LSTMState(zeros, zeros)
 
-    def project(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
-
-    def step(self, projected: Tensor, state: LSTMState, matmul: Matmul) -> tuple[Tensor, LSTMState]:
+    def step(self, projected: Tensor, state: LSTMState, matmul: Matmul, shared: Shared) -> tuple[Tensor, LSTMState]:
         gates = projected + matmul("weight_hh", state.hidden)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(4, dim=-1)
         cell = forget_gate.sigmoid() * state.cell + input_gate.sigmoid() * candidate.tanh()

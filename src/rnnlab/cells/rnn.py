@@ -5,14 +5,14 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from rnnlab.cells.cell import Cell, HiddenState, Matmul
+from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-class RNNCell(Cell):
+class RNNCell(GatedCell):
     """hₜ = φ(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh), yₜ = hₜ; φ is tanh or relu.
 
     Parameters: hidden_size · (input_size + hidden_size + 2). State: hidden_size.
@@ -26,10 +26,7 @@ class RNNCell(Cell):
             raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")
         self.activation = activation
 
-    def project(self, x: Tensor) -> Tensor:
-        return torch.nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
-
-    def step(self, projected: Tensor, state: HiddenState, matmul: Matmul) -> tuple[Tensor, HiddenState]:
+    def step(self, projected: Tensor, state: HiddenState, matmul: Matmul, shared: Shared) -> tuple[Tensor, HiddenState]:
         hidden = ACTIVATIONS[self.activation](projected + matmul("weight_hh", state.hidden))
         return hidden, HiddenState(hidden)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell, State
+from rnnlab.cells.cell import Cell, State, matmul_of
 from rnnlab.errors import UserError
 from rnnlab.unroll.loop import loop
 
@@ -46,14 +46,14 @@ class Recurrent(nn.Module):
             raise UserError(f"dropout={dropout}: a share of at least 0 and below 1 is needed.")
         self.input_size = input_size
         self.directions = 2 if bidirectional else 1
-        self.output_size = self.directions * hidden_size
         self.dropout = dropout
         self.batch_first = batch_first
-        self.cells = nn.ModuleList(
-            cell_class(input_size if layer == 0 else self.output_size, hidden_size, **cell_options)
-            for layer in range(num_layers)
-            for _ in range(self.directions)
-        )
+        cells: list[Cell] = []
+        for _ in range(num_layers):
+            size = self.directions * cells[-1].output_size if cells else input_size
+            cells += [cell_class(size, hidden_size, **cell_options) for _ in range(self.directions)]
+        self.cells = nn.ModuleList(cells)
+        self.output_size = self.directions * cells[-1].output_size
         self.unroll = self._choose(unroll)
 
     def _choose(self, unroll: str) -> str:
@@ -114,8 +114,9 @@ class Recurrent(nn.Module):
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
 
     def _run(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
-        cell.prepare()
-        return cell.fused(x, state) if self.unroll == "fused" else loop(cell, x, state)
+        return (
+            cell.fused(x, state) if self.unroll == "fused" else loop(cell.step, cell.project(x), state, cell.prepare())
+        )
 
     def step(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """One timestep of a stream. x: (batch, input_size) -> output (batch, hidden_size), the new states.
@@ -129,7 +130,7 @@ class Recurrent(nn.Module):
         for index, (cell, before) in enumerate(zip(self, state, strict=True)):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
-            cell.prepare()
-            x, after = cell.step(cell.project(x), before, cell.recurrent_product)
+            shared = cell.prepare()
+            x, after = cell.step(cell.project(x), before, matmul_of(shared), shared)
             final.append(after)
         return x, final
