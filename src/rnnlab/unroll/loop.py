@@ -12,7 +12,7 @@ Step = Callable[..., tuple[Tensor, State]]
 
 
 def loop(step: Step, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-    """projected: that of the whole sequence, time first -> outputs, time first, and the state after the last timestep."""
+    """projected: of the whole sequence, time first -> outputs, time first, and the state after the last timestep."""
     outputs = []
     matmul = matmul_of(shared)
     for timestep in timesteps(projected):
