@@ -375,12 +375,22 @@ class Translator:
         return Value((self.reduce("row_max", x.blocks, "maximum"),), tuple(made.shape))
 
     def _var(self, made: Tensor, x: Value, dims: Any = None, correction: float = 1, **_: Any) -> Value:
+        return Value((self._moments(x, dims, correction)[0],), tuple(made.shape))
+
+    def _var_mean(
+        self, made: tuple[Tensor, ...], x: Value, dims: Any = None, correction: float = 1, **_: Any
+    ) -> list[Value]:
+        moments = self._moments(x, dims, correction)
+        return [Value((moment,), tuple(like.shape)) for moment, like in zip(moments, made, strict=True)]
+
+    def _moments(self, x: Value, dims: Any, correction: float) -> tuple[Expression, Expression]:
+        """Variance, Σ (x - mean)² / (n - correction), and mean of each row."""
         self._over_the_row(x, dims)
         size = x.shape[-1]
         mean = self.apply("mul", self.reduce("row_sum", x.blocks, "add"), self.constant(1 / size))
         centred = self.elementwise("sub", x.blocks, (mean,))
         total = self.reduce("row_sum", self.elementwise("mul", centred, centred), "add")
-        return Value((self.apply("mul", total, self.constant(1 / (size - correction))),), tuple(made.shape))
+        return self.apply("mul", total, self.constant(1 / (size - correction))), mean
 
     def _over_the_row(self, x: Value, dims: Any) -> None:
         if len(x.shape) != 2 or [d % 2 for d in dims] != [1]:

@@ -58,6 +58,7 @@ class Schedule:
 
     def __init__(self, rows: dict[str, Row], stage_of_leaf: dict[str, int]) -> None:
         self.stage_of_leaf = stage_of_leaf
+        self.stages_of = self._as_late_as_possible(rows)
         self.keys: dict[Expression, Key] = {}
         self.loops: dict[Key, Loop] = {}
         self.local: dict[Expression, str] = {}
@@ -70,17 +71,35 @@ class Schedule:
                 offset += block.width
         self._hand_over()
 
-    def _stage(self, x: Expression) -> int:
-        return self.keys[x][0] if x in self.keys else self.stage_of_leaf.get(x.buffer, 0)
+    def _as_late_as_possible(self, rows: dict[str, Row]) -> dict[Expression, int]:
+        """The stage of each expression: what is written, as soon as it can be; all else, when it is first used."""
+        earliest: dict[Expression, int] = {}
+        for row in rows.values():
+            for block in row:
+                self._earliest(block, earliest)
+        stages: dict[Expression, int] = {}
+        for row in rows.values():
+            for block in row:
+                stages[block] = earliest[block]
+        for x in reversed(earliest):  # users before what they use
+            for argument in x.arguments:
+                stages[argument] = min(stages.get(argument, stages[x]), stages[x])
+        return stages
+
+    def _earliest(self, x: Expression, earliest: dict[Expression, int]) -> int:
+        if x not in earliest:
+            stage = max((self._earliest(argument, earliest) for argument in x.arguments), default=0)
+            earliest[x] = max(stage, self.stage_of_leaf.get(x.buffer, 0))
+        return earliest[x]
 
     def _place(self, x: Expression) -> None:
-        """Earliest: after its arguments; in the loop of its width, or, a reduction, of its argument's."""
+        """In its stage, after its arguments: in the loop of its width or, a reduction, of its argument's."""
         if x.is_leaf or x.is_constant or x in self.keys:
             return
         for argument in x.arguments:
             self._place(argument)
         width = x.arguments[0].width if x.op in (*REDUCTIONS, "batch_sum") else x.width
-        stage = max((self._stage(argument) for argument in x.arguments), default=0)
+        stage = self.stages_of[x]
         level = 0
         for argument in x.arguments:
             if argument in self.keys and self.keys[argument][0] == stage:
@@ -90,7 +109,7 @@ class Schedule:
         self.loops.setdefault(self.keys[x], Loop(width)).body.append(x)
 
     def _write(self, name: str, offset: int, x: Expression) -> None:
-        key = self.keys.get(x) or (self._stage(x), 0, x.width)
+        key = self.keys.get(x) or (self.stages_of[x], 0, x.width)
         if x.op in REDUCTIONS:  # its loop ends before the number is there
             key = (key[0], key[1] + 1, 1)
         self.loops.setdefault(key, Loop(key[2])).writes.append((name, offset, x))
@@ -408,7 +427,11 @@ def _straight_into_the_state(
         taken = [
             leaf
             for leaf in leaves
-            if leaf.buffer.startswith("d_argument") and leaf.width == row[0].width and uses[leaf] == 1
+            if leaf.buffer.startswith("d_argument")
+            and uses[leaf] == 1
+            and leaf.width == row[0].width
+            # a whole argument, no slice of a wider one
+            and leaf.width == program.products[_index(leaf)].columns
         ]
         rest += [leaf for leaf in leaves if leaf not in taken]
         first = min((stage_of_leaf[leaf.buffer] for leaf in taken), default=0)
@@ -418,12 +441,16 @@ def _straight_into_the_state(
         ordered = sorted(taken, key=lambda leaf: stage_of_leaf[leaf.buffer])
         for position, leaf in enumerate(ordered):
             add = "true" if total is not None or position > 0 else "false"
-            straight[int(leaf.buffer.removeprefix("d_argument"))] = (f"next{i}", add)
+            straight[_index(leaf)] = (f"next{i}", add)
         if total is None:
             del rows[f"d_state{i}"]
         else:
             rows[f"d_state{i}"] = (program.translator.broadcast(total, row[0].width),)
     return rows, straight
+
+
+def _index(leaf: Expression) -> int:
+    return int(leaf.buffer.removeprefix("d_argument"))
 
 
 def _count(x: Expression, uses: dict[Expression, int]) -> None:
