@@ -41,6 +41,12 @@ class Cell(nn.Module):
     recurrence: str = "nonlinear"
     """`linear` where the new state is linear in the old one and `scan` is given; `none` for a feed-forward cell."""
 
+    traceable: bool = True
+    """Whether `step` keeps to the contract; where it does not, only the loop runs it, with autograd."""
+
+    separable: bool = True
+    """Whether each number of the state may be kept or replaced by itself, as zoneout does."""
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.input_size = input_size
@@ -78,7 +84,7 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     def scan(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        """All timesteps at once, time first, for a cell whose `recurrence` is linear: outputs, the last state."""
+        """All timesteps at once, for a cell whose `recurrence` is linear: outputs and states of all, time first."""
         raise NotImplementedError
 
     @property
@@ -86,8 +92,8 @@ class Cell(nn.Module):
         """Whether `torch.nn` has a kernel for this very cell, reached by `fused`."""
         return False
 
-    def fused(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """The whole sequence in `torch.nn`'s kernel. x: (time, batch, input_size)."""
+    def fused(self, x: Tensor, state: State, batch_sizes: Tensor | None = None) -> tuple[Tensor, State]:
+        """The whole sequence in `torch.nn`'s kernel. x: (time, batch, input_size), or packed, with its batch sizes."""
         raise NotImplementedError
 
     @property
@@ -132,6 +138,13 @@ class GatedCell(Cell):
     def project(self, x: Tensor) -> Tensor:
         """W_ih x + b_ih + b_hh: (..., gates · hidden_size)."""
         return nn.functional.linear(x, self.weight_ih, self.bias_ih + self.bias_hh)
+
+    def run_kernel(self, kernel: Callable[..., Any], x: Tensor, start: Any, batch_sizes: Tensor | None) -> Any:
+        """One of `torch`'s kernels on this cell's weights; x packed where there are batch sizes."""
+        options = (self.fused_weights, True, 1, 0.0, self.training, False)
+        if batch_sizes is None:
+            return kernel(x, start, *options, False)
+        return kernel(x, batch_sizes, start, *options)
 
     @property
     def fused_weights(self) -> list[Tensor]:

@@ -103,6 +103,7 @@ INLINE vec as_vec(bits b) {
 
 // In float, e^x = 2^k (1 + p(r)) with k = round(x / ln 2) and r = x - k ln 2 in [-0.35, 0.35], where the Taylor
 // polynomial p of degree 7 errs by less than 1e-8. `half` is 2^(k-1), since 2^128 is no float.
+constexpr real HIGHEST = real(88.7228);  // e^x is no float beyond
 struct Power {
     vec half, p;
 };
@@ -123,15 +124,15 @@ INLINE Power powers(vec x) {
 }
 INLINE vec exponential(vec x) {
     if constexpr (sizeof(real) == 8) return each(x, [](real v) { return std::exp(v); });
-    const auto [half, p] = powers(minimum(maximum(x, all(-86)), all(real(88.7))));
+    const auto [half, p] = powers(minimum(maximum(x, all(-86)), all(HIGHEST)));
     const vec y = (half * p + half) * 2;
-    return x < -86 ? vec{} : (x > real(88.7) ? all(HUGE_VALF) : y);
+    return x < -86 ? vec{} : (x > HIGHEST ? all(HUGE_VALF) : y);
 }
 INLINE vec exponential_minus_one(vec x) {
     if constexpr (sizeof(real) == 8) return each(x, [](real v) { return std::expm1(v); });
-    const auto [half, p] = powers(minimum(maximum(x, all(-86)), all(real(88.7))));
+    const auto [half, p] = powers(minimum(maximum(x, all(-86)), all(HIGHEST)));
     const vec y = (half * p + (half - real(0.5))) * 2;
-    return x > real(88.7) ? all(HUGE_VALF) : y;
+    return x > HIGHEST ? all(HUGE_VALF) : y;
 }
 INLINE vec sigmoid(vec x) { return 1 / (1 + exponential(-x)); }
 INLINE vec tangent(vec x) {

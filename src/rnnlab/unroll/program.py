@@ -263,7 +263,7 @@ def _joint_graph(
             rest = iter(some)
             return pointwise(*(next(rest) if needed else x for x, needed in zip(inputs, learnt, strict=True)))
 
-        made, derivative = torch.func.vjp(of_chosen, *chosen)
+        made, derivative = torch.func.vjp(of_chosen, *chosen)  # type: ignore[misc]
         count = len(states)
         return (*made[:count], made[-1], *made[count:-1], *derivative(gradients))
 
@@ -271,7 +271,9 @@ def _joint_graph(
         made = pointwise(*parts, *states, *vectors.values(), *products)
     inputs = (*parts, *states, *vectors.values(), *products, *(torch.empty_like(tensor) for tensor in made))
     table = {**core_aten_decompositions(), **get_decompositions(DECOMPOSED)}
-    module = make_fx(joint, decomposition_table=table, tracing_mode="fake")(*inputs)
+    # some derivatives are written in place
+    flat = torch.func.functionalize(joint, remove="mutations")
+    module = make_fx(flat, decomposition_table=table, tracing_mode="fake")(*inputs)
     module.graph.eliminate_dead_code()
     return module.graph
 

@@ -1,28 +1,50 @@
-"""Any cell over time: layers, directions, dropout between layers, and the choice of how to unroll."""
+"""Any cell over time: layers, directions, lengths, and the choice of how to unroll."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell, State, matmul_of
+from rnnlab.cells.cell import Cell, Shared, State, matmul_of
+from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
+from rnnlab.unroll.around import START, Around, check_regularisation, detached
+from rnnlab.unroll.choice import WAYS, can, choose
 from rnnlab.unroll.loop import loop
+from rnnlab.unroll.runner import Runner
 
-Unroll = Literal["auto", "loop", "fused"]
+Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]
+
+INITIAL_STATES = ("zeros", "random", "learned")
+
+SPREAD = 0.1
+"""Standard deviation of a random initial state."""
 
 
 class Recurrent(nn.Module):
     """`nn.LSTM` for any cell: the same shapes and the same numbers; the states are a list, one for each cell.
 
     The output of layer k, after dropout (in training only), is the input of layer k + 1. With `bidirectional` a second
-    cell reads the sequence from its end, and the outputs of both are joined: (..., 2 · hidden_size).
+    cell reads the sequence from its end, and the outputs of both are joined: (..., 2 · output_size).
 
     cell_class: makes a cell from (input_size, hidden_size, **cell_options).
-    unroll: "fused", `torch.nn`'s kernel for this cell; "loop", the equations step by step; "auto", fused where it is.
+    dropout: share of a layer's outputs that is set to zero before the next layer reads them.
+    recurrent_dropout: share of the factor of each recurrent product that is set to zero, the same at all timesteps of
+        a sequence (Gal and Ghahramani 2016).
+    zoneout: share of the state that stays as it was at a timestep, drawn for each timestep and each number; in
+        evaluation, its mean (Krueger et al. 2017).
+    layer_norm: normalise each layer's outputs (Ba et al. 2016). residual: add a layer's input to its output, where
+        both have the same size (He et al. 2016).
+    initial_state: `zeros`; `learned`, a parameter for each number of the state; `random`, N(0, 0.1²) for each sequence
+        in training, its mean in evaluation.
+    initialization: of the weights, by name, or {"name": ..., options}; see `rnnlab.cells.initialization`.
+    truncate: carry the state but no gradient over every so many timesteps (truncated BPTT).
+    unroll: how to run over time: `loop`, the equations step by step; `compiled`, the same in one kernel made for them;
+        `scan`, all timesteps at once, for a cell linear in its state; `fused`, `torch.nn`'s kernel for this very cell;
+        `auto`, what was measured to be fastest. All give the same numbers.
 
-    Raises: `UserError` for sizes below one, dropout outside [0, 1), an unknown unroll or one the cell does not have.
+    Raises: `UserError` for sizes below one, shares outside [0, 1), an unknown option or one that the cell cannot have.
     """
 
     def __init__(
@@ -33,38 +55,68 @@ class Recurrent(nn.Module):
         num_layers: int = 1,
         *,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
         bidirectional: bool = False,
+        layer_norm: bool = False,
+        residual: bool = False,
+        initial_state: Literal["zeros", "random", "learned"] = "zeros",
+        initialization: str | dict[str, Any] = "default",
+        truncate: int | None = None,
         batch_first: bool = False,
         unroll: Unroll = "auto",
         **cell_options: Any,
     ) -> None:
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if size < 1:
-                raise UserError(f"{name}={size}: at least 1 is needed.")
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "truncate": truncate}
+        for name, size in sizes.items():
+            if size is not None and (not isinstance(size, int) or size < 1):
+                raise UserError(f"{name}={size}: a whole number of at least 1 is needed.")
         if not 0.0 <= dropout < 1.0:
             raise UserError(f"dropout={dropout}: a share of at least 0 and below 1 is needed.")
+        if initial_state not in INITIAL_STATES:
+            raise UserError(f"initial_state={initial_state} is none of {', '.join(INITIAL_STATES)}.")
+        if unroll != "auto" and unroll not in WAYS:
+            raise UserError(f"unroll={unroll} is none of auto, {', '.join(WAYS)}.")
         self.input_size = input_size
         self.directions = 2 if bidirectional else 1
-        self.dropout = dropout
+        self.dropout, self.recurrent_dropout, self.zoneout = dropout, recurrent_dropout, zoneout
+        self.residual = residual
+        self.truncate = truncate
         self.batch_first = batch_first
+        self.unroll = unroll
+        self.chosen: set[str] = set()
         cells: list[Cell] = []
         for _ in range(num_layers):
             size = self.directions * cells[-1].output_size if cells else input_size
             cells += [cell_class(size, hidden_size, **cell_options) for _ in range(self.directions)]
+        for cell in cells:
+            initialize(cell, **({"name": initialization} if isinstance(initialization, str) else initialization))
         self.cells = nn.ModuleList(cells)
         self.output_size = self.directions * cells[-1].output_size
-        self.unroll = self._choose(unroll)
+        self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in range(num_layers if layer_norm else 0))
+        self.start = initial_state
+        self._check(cells[0])
+        self.learned_state = nn.ParameterList(
+            nn.Parameter(part[0].clone())
+            for cell in (cells if initial_state == "learned" else ())
+            for part in cell.initial_state(1)
+        )
+        self._runners: dict[Any, Runner] = {}
 
-    def _choose(self, unroll: str) -> str:
-        fusible = all(cell.has_fused_kernel for cell in self)
-        if unroll == "auto":
-            return "fused" if fusible else "loop"
-        if unroll not in ("loop", "fused"):
-            raise UserError(f"unroll={unroll} is none of auto, loop, fused.")
-        if unroll == "fused" and not fusible:
-            raise UserError(f"torch.nn has no kernel for {type(self.cells[0]).__name__}: use unroll=loop.")
-        return unroll
+    def _check(self, cell: Cell) -> None:
+        check_regularisation(cell, self.zoneout, self.recurrent_dropout)
+        kind = type(cell).__name__
+        if self.start == "random" and not cell.separable:
+            raise UserError(f"initial_state=random: the parts of the state of {kind} belong together; use zeros.")
+        if self.unroll != "auto" and (reason := can(self.unroll, cell)):
+            raise UserError(reason)
+        if self.unroll in ("scan", "fused") and (self.zoneout or self.recurrent_dropout):
+            raise UserError(f"unroll={self.unroll} goes with no zoneout and no recurrent_dropout; use auto.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # compiled kernels belong to the process: a copy of the module makes its own, from the cache
+        return {**self.__dict__, "_runners": {}}
 
     def __iter__(self) -> Iterator[Cell]:
         """All cells, layer by layer, forward before backward."""
@@ -75,51 +127,231 @@ class Recurrent(nn.Module):
         """Numbers carried from one timestep to the next, for one sequence."""
         return sum(cell.state_size for cell in self)
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the matrix products of one timestep of one sequence."""
+        return sum(cell.multiply_adds for cell in self)
+
     def initial_state(self, batch_size: int) -> list[State]:
         """One state for each cell."""
-        return [cell.initial_state(batch_size) for cell in self]
+        states = []
+        learned = iter(self.learned_state)
+        for cell in self:
+            state = cell.initial_state(batch_size)
+            make = type(state)._make
+            if self.start == "learned":
+                state = make(next(learned).expand_as(part) for part in state)
+            elif self.start == "random" and self.training:
+                state = make(part + SPREAD * torch.randn_like(part) for part in state)
+            states.append(state)
+        return states
 
-    def forward(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+    def forward(
+        self,
+        x: Tensor,
+        state: Sequence[State] | None = None,
+        *,
+        lengths: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, list[State]]:
         """x: (time, batch, input_size), or (batch, time, input_size) with `batch_first`.
+
+        lengths: (batch,), how many timesteps of each sequence are real; what stands behind them changes nothing, its
+            outputs are zero, and a final state is that after the last real timestep.
+        reset: shaped as x without its last dimension, true where a new sequence begins: there the state is the initial
+            one again.
 
         Returns: the last layer's outputs, in the same order of dimensions, and the states after the last timestep,
         one for each cell.
+
+        Raises: `UserError` for tensors of a wrong shape, type or device, and for lengths outside 1 to time.
         """
+        self._check_input(x)
+        if self.batch_first:
+            x = x.transpose(0, 1)
+            reset = None if reset is None else reset.transpose(0, 1)
+        time, batch = x.shape[:2]
+        state = self.initial_state(batch) if state is None else self._checked_state(state, batch)
+        masks = self._masks(lengths, reset, time, batch, x.device)
+        final: list[State] = []
+        for layer in range(len(self.cells) // self.directions):
+            if layer > 0:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+            outputs = []
+            for direction in range(self.directions):
+                index = layer * self.directions + direction
+                output, last = self._run(index, x, state[index], lengths, *masks[direction])
+                outputs.append(output)
+                final.append(last)
+            x = self._leave(layer, x, outputs)
+        if lengths is not None:
+            keep = masks[0][0]
+            assert keep is not None
+            x = x * keep
+        return (x.transpose(0, 1) if self.batch_first else x), final
+
+    def _leave(self, layer: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
+        """What a layer hands on: the outputs of its directions side by side, normalised, with its input added."""
+        y = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+        if self.norms:
+            y = self.norms[layer](y)
+        return y + x if self.residual and x.shape[-1] == y.shape[-1] else y
+
+    def _check_input(self, x: Tensor) -> None:
         if x.dim() != 3 or x.shape[-1] != self.input_size:
             raise UserError(
                 f"The input has shape {tuple(x.shape)}; three dimensions are needed, the last of size "
                 f"{self.input_size}."
             )
-        if self.batch_first:
-            x = x.transpose(0, 1)
-        if x.shape[0] == 0:
+        if x.shape[1 if self.batch_first else 0] == 0:
             raise UserError("The input has no timesteps.")
-        state = self.initial_state(x.shape[1]) if state is None else state
-        final: list[State] = []
-        outputs: list[Tensor] = []
-        for index, cell in enumerate(self):
-            layer, direction = divmod(index, self.directions)
-            if layer > 0 and direction == 0:
-                x, outputs = nn.functional.dropout(self._join(outputs), self.dropout, self.training), []
-            backward = direction == 1
-            output, last = self._run(cell, x.flip(0) if backward else x, state[index])
-            outputs.append(output.flip(0) if backward else output)
-            final.append(last)
-        x = self._join(outputs)
-        return (x.transpose(0, 1) if self.batch_first else x), final
+        if x.shape[0 if self.batch_first else 1] == 0:
+            raise UserError("The input has no sequences: its batch is empty.")
+        self._check_kind(x, "The input")
 
-    @staticmethod
-    def _join(outputs: list[Tensor]) -> Tensor:
-        """One layer's outputs, its directions side by side."""
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+    def _check_kind(self, x: Tensor, name: str) -> None:
+        weight = next(self.parameters())
+        if x.device != weight.device:
+            raise UserError(f"{name} is on {x.device}, the weights are on {weight.device}: move one of them.")
+        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise UserError(f"{name} is of {x.dtype}, the weights are of {weight.dtype}: convert one of them.")
 
-    def _run(self, cell: Cell, x: Tensor, state: State) -> tuple[Tensor, State]:
-        return (
-            cell.fused(x, state) if self.unroll == "fused" else loop(cell.step, cell.project(x), state, cell.prepare())
+    def _checked_state(self, state: Sequence[State], batch: int) -> Sequence[State]:
+        if isinstance(state, Tensor) or len(state) != len(self.cells):
+            raise UserError(f"The state is a list with one state for each of the {len(self.cells)} cells.")
+        for cell, given in zip(self, state, strict=True):
+            wanted = cell.initial_state(batch)
+            shapes = [tuple(part.shape) for part in wanted]
+            if not isinstance(given, type(wanted)) or [tuple(part.shape) for part in given] != shapes:
+                found = [tuple(part.shape) for part in given] if isinstance(given, tuple) else type(given).__name__
+                raise UserError(f"A state of {type(wanted).__name__} has parts of shapes {shapes}, not {found}.")
+            self._check_kind(given[0], "The state")
+        return state
+
+    def _masks(
+        self, lengths: Tensor | None, reset: Tensor | None, time: int, batch: int, device: torch.device
+    ) -> list[tuple[Tensor | None, Tensor | None, Tensor | None]]:
+        """For each direction: real timesteps, (time, batch, 1); resets, likewise; the order of timesteps to read."""
+        keep = None
+        if lengths is not None:
+            if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
+                raise UserError(f"lengths: {batch} whole numbers, one for each sequence, are needed.")
+            if int(lengths.min()) < 1 or int(lengths.max()) > time:
+                raise UserError(
+                    f"lengths from {int(lengths.min())} to {int(lengths.max())}: each must be from 1 to the {time} "
+                    "timesteps of the input."
+                )
+            lengths = lengths.to(device)
+            keep = (torch.arange(time, device=device)[:, None] < lengths).unsqueeze(-1)
+        if reset is not None:
+            if reset.shape != (time, batch):
+                raise UserError(f"reset: a truth value for each of {time} timesteps and {batch} sequences is needed.")
+            if self.unroll in ("scan", "fused"):
+                raise UserError(f"unroll={self.unroll} goes with no reset; use auto.")
+            reset = reset.unsqueeze(-1)
+        masks: list[tuple[Tensor | None, Tensor | None, Tensor | None]] = [(keep, reset, None)]
+        if self.directions == 2:
+            order = torch.arange(time - 1, -1, -1, device=device)[:, None, None].expand(time, batch, 1)
+            if lengths is not None:
+                # each sequence from its own end; padding stays where it is
+                backward = order - (time - lengths)[:, None]
+                assert keep is not None
+                order = torch.where(keep, backward, torch.arange(time, device=device)[:, None, None])
+            if reset is not None:
+                # read from the end, a sequence begins where forward the next one does
+                begins = torch.cat([reset[1:], torch.zeros_like(reset[:1])])
+                reset = begins.gather(0, order)
+            masks.append((keep, reset, order))
+        return masks
+
+    def _run(
+        self,
+        index: int,
+        x: Tensor,
+        state: State,
+        lengths: Tensor | None,
+        keep: Tensor | None,
+        reset: Tensor | None,
+        order: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        """One cell over the whole sequence, in pieces where BPTT is truncated."""
+        cell = cast(Cell, self.cells[index])
+        if order is not None:
+            x = x.gather(0, order.expand_as(x))
+        step = self.truncate or len(x)
+        outputs = []
+        for first in range(0, len(x), step):
+            span = slice(first, first + step)
+            if first > 0:
+                state = detached(state)
+            left = None if lengths is None else lengths.to(x.device) - first
+            output, state = self._run_piece(
+                index,
+                cell,
+                x[span],
+                state,
+                left,
+                None if keep is None else keep[span],
+                None if reset is None else reset[span],
+            )
+            outputs.append(output)
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        if order is not None:
+            output = output.gather(0, order.expand_as(output))
+        return output, state
+
+    def _run_piece(
+        self,
+        index: int,
+        cell: Cell,
+        x: Tensor,
+        state: State,
+        lengths: Tensor | None,
+        keep: Tensor | None,
+        reset: Tensor | None,
+    ) -> tuple[Tensor, State]:
+        around = self._around(cell, keep is not None, reset is not None)
+        way = self.unroll if self.unroll != "auto" else choose(cell, x, around)
+        self.chosen.add(way)
+        if way == "fused":
+            return cell.fused(x, state) if lengths is None else _packed(cell, x, state, lengths)
+        projected, shared = cell.project(x), cell.prepare()
+        if way == "scan":
+            outputs, states = cell.scan(projected, state, shared)
+            return outputs, _at_the_end(states, state, lengths)
+        step = cell.step
+        if not around.nothing:
+            step = around.step(step, projected)
+            projected = around.parts(cell, projected, state, keep, reset, self.recurrent_dropout)
+            shared = self._with_start(index, shared) if around.reset else shared
+        if way == "loop":
+            return loop(step, projected, state, shared)
+        key = (index, around)
+        if key not in self._runners:
+            self._runners[key] = Runner(step, type(cell).__name__)
+        return self._runners[key](projected, state, shared)
+
+    def _around(self, cell: Cell, keep: bool, reset: bool) -> Around:
+        dropping = bool(self.recurrent_dropout) and self.training
+        return Around(
+            keep=keep,
+            reset=reset,
+            zoneout=self.zoneout or None,
+            training=self.training,
+            dropped=dropping,
         )
 
-    def step(self, x: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """One timestep of a stream. x: (batch, input_size) -> output (batch, hidden_size), the new states.
+    def _with_start(self, index: int, shared: Shared) -> dict[str, Tensor]:
+        """`shared` with the state that a reset goes back to: a random one to its mean."""
+        cell = cast(Cell, self.cells[index])
+        start = cell.initial_state(1)
+        if self.start == "learned":
+            before = sum(len(other.initial_state(1)) for other in list(self)[:index])
+            start = [part[None] for part in list(self.learned_state)[before : before + len(start)]]
+        return {**shared, **{f"{START}{i}": part for i, part in enumerate(start)}}
+
+    def step(self, x: Tensor, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
+        """One timestep of a stream. x: (batch, input_size) -> output (batch, output_size), the new states.
 
         Raises: `UserError` for a bidirectional net, which needs the end before the beginning.
         """
@@ -131,6 +363,53 @@ class Recurrent(nn.Module):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
             shared = cell.prepare()
-            x, after = cell.step(cell.project(x), before, matmul_of(shared), shared)
+            projected = cell.project(x[None])
+            around = self._around(cell, keep=False, reset=False)
+            step = cell.step
+            if not around.nothing:
+                step = around.step(step, projected)
+                projected = around.parts(cell, projected, before, None, None, self.recurrent_dropout)
+            y, after = step(_first(projected), before, matmul_of(shared), shared)
+            x = self._leave(index, x, [y])
             final.append(after)
         return x, final
+
+
+def _first(projected: Any) -> Any:
+    """The first timestep of a projected sequence."""
+    if isinstance(projected, Tensor):
+        return projected[0]
+    return getattr(type(projected), "_make", tuple)([part[0] for part in projected])
+
+
+def _at_the_end(states: State, before: State, lengths: Tensor | None) -> State:
+    """Of the states at all timesteps, time first, those at the end of each sequence; none yet, where it has ended."""
+    if lengths is None:
+        return type(states)._make(part[-1] for part in states)
+    last = lengths - 1
+
+    def pick(part: Tensor, initial: Tensor) -> Tensor:
+        index = last.clamp(0, len(part) - 1).view(1, -1, *[1] * (part.dim() - 2)).expand(1, *part.shape[1:])
+        ended = (last < 0).view(-1, *[1] * (part.dim() - 2))
+        return torch.where(ended, initial, part.gather(0, index)[0])
+
+    return type(states)._make(pick(part, initial) for part, initial in zip(states, before, strict=True))
+
+
+def _packed(cell: Cell, x: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
+    """The fused kernel on sequences of their own lengths, some perhaps without a timestep left."""
+    length = lengths.clamp(0, len(x))
+    order = length.argsort(descending=True)
+    back = order.argsort()
+    going = int((length > 0).sum())
+    if going == 0:
+        return x.new_zeros(*x.shape[:2], cell.output_size), state
+    packed = nn.utils.rnn.pack_padded_sequence(x[:, order[:going]], length[order[:going]].cpu())
+    make = type(state)._make
+    data, last = cell.fused(packed.data, make(part[order[:going]] for part in state), packed.batch_sizes)
+    output, _ = nn.utils.rnn.pad_packed_sequence(packed._replace(data=data), total_length=len(x))
+    idle = len(order) - going
+    output = nn.functional.pad(output, (0, 0, 0, idle))[:, back]
+    return output, make(
+        torch.cat([part, old[order[going:]]])[back] for part, old in zip(last, state, strict=True)
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""What is done around a cell's step, whatever the cell: padding, resets, zoneout, dropout of recurrent products.
+
+All of it reaches the step as further parts of its projected input, so that every way of unrolling runs it alike.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlab.cells.cell import Cell, Matmul, Projected, Shared, State, matmul_of
+from rnnlab.errors import UserError
+from rnnlab.unroll.loop import Step
+from rnnlab.unroll.program import Recorded, parts_of, rebuilt
+
+START = "initial_state"
+"""Under this name, with the field's number, `shared` holds the state that a reset goes back to."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Which of the parts are there, in this order behind those of the cell.
+
+    keep: 1 at real timesteps, 0 at padding, where the state stays. reset: 1 where a new sequence begins.
+    zoneout: for each field of the state, 1 where it stays as it was (Krueger et al. 2017), or, in evaluation, the
+    share that does, as a number. dropped: for each product, what its factor is multiplied by (Gal and Ghahramani 2016).
+    """
+
+    keep: bool = False
+    reset: bool = False
+    zoneout: float | None = None
+    training: bool = False
+    dropped: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        return self == Around(training=self.training)
+
+    def step(self, cell_step: Step, projected: Projected) -> Step:
+        """The step over the extended input; `projected` shows what the cell's own looks like."""
+        make, own = rebuilt(projected), len(parts_of(projected))
+
+        def step(projected: Projected, state: State, matmul: Matmul, shared: Shared) -> tuple[Tensor, State]:
+            parts = iter(projected[own:])
+            make_state = type(state)._make
+            keep = next(parts) if self.keep else None
+            if self.reset:
+                fresh = next(parts)
+                state = make_state(
+                    torch.where(_column(fresh, old) > 0.5, shared[f"{START}{i}"], old) for i, old in enumerate(state)
+                )
+            zones = [next(parts) for _ in state] if self.zoneout is not None and self.training else None
+            factors = iter(list(parts))
+
+            def thinned(name: str, h: Tensor) -> Tensor:
+                return matmul(name, h * next(factors))
+
+            output, after = cell_step(make(projected[:own]), state, thinned if self.dropped else matmul, shared)
+            position = next((i for i, field in enumerate(after) if field is output), None)
+            if zones is not None:
+                after = make_state(
+                    torch.where(zone > 0.5, old, new) for zone, old, new in zip(zones, state, after, strict=True)
+                )
+            elif self.zoneout is not None:
+                share = self.zoneout
+                after = make_state(share * old + (1 - share) * new for old, new in zip(state, after, strict=True))
+            if keep is not None:
+                after = make_state(
+                    torch.where(_column(keep, new) > 0.5, new, old) for old, new in zip(state, after, strict=True)
+                )
+            return (output if position is None else after[position]), after
+
+        return step
+
+    def parts(
+        self,
+        cell: Cell,
+        projected: Projected,
+        state: State,
+        keep: Tensor | None,
+        reset: Tensor | None,
+        recurrent_dropout: float,
+    ) -> tuple[Tensor, ...]:
+        """The extended input of a whole sequence. keep, reset: (time, batch, 1)."""
+        like = parts_of(projected)[0]
+        time, batch = like.shape[:2]
+        extra = [mask.to(like.dtype) for mask in (keep, reset) if mask is not None]
+        if self.zoneout is not None and self.training:
+            extra += [like.new_empty(time, *field.shape).bernoulli_(self.zoneout) for field in state]
+        if self.dropped:
+            share = 1 - recurrent_dropout
+            for columns in product_columns(cell):
+                mask = like.new_empty(batch, columns).bernoulli_(share) / share
+                extra.append(mask.expand(time, batch, columns))  # the same at all timesteps
+        return (*parts_of(projected), *extra)
+
+
+def _column(mask: Tensor, like: Tensor) -> Tensor:
+    """(batch, 1), with as many dimensions as the state's field has."""
+    return mask if like.dim() == 2 else mask.view(-1, *[1] * (like.dim() - 1))
+
+
+def product_columns(cell: Cell) -> list[int]:
+    """The widths of the factors of a step's products with recurrent weights."""
+    found: list[int] = []
+    shared = Recorded(cell.prepare())
+    plain = matmul_of(shared)
+
+    def matmul(name: str, h: Tensor) -> Tensor:
+        found.append(h.shape[-1])
+        return plain(name, h)
+
+    with torch.no_grad():
+        cell.step(cell.project(cell.zeros(1, cell.input_size)), cell.initial_state(1), matmul, shared)
+    return found
+
+
+def check_regularisation(cell: Cell, zoneout: float, recurrent_dropout: float) -> None:
+    """Raises: `UserError` for a share outside [0, 1), and for a cell on which it cannot act."""
+    for name, share in (("zoneout", zoneout), ("recurrent_dropout", recurrent_dropout)):
+        if not 0.0 <= share < 1.0:
+            raise UserError(f"{name}={share}: a share of at least 0 and below 1 is needed.")
+    if zoneout and not cell.separable:
+        raise UserError(f"zoneout={zoneout}: the parts of the state of {type(cell).__name__} belong together.")
+    if recurrent_dropout and not product_columns(cell):
+        raise UserError(
+            f"recurrent_dropout={recurrent_dropout}: {type(cell).__name__} has no product with a recurrent weight."
+        )
+
+
+def detached(state: Any) -> Any:
+    """The same state, or list of states, with its history cut off: what truncated BPTT carries on."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    parts = [detached(part) for part in state]
+    return parts if isinstance(state, list) else type(state)._make(parts)

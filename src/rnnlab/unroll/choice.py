@@ -1,0 +1,38 @@
+"""Which way of unrolling `auto` takes, and which ways a cell has at all."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from rnnlab.cells.cell import Cell
+from rnnlab.unroll.around import Around
+from rnnlab.unroll.build import compiler
+
+WAYS = ("loop", "compiled", "scan", "fused")
+
+
+def can(way: str, cell: Cell) -> str | None:
+    """Why a cell cannot be unrolled this way; None if it can."""
+    name = type(cell).__name__
+    if way == "fused" and not cell.has_fused_kernel:
+        return f"unroll=fused: torch.nn has no kernel for {name}; use auto, compiled or loop."
+    if way == "scan" and cell.recurrence == "nonlinear":
+        return f"unroll=scan: the state of {name} is not linear in the one before; use auto, compiled or loop."
+    if way == "compiled" and not cell.traceable:
+        return f"unroll=compiled: {name} keeps its equations to itself; use auto or loop."
+    return None
+
+
+def choose(cell: Cell, x: Tensor, around: Around) -> str:
+    """The way that docs/benchmarks.md shows to be fastest for this cell, device and shape."""
+    # all of them know lengths
+    plain = replace(around, keep=False).nothing
+    if not cell.traceable:
+        return "loop"
+    if x.device.type != "cpu":
+        if plain and cell.has_fused_kernel:
+            return "fused"
+        return "scan" if plain and cell.recurrence != "nonlinear" else "compiled"
+    if compiler() is None:
+        return "fused" if plain and cell.has_fused_kernel else "loop"
+    return "compiled"

@@ -1,0 +1,82 @@
+"""`unroll=compiled`: the fastest that this step, this device and this machine's compiler allow."""
+
+import logging
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnlab.cells.cell import Projected, Shared, State, matmul_of
+from rnnlab.errors import UserError
+from rnnlab.unroll.around import detached
+from rnnlab.unroll.build import NoCompiler, compiler
+from rnnlab.unroll.chunks import Chunks
+from rnnlab.unroll.compiled import Compiled
+from rnnlab.unroll.expression import NotRowwise
+from rnnlab.unroll.loop import Step
+from rnnlab.unroll.program import parts_of, rebuilt
+
+log = logging.getLogger("rnnlab")
+
+
+class Runner:
+    """A step over all timesteps: on a CPU by a kernel made for it, else in chunks."""
+
+    def __init__(self, step: Step, name: str) -> None:
+        self.step = step
+        self.name = name
+        self.kernel = Compiled(step)
+        self.chunks: Chunks | None = None
+        self.checked = False
+
+    def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
+        kinds = {tensor.dtype for tensor in (*parts_of(projected), *state, *shared.values())}
+        device = parts_of(projected)[0].device.type
+        if len(kinds) == 1 and (device != "cpu" or kinds <= {torch.float32, torch.float64}):
+            return self._run(projected, state, shared)
+        # under autocast types are mixed, and on a CPU no kernel computes in half of a float
+        outputs = state[0].dtype
+        with torch.autocast(device, enabled=False):
+            output, last = self._run(_single(projected), _single(state), {k: v.float() for k, v in shared.items()})
+        return output.to(outputs), type(last)._make(part.to(outputs) for part in last)
+
+    def _run(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
+        first = parts_of(projected)[0]
+        if not self.checked:
+            self._check(projected, state, shared)
+            self.checked = True
+        if self.chunks is None and first.device.type == "cpu":
+            try:
+                return self.kernel(projected, state, shared)
+            except NotRowwise as reason:
+                log.info("%s runs in chunks of torch's operations: %s", self.name, reason)
+            except NoCompiler as reason:
+                _say_once(f"unroll=compiled runs without a compiler, several times slower: {reason}")
+        if self.chunks is None:
+            self.chunks = Chunks(self.step, compile=first.device.type != "cpu" or compiler() is not None)
+        return self.chunks(projected, state, shared)
+
+    def _check(self, projected: Projected, state: State, shared: Shared) -> None:
+        """A step of nothing that needs a gradient must make nothing that does: else it took a parameter of its own."""
+        parts = [part[0].detach() for part in parts_of(projected)]
+        held = {name: tensor.detach() for name, tensor in shared.items()}
+        with torch.enable_grad():
+            output, after = self.step(rebuilt(projected)(parts), detached(state), matmul_of(held), held)
+        if any(tensor.requires_grad for tensor in (output, *after)):
+            raise UserError(
+                f"{self.name}.step takes a parameter from the cell itself, where its gradient would be lost: let "
+                "prepare() give it, and take it from `shared`."
+            )
+
+
+def _single(tensors: Any) -> Any:
+    """In single precision, a tensor or a tuple of them."""
+    if isinstance(tensors, Tensor):
+        return tensors.float()
+    return getattr(type(tensors), "_make", tuple)(tensor.float() for tensor in tensors)
+
+
+@cache
+def _say_once(message: str) -> None:
+    log.warning(message)

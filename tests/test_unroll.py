@@ -1,0 +1,501 @@
+"""Every way of running every cell gives the numbers of the loop, and gradients too."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from rnnlab.cells.cell import Cell, HiddenState, Shared, State
+from rnnlab.cells.gru import GRUCell
+from rnnlab.cells.rnn import RNNCell
+from rnnlab.errors import UserError
+from rnnlab.unroll import build
+from rnnlab.unroll.around import detached
+from rnnlab.unroll.chunks import Chunks
+from rnnlab.unroll.compiled import Compiled
+from rnnlab.unroll.expression import NotRowwise
+from rnnlab.unroll.loop import loop
+from rnnlab.unroll.recurrent import Recurrent
+from rnnlab.unroll.stream import Stream
+from tests.families.catalogue import EXAMPLES, close, scrambled, some_state
+
+ALL = pytest.mark.parametrize("name", EXAMPLES)
+OPEN = pytest.mark.parametrize("name", [name for name in EXAMPLES if scrambled(name).traceable])
+LINEAR = pytest.mark.parametrize("name", [n for n in EXAMPLES if scrambled(n).recurrence != "nonlinear"])
+SOME = pytest.mark.parametrize("name", ["rnn", "lstm", "gru_original", "lem"])
+MATRICES = ("mlstm", "ltc")
+"""Cells whose state or step is no row of numbers, so that they run in chunks."""
+
+Unrolling = Callable[[Any, State, Shared], tuple[Tensor, State]]
+
+
+def everything(cell: Cell, x: Tensor, state: State, unroll: Unrolling) -> dict[str, Tensor]:
+    """Outputs, last state and the gradients of a loss that weighs each number of both differently."""
+    inputs = {"x": x} | {f"initial {i}": part for i, part in enumerate(state)} | dict(cell.named_parameters())
+    inputs = {key: tensor.requires_grad_() for key, tensor in inputs.items() if tensor.numel()}
+    output, last = unroll(cell.project(x), state, cell.prepare())
+    parts = [output, *last]
+    loss = sum((part * torch.arange(1, part.numel() + 1).view_as(part).cos()).sum() for part in parts)
+    gradients = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    return (
+        {"output": output}
+        | {f"last {i}": part for i, part in enumerate(last)}
+        | {f"d {key}": gradient for key, gradient in zip(inputs, gradients, strict=True) if gradient is not None}
+    )
+
+
+def compare(name: str, unroll: Callable[[Cell], Unrolling], time: int = 11, tolerance: float = 1e-10) -> None:
+    cell = scrambled(name)
+    x, state = torch.randn(time, 5, 3, dtype=torch.float64), some_state(cell, 5)
+    ours = everything(cell, x, state, unroll(cell))
+    expected = everything(cell, x, state, lambda *inputs: loop(cell.step, *inputs))
+    assert ours.keys() == expected.keys()
+    for key, value in expected.items():
+        assert close(ours[key], value, tolerance * max(1, value.abs().max().item() if value.numel() else 0)), key
+
+
+@OPEN
+def test_the_compiled_kernel_is_the_loop(name: str) -> None:
+    if name.split()[0] in MATRICES:
+        with pytest.raises(NotRowwise):
+            compare(name, lambda cell: Compiled(cell.step))
+    else:
+        compare(name, lambda cell: Compiled(cell.step))
+
+
+@OPEN
+def test_chunks_are_the_loop(name: str) -> None:
+    compare(name, lambda cell: Chunks(cell.step, compile=False))
+
+
+@LINEAR
+def test_the_scan_is_the_loop(name: str) -> None:
+    def scan(cell: Cell) -> Unrolling:
+        def run(projected: Any, state: State, shared: Shared) -> tuple[Tensor, State]:
+            outputs, states = cell.scan(projected, state, shared)
+            return outputs, type(states)._make(part[-1] for part in states)
+
+        return run
+
+    compare(name, scan)
+    compare(name, scan, time=1)
+
+
+def test_chunks_compiled_by_torch_are_the_loop() -> None:
+    """Inductor's real thing, once: its first compilation takes a quarter of a minute."""
+    compare("gru_original", lambda cell: Chunks(cell.step, compile=True), time=9)
+
+
+@SOME
+@settings(max_examples=8, deadline=None)
+@given(time=st.integers(1, 9), batch=st.integers(1, 70), threads=st.sampled_from([1, 2, 3]))
+def test_one_kernel_serves_all_lengths_batches_and_threads(name: str, time: int, batch: int, threads: int) -> None:
+    cell = scrambled(name)
+    kernel = Compiled(cell.step)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for steps in (time, time + 1):
+            x, state = torch.randn(steps, batch, 3, dtype=torch.float64), some_state(cell, batch)
+            ours = everything(cell, x, state, kernel)
+            expected = everything(cell, x, state, lambda *inputs: loop(cell.step, *inputs))
+            for key, value in expected.items():
+                assert close(ours[key], value, 1e-10 * max(1, value.abs().max().item())), key
+    finally:
+        torch.set_num_threads(before)
+    assert len(kernel.kernels) == 1
+
+
+@SOME
+@pytest.mark.parametrize("hidden", [1, 7, 16, 33])
+def test_the_kernel_in_single_precision(name: str, hidden: int) -> None:
+    """Its own exponential and tanh, in vectors whole and cut off, and wide ranges of what goes into them."""
+    example = EXAMPLES[name]
+    cell = example.cell_class(3, hidden, **example.options)
+    x, state = 3 * torch.randn(20, 4, 3), some_state(cell, 4)
+    ours = everything(cell, x, state, Compiled(cell.step))
+    exact = copy.deepcopy(cell).double()
+    doubles = type(state)._make(part.detach().double() for part in state)
+    expected = everything(exact, x.detach().double(), doubles, lambda *inputs: loop(exact.step, *inputs))
+    single = everything(cell, x, state, lambda *inputs: loop(cell.step, *inputs))
+    for key, value in expected.items():
+        torchs = (single[key] - value).abs().max().item()
+        # no worse than torch's own float32 by more than a few roundings
+        assert (ours[key] - value).abs().max().item() <= 4 * torchs + 1e-6 * max(1, value.abs().max().item()), key
+
+
+@pytest.mark.parametrize("function", ["exp", "expm1", "log", "log1p", "sigmoid", "tanh", "sqrt", "rsqrt", "abs"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_functions_of_kernels_over_all_numbers(function: str, dtype: torch.dtype) -> None:
+    def step(projected: Tensor, state: Any, matmul: Any, shared: Shared) -> tuple[Tensor, Any]:
+        output = getattr(torch, function)(projected)
+        return output, type(state)(output)
+
+    tiny = torch.finfo(dtype).tiny
+    ends = [0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1.0, -1.0, tiny, -tiny, 88.0, 89.0, -88.0, -104.0, 1e-9, -1e-9]
+    x = torch.cat([torch.tensor(ends), torch.logspace(-30, 30, 4001), -torch.logspace(-30, 30, 4001)]).to(dtype)
+    x = torch.cat([x, torch.linspace(-20, 20, 8001, dtype=dtype), torch.linspace(-100, 100, 8001, dtype=dtype)])
+    state = HiddenState(torch.zeros(1, len(x), dtype=dtype))
+    ours, _ = Compiled(step)(x[None, None], state, {})
+    expected = getattr(torch, function)(x.double()).to(dtype).double()
+    ours = ours[0, 0].double()
+    assert torch.equal(ours.isnan(), expected.isnan())
+    real = ~expected.isnan()
+    error = (ours - expected)[real & (ours != expected)].abs()
+    scale = expected[real & (ours != expected)].abs()
+    # four units in the last place; what is smaller than any normal number may be zero
+    assert (error <= 4 * torch.finfo(dtype).eps * scale + 10 * tiny).all()
+
+
+def recurrent(name: str, **options: Any) -> Recurrent:
+    example = EXAMPLES[name]
+    torch.manual_seed(1)
+    return Recurrent(example.cell_class, 3, 4, **{**example.options, **options}).double()
+
+
+@ALL
+def test_whole_is_chunked_is_stepwise(name: str) -> None:
+    net = recurrent(name, num_layers=2).eval()
+    x = torch.randn(7, 2, 3, dtype=torch.float64)
+    whole, last = net(x)
+    first, state = net(x[:4])
+    second, chunked_last = net(x[4:], state)
+    assert close(torch.cat([first, second]), whole)
+    stream = Stream(net)
+    assert close(torch.stack([stream.step(timestep) for timestep in x]), whole)
+    for expected, chunked, stepped in zip(last, chunked_last, stream.state, strict=True):
+        for part, other, another in zip(expected, chunked, stepped, strict=True):
+            assert close(part, other)
+            assert close(part, another)
+    stream.reset()
+    assert close(stream.step(x[0]), whole[0])
+
+
+def ways(name: str) -> list[str]:
+    cell = scrambled(name)
+    found = ["loop"] + (["compiled"] if cell.traceable else [])
+    found += ["scan"] if cell.recurrence != "nonlinear" else []
+    return found + (["fused"] if cell.has_fused_kernel else [])
+
+
+PAIRS = pytest.mark.parametrize(
+    ("name", "unroll"), [(name, way) for name in EXAMPLES if " " not in name for way in ways(name)]
+)
+
+
+@PAIRS
+def test_padding_and_order_of_the_batch_change_nothing(name: str, unroll: str) -> None:
+    """Each sequence by itself gives what it gives in a batch with longer ones, whatever stands in its padding."""
+    net = recurrent(name, unroll=unroll, bidirectional=True)
+    lengths = torch.tensor([4, 1, 6, 3])
+    x = torch.randn(6, 4, 3, dtype=torch.float64)
+    outputs, last = net(x, lengths=lengths)
+    spoilt = x.clone()
+    for row, length in enumerate(lengths.tolist()):
+        spoilt[length:, row] = 7.0
+        alone, alone_last = net(x[:length, row : row + 1])
+        assert close(outputs[:length, row : row + 1], alone)
+        assert not outputs[length:, row].any()
+        for state, expected in zip(last, alone_last, strict=True):
+            for part, wanted in zip(state, expected, strict=True):
+                assert close(part[row : row + 1], wanted)
+    assert close(net(spoilt, lengths=lengths)[0], outputs)
+    order = torch.tensor([2, 0, 3, 1])
+    assert close(net(x[:, order], lengths=lengths[order])[0], outputs[:, order])
+
+
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+@pytest.mark.parametrize("name", ["lstm", "gru_original", "mingru", "slstm", "feedforward"])
+@pytest.mark.parametrize("initial_state", ["zeros", "learned"])
+def test_a_reset_begins_a_new_sequence(name: str, unroll: str, initial_state: str) -> None:
+    net = recurrent(name, unroll=unroll, bidirectional=True, initial_state=initial_state)
+    with torch.no_grad():
+        for parameter in net.learned_state:
+            parameter += 0.3 * torch.rand_like(parameter)
+    x = torch.randn(7, 2, 3, dtype=torch.float64)
+    reset = torch.zeros(7, 2, dtype=torch.bool)
+    reset[3, 0] = reset[5, 1] = True
+    outputs, _ = net(x, reset=reset)
+    for row, at in ((0, 3), (1, 5)):
+        apart = [net(piece)[0] for piece in (x[:at, row : row + 1], x[at:, row : row + 1])]
+        assert close(outputs[:, row : row + 1], torch.cat(apart))
+
+
+@SOME
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_truncated_bptt_carries_the_state_and_no_gradient(name: str, unroll: str) -> None:
+    whole, cut = recurrent(name, unroll=unroll), recurrent(name, unroll=unroll, truncate=3)
+    x = torch.randn(8, 2, 3, dtype=torch.float64, requires_grad=True)
+    outputs, _ = cut(x)
+    assert close(outputs, whole(x)[0])
+    (gradient,) = torch.autograd.grad(outputs[7].sum(), x)
+    assert not gradient[:6].any()
+    assert gradient[6:].abs().min() > 0
+    by_hand, state = [], None
+    for piece in x.split(3):
+        output, state = whole(piece, state if state is None else detached(state))
+        by_hand.append(output)
+    (expected,) = torch.autograd.grad(torch.cat(by_hand)[7].sum(), x)
+    assert close(gradient, expected)
+
+
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_zoneout_keeps_some_of_the_state_in_training_and_its_mean_after(unroll: str) -> None:
+    net = recurrent("lstm", unroll=unroll, zoneout=0.4)
+    x = torch.randn(6, 2000, 3, dtype=torch.float64)
+    start = net.initial_state(2000)
+    _, (after,) = net(x[:1], start)
+    for part in after:
+        assert 0.35 < (part == 0).double().mean() < 0.45
+    net.eval()
+    _, (full,) = recurrent("lstm", unroll="loop").eval()(x[:1], start)
+    _, (mean,) = net(x[:1], start)
+    assert all(close(part, 0.6 * other) for part, other in zip(mean, full, strict=True))
+    assert close(net(x)[0], net(x)[0])
+
+
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_recurrent_dropout_is_one_mask_for_the_sequence(unroll: str) -> None:
+    """With a recurrent weight of ones, what a unit hears tells how many others were heard."""
+    net = recurrent("rnn identity", unroll=unroll, recurrent_dropout=0.5)
+    (cell,) = net
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        cell.weight_hh.fill_(1.0)
+        cell.bias_ih.fill_(1.0)
+    outputs, _ = net(torch.zeros(4, 500, 3, dtype=torch.float64))
+    heard = (outputs[1] - 1)[:, 0] / 2  # of four units, each scaled by two
+    assert set(heard.unique().tolist()) == {0.0, 1.0, 2.0, 3.0, 4.0}
+    assert close(outputs[2][:, 0], 1 + 2 * heard * outputs[1][:, 0])
+    net.eval()
+    assert close(net(torch.zeros(2, 1, 3, dtype=torch.float64))[0][1], torch.full((1, 4), 5.0, dtype=torch.float64))
+
+
+def test_layer_norm_residual_and_dropout_between_layers() -> None:
+    x = torch.randn(5, 3, 3, dtype=torch.float64)
+    plain = recurrent("gru", num_layers=2)
+    dressed = recurrent("gru", num_layers=2, layer_norm=True, residual=True)
+    dressed.load_state_dict(plain.state_dict(), strict=False)
+    first, second = (Recurrent(GRUCell, size, 4).double() for size in (3, 4))
+    for layer, net in enumerate((first, second)):
+        net.cells[0].load_state_dict(plain.cells[layer].state_dict())
+    hidden = nn.functional.layer_norm(first(x)[0], (4,))
+    expected = nn.functional.layer_norm(second(hidden)[0], (4,)) + hidden
+    assert close(dressed(x)[0], expected)
+    stream = Stream(dressed)
+    assert close(torch.stack([stream.step(timestep) for timestep in x]), expected)
+
+
+@pytest.mark.parametrize("initial_state", ["learned", "random"])
+def test_initial_states(initial_state: str) -> None:
+    net = recurrent("lstm", initial_state=initial_state, num_layers=2)
+    x = torch.randn(3, 5, 3, dtype=torch.float64)
+    if initial_state == "learned":
+        net(x)[0].sum().backward()
+        assert len(net.learned_state) == 4
+        assert all(parameter.grad.abs().sum() > 0 for parameter in net.learned_state)
+    else:
+        assert not close(net(x)[0], net(x)[0])
+        state = net.initial_state(1000)[0]
+        assert 0.09 < state.hidden.std() < 0.11
+        net.eval()
+        assert close(net(x)[0], net(x)[0])
+
+
+@SOME
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_types_of_numbers(name: str, dtype: torch.dtype, unroll: str) -> None:
+    exact = recurrent(name, unroll="loop")
+    net = recurrent(name, unroll=unroll).to(dtype)
+    x = torch.randn(5, 3, 3, dtype=torch.float64)
+    outputs, last = net(x.to(dtype))
+    assert outputs.dtype == last[0][0].dtype == dtype
+    assert close(outputs.double(), exact(x)[0], 20 * torch.finfo(dtype).eps)
+    outputs.float().sum().backward()
+    assert all(parameter.grad is not None and parameter.grad.dtype == dtype for parameter in net.parameters())
+
+
+@SOME
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_autocast(name: str, unroll: str) -> None:
+    net = recurrent(name, unroll=unroll).float()
+    x = torch.randn(5, 3, 3)
+    expected = net(x)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = net(x)[0]
+    assert close(outputs.float(), expected, 0.05)
+    outputs.float().sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if " " not in name])
+def test_a_step_can_be_exported(name: str) -> None:
+    net = recurrent(name, num_layers=2).eval()
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor, state: list[State]) -> tuple[Tensor, list[State]]:
+            return self.net.step(x, state)
+
+    x, state = torch.randn(2, 3, dtype=torch.float64), [some_state(cell, 2) for cell in net]
+    with torch.no_grad():
+        program = torch.export.export(Step(), (x, state))
+        ours, after = program.module()(x, state)
+        expected, expected_after = net.step(x, state)
+    assert close(ours, expected)
+    for part, other in zip(after[1], expected_after[1], strict=True):
+        assert close(part, other)
+
+
+def test_a_net_can_be_copied_and_a_second_derivative_is_refused() -> None:
+    net = recurrent("lstm", unroll="compiled")
+    x = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)
+    outputs = net(x)[0]
+    assert close(copy.deepcopy(net)(x)[0], outputs)
+    (gradient,) = torch.autograd.grad((outputs**2).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_frozen_parts_get_no_gradient_and_inference_keeps_nothing() -> None:
+    net = recurrent("lstm", unroll="compiled")
+    net.cells[0].weight_ih.requires_grad_(False)
+    x = torch.randn(3, 2, 3, dtype=torch.float64)
+    expected = net(x)[0]
+    expected.sum().backward()
+    assert net.cells[0].weight_ih.grad is None
+    assert net.cells[0].weight_hh.grad.any()
+    with torch.no_grad():
+        assert close(net(x)[0], expected)
+        assert net(x)[0].grad_fn is None
+
+
+def test_without_a_compiler_it_runs_all_the_same_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CXX", "/no/such/compiler")
+    for function in (build.compiler, build.library):
+        function.cache_clear()
+    try:
+        nets = [recurrent(name, unroll="compiled") for name in ("lstm", "gru")]
+        x = torch.randn(9, 2, 3, dtype=torch.float64)
+        for net, name in zip(nets, ("lstm", "gru"), strict=True):
+            assert close(net(x)[0], recurrent(name, unroll="loop")(x)[0])
+        said = [record.message for record in caplog.records if record.name == "rnnlab"]
+        assert len(said) == 1
+        assert "apt-get install g++" in said[0]
+        assert recurrent("lstm")(x)[0].shape == (9, 2, 4)
+    finally:
+        for function in (build.compiler, build.library):
+            function.cache_clear()
+
+
+def test_a_kernel_is_compiled_once_and_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RNNLAB_CACHE", str(tmp_path))
+    caplog.set_level("INFO", logger="rnnlab")
+    x = torch.randn(3, 2, 3, dtype=torch.float64)
+    for _ in range(2):
+        build.library.cache_clear()
+        recurrent("rnn", unroll="compiled")(x)
+    assert caplog.text.count("compiled a kernel in") == 1
+    assert len(list((tmp_path / "kernels").iterdir())) == 1
+
+
+def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("RNNLAB_CACHE", str(tmp_path))
+    with pytest.raises(build.NoCompiler, match="no_such_type"):
+        build.library("no_such_type x;")
+    assert not list((tmp_path / "kernels").iterdir())
+
+
+def test_a_step_that_bypasses_what_it_is_given_is_refused() -> None:
+    class Careless(RNNCell):
+        def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
+            hidden = torch.tanh(projected + matmul("weight_hh", state.hidden) * self.bias_hh)
+            return hidden, type(state)(hidden)
+
+    with pytest.raises(UserError, match=r"Careless.*prepare"):
+        Recurrent(Careless, 3, 4, unroll="compiled")(torch.zeros(2, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_size": 0}, "hidden_size=0"),
+        ({"num_layers": 0}, "num_layers=0"),
+        ({"truncate": 0}, "truncate=0"),
+        ({"dropout": 1.0}, "dropout=1.0"),
+        ({"zoneout": -0.1}, "zoneout=-0.1"),
+        ({"recurrent_dropout": 1.5}, "recurrent_dropout=1.5"),
+        ({"unroll": "fast"}, "unroll=fast"),
+        ({"unroll": "scan"}, "RNNCell is not linear"),
+        ({"unroll": "fused", "activation": "identity"}, "no kernel for RNNCell"),
+        ({"unroll": "fused", "zoneout": 0.1}, "goes with no zoneout"),
+        ({"initial_state": "ones"}, "initial_state=ones"),
+        ({"initialization": "best"}, "initialization=best"),
+        ({"activation": "sine"}, "activation=sine"),
+    ],
+)
+def test_options_that_cannot_work_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Recurrent(RNNCell, 3, **{"hidden_size": 4, **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("indrnn", {"recurrent_dropout": 0.1}, "no product"),
+        ("mlstm", {"zoneout": 0.1}, "belong together"),
+        ("slstm", {"initial_state": "random"}, "belong together"),
+    ],
+)
+def test_options_that_a_cell_cannot_have(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        recurrent(name, **options)
+
+
+X = torch.zeros(5, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        (torch.zeros(5, 2), {}, r"\(5, 2\)"),
+        (torch.zeros(5, 2, 4), {}, "size 3"),
+        (torch.zeros(0, 2, 3), {}, "no timesteps"),
+        (torch.zeros(5, 0, 3), {}, "batch is empty"),
+        (X.double(), {}, "float64"),
+        (X.to("meta"), {}, "meta"),
+        (X, {"state": []}, "1 cells"),
+        (X, {"state": [HiddenState(torch.zeros(3, 4))]}, r"\(2, 4\)"),
+        (X, {"state": [torch.zeros(2, 4)]}, "HiddenState"),
+        (X, {"state": [HiddenState(torch.zeros(2, 4).double())]}, "float64"),
+        (X, {"lengths": torch.tensor([5, 0])}, "from 0 to 5"),
+        (X, {"lengths": torch.tensor([6, 5])}, "from 5 to 6"),
+        (X, {"lengths": torch.tensor([5])}, "2 whole numbers"),
+        (X, {"lengths": torch.tensor([5.0, 5.0])}, "whole numbers"),
+        (X, {"reset": torch.zeros(2, 5, dtype=torch.bool)}, "5 timesteps"),
+    ],
+)
+@pytest.mark.parametrize("unroll", ["loop", "compiled"])
+def test_inputs_that_cannot_be_run_are_refused(inputs: Tensor, options: Any, message: str, unroll: str) -> None:
+    net = Recurrent(RNNCell, 3, 4, unroll=unroll)
+    with pytest.raises(UserError, match=message):
+        net(inputs, **options)
+
+
+def test_a_bidirectional_net_cannot_be_streamed() -> None:
+    with pytest.raises(UserError, match="bidirectional"):
+        Stream(Recurrent(RNNCell, 3, 4, bidirectional=True)).step(torch.zeros(2, 3))
