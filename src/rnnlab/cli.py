@@ -26,7 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.errors import UserError
+from rnnlab.errors import MissingExtra, UserError
 from rnnlab.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
@@ -40,7 +40,8 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
     """Make `task` an entry point, configured by conf/ and the command line.
 
     A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
-    SIGINT and SIGTERM unwind the process and end in 130 and 143.
+    SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
+    skipped with the reason, and counts as no error.
     """
 
     @wraps(task)
@@ -50,6 +51,9 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         try:
             task(cfg)
         except (UserError, InstantiationException, OSError) as error:
+            if isinstance(error, MissingExtra) and not single:
+                log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
+                return
             told = _reported(error)
             if isinstance(told, _Reported) and single:
                 sys.exit(2)

@@ -1,5 +1,6 @@
 """The one LightningModule that all cells' modules derive from."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -29,7 +30,7 @@ class SequenceModule(pl.LightningModule):
     name: the cell's name in results, the stem of its file in conf/cell.
     spec: `TaskSpec.as_dict()` of the task.
     optimizer, schedule: `_target_` and arguments of a class of `torch.optim`, of `torch.optim.lr_scheduler`.
-    cell_options: what `cell_class` takes beside its sizes. All else: see `Recurrent`.
+    options: what `Recurrent` takes, and `cell_class` beside its sizes.
 
     Raises: `Diverged` when a loss, in training or validation, is NaN or infinite.
     """
@@ -43,12 +44,8 @@ class SequenceModule(pl.LightningModule):
         optimizer: dict[str, Any],
         schedule: dict[str, Any] | None = None,
         hidden_size: int = 64,
-        num_layers: int = 1,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        unroll: Any = "auto",
         log_every_n_steps: int = 50,
-        **cell_options: Any,
+        **options: Any,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -58,12 +55,8 @@ class SequenceModule(pl.LightningModule):
             self.cell_class,
             self.spec.input_size,
             hidden_size,
-            num_layers,
-            dropout=dropout,
-            bidirectional=bidirectional,
             batch_first=True,
-            unroll=unroll,
-            **cell_options,
+            **options,
         )
         self.net = layouts.build(self.spec, recurrent)
         self.optimizer_options = optimizer
@@ -71,6 +64,10 @@ class SequenceModule(pl.LightningModule):
         self.log_every_n_steps = log_every_n_steps
         self._losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
         self._sizes: dict[str, list[int]] = {"train": [], "validation": []}
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raises: `UserError` for options of conf/cell that cannot work on this machine, before any data is touched."""
 
     @property
     def recurrent(self) -> Recurrent:

@@ -15,14 +15,15 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from safetensors.torch import save_file
 
 from rnnlab.config import fingerprint, plain, train_setting
 from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
+from rnnlab.gradients import LogNorms, LogTimestepGradients
 from rnnlab.grid import grid
 from rnnlab.module import Diverged, SequenceModule
 from rnnlab.paths import Results
@@ -80,13 +81,17 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and (not isinstance(value, int | float) or not low <= value < high):
             raise UserError(f"{key}={value}: a number of at least {low} and below {high} is needed.")
-    batches = cfg.trainer.limit_batches
-    if batches is not None and (not isinstance(batches, int) or batches < 1):
-        raise UserError(f"trainer.limit_batches={batches}: a whole number of at least 1 or null is needed.")
+    for key in ("limit_batches", "log_timestep_gradients"):
+        number = cfg.trainer[key]
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise UserError(f"trainer.{key}={number}: a whole number of at least 1 or null is needed.")
+    if not isinstance(cfg.trainer.log_norms, bool):
+        raise UserError(f"trainer.log_norms={cfg.trainer.log_norms}: true or false is needed.")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
+    get_class(cfg.cell._target_).check_options(cfg.cell)
 
 
 def seeds_of(cfg: DictConfig) -> list[int]:
@@ -213,12 +218,21 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: s
             Progress(label),
             _checkpoint(folder, "best", monitor="loss/validation"),
             _checkpoint(folder, "last", monitor=None),
+            *_looking_into(options),
         ],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _looking_into(options: DictConfig) -> Iterator[Callback]:
+    """Only what was asked for: Lightning calls each callback at every step, whether it does anything or not."""
+    if options.log_norms:
+        yield LogNorms()
+    if options.log_timestep_gradients is not None:
+        yield LogTimestepGradients(options.log_timestep_gradients)
 
 
 def _fit(
@@ -252,6 +266,8 @@ def _fit(
         "steps_per_second": trainer.global_step / recorder.seconds,
         "parameters": module.parameter_count,
         "state_size": module.recurrent.state_size,
+        "multiply_adds": module.recurrent.multiply_adds,
+        "unroll": "+".join(sorted(module.recurrent.chosen)),
         "ended": time.time(),
     }
 

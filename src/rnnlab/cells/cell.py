@@ -41,6 +41,9 @@ class Cell(nn.Module):
     recurrence: str = "nonlinear"
     """`linear` where the new state is linear in the old one and `scan` is given; `none` for a feed-forward cell."""
 
+    scans_all_states: bool = True
+    """Whether `scan` gives the states of all timesteps, or, where they are too many, the last one only."""
+
     traceable: bool = True
     """Whether `step` keeps to the contract; where it does not, only the loop runs it, with autograd."""
 
@@ -84,7 +87,10 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     def scan(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        """All timesteps at once, for a cell whose `recurrence` is linear: outputs and states of all, time first."""
+        """All timesteps at once, for a cell whose `recurrence` is linear: outputs and states of all, time first.
+
+        Where `scans_all_states` is false, the states are the last one only, as a sequence of one.
+        """
         raise NotImplementedError
 
     @property
@@ -125,6 +131,9 @@ class GatedCell(Cell):
 
     gates: int
     """Blocks of `hidden_size` rows in each weight."""
+
+    gate_names: tuple[str, ...] = ()
+    """What the blocks are, in their order, where an initialisation may speak of a `forget` or an `input` gate."""
 
     def __init__(self, input_size: int, hidden_size: int, recurrent_size: int | None = None) -> None:
         super().__init__(input_size, hidden_size)

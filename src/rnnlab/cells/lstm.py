@@ -60,6 +60,7 @@ class LSTMCell(LongShortTermCell):
     """
 
     gates = 4
+    gate_names = ("input", "forget", "candidate", "output")
 
     def step(self, projected: Tensor, state: LSTMState, matmul: Matmul, shared: Shared) -> tuple[Tensor, LSTMState]:
         gates = projected + matmul("weight_hh", state.hidden)
@@ -101,6 +102,7 @@ class LSTM1997Cell(LongShortTermCell):
     """
 
     gates = 3
+    gate_names = ("input", "candidate", "output")
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)  # without `forget_bias`: there is no such gate
@@ -136,6 +138,7 @@ class PeepholeLSTMCell(LongShortTermCell):
     """
 
     gates = 4
+    gate_names = ("input", "forget", "candidate", "output")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
         super().__init__(input_size, hidden_size, forget_bias)
@@ -175,6 +178,7 @@ class CoupledLSTMCell(LongShortTermCell):
     """
 
     gates = 3
+    gate_names = ("forget", "candidate", "output")
     forget_block = 0
 
     def step(self, projected: Tensor, state: LSTMState, matmul: Matmul, shared: Shared) -> tuple[Tensor, LSTMState]:
@@ -205,6 +209,7 @@ class JANETCell(LongShortTermCell):
     """
 
     gates = 2
+    gate_names = ("forget", "candidate")
     forget_block = 0
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0, beta: float = 1.0) -> None:
@@ -293,6 +298,7 @@ class LayerNormLSTMCell(LongShortTermCell):
     """
 
     gates = 4
+    gate_names = ("input", "forget", "candidate", "output")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
         super().__init__(input_size, hidden_size, forget_bias)
@@ -345,6 +351,7 @@ class MultiplicativeLSTMCell(LongShortTermCell):
     """
 
     gates = 4
+    gate_names = ("input", "forget", "candidate", "output")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
         super().__init__(input_size, hidden_size, forget_bias)
