@@ -91,7 +91,8 @@ def check(cfg: DictConfig) -> None:
         raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
-    get_class(cfg.cell._target_).check_options(cfg.cell)
+    module: type[SequenceModule] = get_class(cfg.cell._target_)
+    module.check_options(cfg.cell)
 
 
 def seeds_of(cfg: DictConfig) -> list[int]:

@@ -381,6 +381,8 @@ class S4DCell(_StateSpaceCell):
     times as large as the outputs.
     """
 
+    scans_all_states = False
+
     def __init__(
         self,
         input_size: int,

@@ -145,6 +145,7 @@ class MLSTMCell(_XLSTMCell):
     """
 
     recurrence = "linear"
+    scans_all_states = False
 
     def __init__(
         self,

@@ -32,7 +32,8 @@ def choose(cell: Cell, x: Tensor, around: Around) -> str:
     if x.device.type != "cpu":
         if plain and cell.has_fused_kernel:
             return "fused"
-        return "scan" if plain and cell.recurrence != "nonlinear" else "compiled"
+        scans = cell.recurrence != "nonlinear" and (cell.scans_all_states or not around.keep)
+        return "scan" if plain and scans else "compiled"
     if compiler() is None:
         return "fused" if plain and cell.has_fused_kernel else "loop"
     return "compiled"

@@ -293,8 +293,9 @@ def _keep(
 ) -> tuple[dict[Expression, int], dict[str, Row], tuple[bool, ...]]:
     """Decide what the forward pass keeps, and put it in its place in the backward expressions.
 
-    The states are kept anyway, and so may be read. Of what else the backward pass uses, the dear functions and the
-    products are kept; sums and products of kept numbers, and functions of states, are computed again.
+    The states are kept anyway, and so may be read, and the projected input is cheaper kept than what is made of it.
+    Of what else the backward pass uses, the dear functions and the products are kept; sums and products of kept
+    numbers, and whatever states and inputs alone decide, are computed again.
     """
     free = {block: f"new{i}" for i in range(states) for block in forward[f"new{i}"]}
     offsets: dict[str, dict[Expression, int]] = {}
@@ -328,17 +329,20 @@ def _keep(
         for block in row:
             walk(block)
 
+    unproduced: dict[Expression, bool] = {}
+
     def is_free(x: Expression) -> bool:
-        if x in free or x.is_constant:
-            return True
-        return not x.per_row or (x.is_leaf and not x.buffer.startswith(("product", "projected")))
+        """Whether no product is needed for x, the states being at hand."""
+        if x not in unproduced:
+            leaf = x.is_leaf and x.buffer.startswith("product")
+            unproduced[x] = x in free or (not leaf and all(is_free(argument) for argument in x.arguments))
+        return unproduced[x]
 
     def roots(x: Expression, depth: int = 0) -> set[Expression]:
         """The fewest values from which x is cheaply computed again."""
         if is_free(x):
             return set()
-        dear = x.op in EXPENSIVE and not all(is_free(argument) for argument in x.arguments)
-        if x.is_leaf or dear or x in wanted or depth > 5:
+        if x.is_leaf or x.op in EXPENSIVE or x in wanted or depth > 5:
             return {x}
         found = set[Expression]().union(*(roots(argument, depth + 1) for argument in x.arguments))
         return found if sum(root.width for root in found - wanted) <= x.width else {x}
@@ -358,9 +362,6 @@ def _keep(
             return replaced[x]
         if x in free and not x.is_leaf and not x.is_constant:
             y = translator.leaf(free[x], x.width, True, offsets[free[x]][x])
-        elif x in wanted and x.is_leaf and x.buffer.startswith("projected"):
-            read.add(x.buffer)
-            y = x
         elif x in wanted:
             kept[x] = position
             y = translator.leaf("saved", x.width, True, position)

@@ -241,6 +241,8 @@ class Recurrent(nn.Module):
                     f"lengths from {int(lengths.min())} to {int(lengths.max())}: each must be from 1 to the {time} "
                     "timesteps of the input."
                 )
+            if self.unroll == "scan" and not all(cell.scans_all_states for cell in self):
+                raise UserError(f"unroll=scan of {type(self.cells[0]).__name__} goes with no lengths; use auto.")
             lengths = lengths.to(device)
             keep = (torch.arange(time, device=device)[:, None] < lengths).unsqueeze(-1)
         if reset is not None:
