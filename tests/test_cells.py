@@ -1,183 +1,126 @@
-"""Properties of all cells: every way of running one gives the same numbers."""
+"""Every cell is what its docstring and its paper say, and keeps to the contract of `Cell`."""
+
+import inspect
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hydra.utils import get_class
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell
-from rnnlab.cells.gru import GRUCell
-from rnnlab.cells.lstm import LSTMCell
-from rnnlab.cells.rnn import RNNCell
-from rnnlab.errors import UserError
-from rnnlab.unroll.convert import from_torch, to_torch
-from rnnlab.unroll.recurrent import Recurrent
+from rnnlab.cells.cell import Cell, matmul_of
+from rnnlab.unroll.loop import loop
+from tests.conftest import CHECKOUT
+from tests.families.catalogue import EXAMPLES, scrambled, some_state
 
-TORCH = {
-    "rnn": (RNNCell, {}, lambda *sizes, **options: nn.RNN(*sizes, **options)),
-    "rnn relu": (
-        RNNCell,
-        {"activation": "relu"},
-        lambda *sizes, **options: nn.RNN(*sizes, nonlinearity="relu", **options),
-    ),
-    "lstm": (LSTMCell, {}, lambda *sizes, **options: nn.LSTM(*sizes, **options)),
-    "gru": (GRUCell, {}, lambda *sizes, **options: nn.GRU(*sizes, **options)),
-}
-CELLS = pytest.mark.parametrize("name", TORCH)
-UNROLLS = pytest.mark.parametrize("unroll", ["loop", "fused"])
-TOLERANCE = 1e-10
+ALL = pytest.mark.parametrize("name", EXAMPLES)
+PLAIN = pytest.mark.parametrize("name", [name for name in EXAMPLES if " " not in name])
+CONFIGS = {path.stem for path in (CHECKOUT / "conf" / "cell").glob("*.yaml")}
 
 
-def double(cell_class: type[Cell], *sizes: int, **options: object) -> Recurrent:
-    return Recurrent(cell_class, *sizes, **options).double()
+def test_every_cell_of_the_config_is_here() -> None:
+    """But torchrecurrent, whose cells have the package's own documentation and a test of their own."""
+    assert CONFIGS - {"torchrecurrent"} == {name for name in EXAMPLES if " " not in name}
 
 
-def close(ours: Tensor, theirs: Tensor) -> bool:
-    return torch.allclose(ours, theirs, rtol=0, atol=TOLERANCE)
+@ALL
+@pytest.mark.parametrize(("inputs", "hidden"), [(3, 6), (4, 4), (2, 2)])
+@pytest.mark.parametrize("start", ["initial", "carried"])
+def test_the_loop_computes_the_equations_of_the_docstring(name: str, inputs: int, hidden: int, start: str) -> None:
+    """Against a transcription of the equations into NumPy, to 1e-10 of the largest number."""
+    cell = scrambled(name, inputs, hidden)
+    state = cell.initial_state(2) if start == "initial" else some_state(cell, 2)
+    x = torch.randn(9, 2, inputs, dtype=torch.float64)
+    with torch.no_grad():
+        output, last = loop(cell.step, cell.project(x), state, cell.prepare())
+    assert output.shape == (9, 2, cell.output_size)
+    weights = {key: weight.numpy() for key, weight in cell.state_dict().items()}
+    expected, expected_last = EXAMPLES[name].transcription(weights, x.numpy(), tuple(part.numpy() for part in state))
+    for ours, theirs in zip((output, *last), (expected, *expected_last), strict=True):
+        assert ours.shape == theirs.shape
+        torch.testing.assert_close(ours, torch.from_numpy(theirs), rtol=1e-10, atol=1e-10)
 
 
-@CELLS
-@UNROLLS
-@settings(max_examples=10, deadline=None)
-@given(
-    layers=st.integers(1, 3),
-    bidirectional=st.booleans(),
-    batch=st.integers(1, 4),
-    steps=st.integers(1, 6),
-    hidden=st.integers(1, 5),
-    batch_first=st.booleans(),
-)
-def test_same_weights_same_numbers_and_gradients_as_torch(
-    name: str, unroll: str, layers: int, bidirectional: bool, batch: int, steps: int, hidden: int, batch_first: bool
-) -> None:
-    cell_class, options, make = TORCH[name]
-    reference = make(3, hidden, layers, bidirectional=bidirectional, batch_first=batch_first).double()
-    ours = double(
-        cell_class, 3, hidden, layers, bidirectional=bidirectional, batch_first=batch_first, unroll=unroll, **options
-    )
-    ours.load_state_dict(from_torch(reference))
-    x = torch.randn((batch, steps, 3) if batch_first else (steps, batch, 3), dtype=torch.float64, requires_grad=True)
-    output, state = ours(x)
-    expected, expected_state = reference(x)
-    assert close(output, expected)
-    hidden_states = expected_state[0] if isinstance(expected_state, tuple) else expected_state
-    for one, theirs in zip(state, hidden_states, strict=True):
-        assert close(one.hidden, theirs)
+class Sequence(nn.Module):
+    """A cell over a sequence, of tensors alone."""
 
-    weights = torch.randn_like(output)
-    (gradient,) = torch.autograd.grad((output * weights).sum(), x, retain_graph=True)
-    (expected_gradient,) = torch.autograd.grad((expected * weights).sum(), x, retain_graph=True)
-    assert close(gradient, expected_gradient)
-    (output * weights).sum().backward()
-    (expected * weights).sum().backward()
-    theirs = dict(reference.named_parameters())
-    for weight_name, weight in to_torch_gradients(ours).items():
-        assert close(weight, theirs[weight_name].grad), weight_name
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
+        state = type(self.cell.initial_state(1))(*parts)
+        output, last = loop(self.cell.step, self.cell.project(x), state, self.cell.prepare())
+        return output, *last
 
 
-def to_torch_gradients(recurrent: Recurrent) -> dict[str, Tensor]:
-    names = dict(zip(recurrent.state_dict(), to_torch(recurrent), strict=True))
-    return {names[name]: parameter.grad for name, parameter in recurrent.named_parameters()}
+@ALL
+def test_gradients_agree_with_finite_differences_and_none_is_missing(name: str) -> None:
+    cell = scrambled(name, 2, 4)
+    sequence = Sequence(cell)
+    names = [key for key, _ in sequence.named_parameters()]
+    leaves = [torch.randn(4, 2, 2, dtype=torch.float64), *some_state(cell, 2), *cell.parameters()]
+    leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+
+    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        parts, weights = rest[: -len(names)], rest[-len(names) :]
+        return torch.func.functional_call(sequence, dict(zip(names, weights, strict=True)), (x, *parts))
+
+    # small numbers: where a gate is exponential, outputs reach thousands and their differences lose digits
+    assert torch.autograd.gradcheck(run, leaves, fast_mode=True)
+    made = run(*leaves)
+    loss = sum((part * torch.arange(1, part.numel() + 1).view_as(part).cos()).sum() for part in made)
+    for key, parameter in zip(names, torch.autograd.grad(loss, leaves[-len(names) :]), strict=True):
+        assert parameter.abs().sum() > 0, key
 
 
-@CELLS
-def test_weights_travel_to_torch_and_back_bit_for_bit(name: str) -> None:
-    cell_class, options, make = TORCH[name]
-    recurrent = Recurrent(cell_class, 3, 4, 2, bidirectional=True, **options)
-    reference = make(3, 4, 2, bidirectional=True)
-    reference.load_state_dict(to_torch(recurrent))
-    back = from_torch(reference)
-    assert back.keys() == recurrent.state_dict().keys()
-    assert all(torch.equal(back[key], weight) for key, weight in recurrent.state_dict().items())
+@ALL
+def test_parameters_and_state_are_what_the_docstring_says(name: str) -> None:
+    example = EXAMPLES[name]
+    for inputs, hidden in ((3, 6), (3, 4), (3, 2)):
+        cell = example.cell_class(inputs, hidden, **example.options)
+        assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(inputs, hidden)
+        assert cell.state_size == example.state_size(hidden)
 
 
-@CELLS
-@UNROLLS
-def test_whole_is_chunked_is_stepwise(name: str, unroll: str) -> None:
-    cell_class, options, _ = TORCH[name]
-    recurrent = double(cell_class, 3, 4, 2, unroll=unroll, **options)
-    x = torch.randn(7, 2, 3, dtype=torch.float64)
-    whole, last = recurrent(x)
-    first, state = recurrent(x[:4])
-    second, chunked_last = recurrent(x[4:], state)
-    assert close(torch.cat([first, second]), whole)
-    state, steps = None, []
-    for timestep in x:
-        y, state = recurrent.step(timestep, state)
-        steps.append(y)
-    assert close(torch.stack(steps), whole)
-    for expected, chunked, stepped in zip(last, chunked_last, state, strict=True):
-        for part, other, another in zip(expected, chunked, stepped, strict=True):
-            assert close(part, other)
-            assert close(part, another)
-
-
-@CELLS
-@UNROLLS
-def test_order_of_the_batch_changes_nothing(name: str, unroll: str) -> None:
-    cell_class, options, _ = TORCH[name]
-    recurrent = double(cell_class, 3, 4, unroll=unroll, **options)
-    x, order = torch.randn(5, 6, 3, dtype=torch.float64), torch.randperm(6)
-    assert close(recurrent(x[:, order])[0], recurrent(x)[0][:, order])
-
-
-@CELLS
-def test_gradients_agree_with_finite_differences(name: str) -> None:
-    cell_class, options, _ = TORCH[name]
-    recurrent = double(cell_class, 2, 3, unroll="loop", **options)
-    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: recurrent(x)[0], (x,))
-
-
-@pytest.mark.parametrize(("name", "gates", "states"), [("rnn", 1, 1), ("lstm", 4, 2), ("gru", 3, 1)])
-def test_parameters_and_state_are_what_the_docstring_says(name: str, gates: int, states: int) -> None:
-    cell = TORCH[name][0](7, 5)
-    assert sum(parameter.numel() for parameter in cell.parameters()) == gates * 5 * (7 + 5 + 2)
-    assert cell.state_size == states * 5
-
-
-def test_the_forget_bias_is_added_to_the_forget_gate_alone() -> None:
-    torch.manual_seed(0)
-    plain = LSTMCell(3, 4)
-    torch.manual_seed(0)
-    biased = LSTMCell(3, 4, forget_bias=1.0)
-    difference = biased.bias_ih - plain.bias_ih
-    assert torch.allclose(difference, torch.tensor([0.0] * 4 + [1.0] * 4 + [0.0] * 8))
-
-
-def test_dropout_between_layers_acts_in_training_only() -> None:
-    recurrent = double(LSTMCell, 3, 8, 2, dropout=0.5)
-    x = torch.randn(4, 2, 3, dtype=torch.float64)
-    assert not close(recurrent(x)[0], recurrent(x)[0])
-    recurrent.eval()
-    assert close(recurrent(x)[0], recurrent(x)[0])
-    single = double(LSTMCell, 3, 8, 1, dropout=0.5)
-    assert close(single(x)[0], single(x)[0])
+@ALL
+def test_a_step_takes_nothing_from_the_cell_itself(name: str) -> None:
+    cell = scrambled(name)
+    projected, state, shared = cell.project(torch.randn(2, 3, dtype=torch.float64)), some_state(cell, 2), cell.prepare()
+    matmul = matmul_of(shared)
+    expected, _ = cell.step(projected, state, matmul, shared)
+    cell._parameters.clear()
+    cell._buffers.clear()
+    output, last = cell.step(projected, state, matmul, shared)
+    assert torch.equal(output, expected)
+    # an unrolling keeps an output that is a part of the state once only
+    twin = [part for part in last if part.shape == output.shape and torch.equal(part, output)]
+    assert all(part is output for part in twin)
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "expected"),
     [
-        ({"hidden_size": 0}, "hidden_size=0"),
-        ({"num_layers": 0}, "num_layers=0"),
-        ({"dropout": 1.0}, "dropout=1.0"),
-        ({"dropout": -0.1}, "dropout=-0.1"),
-        ({"unroll": "fast"}, "unroll=fast"),
-        ({"activation": "sine"}, "activation=sine"),
+        ("rnn", 5 * (3 + 5)),
+        ("lstm", 20 * (3 + 5)),
+        ("gru", 15 * (3 + 5)),
+        ("gru_original", 15 * (3 + 5)),
+        ("lem", 20 * (3 + 5)),
+        ("mingru", 10 * 3),
+        ("exprnn", 5 * (3 + 5)),
     ],
 )
-def test_options_that_cannot_work_are_named(options: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        Recurrent(RNNCell, 3, **{"hidden_size": 4, **options})
+def test_multiply_adds_are_those_of_the_products(name: str, expected: int) -> None:
+    assert scrambled(name, 3, 5).multiply_adds == expected
 
 
-@pytest.mark.parametrize("shape", [(5, 2), (5, 2, 4), (0, 2, 3)])
-def test_inputs_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match="input"):
-        Recurrent(RNNCell, 3, 4)(torch.zeros(shape))
-
-
-def test_a_bidirectional_net_cannot_be_streamed() -> None:
-    with pytest.raises(UserError, match="bidirectional"):
-        Recurrent(RNNCell, 3, 4, bidirectional=True).step(torch.zeros(2, 3))
+@PLAIN
+def test_the_config_names_the_cell_and_all_its_options(name: str) -> None:
+    config: Any = OmegaConf.to_container(OmegaConf.load(CHECKOUT / "conf" / "cell" / f"{name}.yaml"))
+    assert config.pop("name") == name
+    assert config.pop("defaults") == ["/recurrent@_here_", "_self_"]
+    cell_class = get_class(config.pop("_target_")).cell_class
+    assert cell_class is EXAMPLES[name].cell_class
+    sizes = {"self", "input_size", "hidden_size", "recurrent_size"}
+    assert set(config) == set(inspect.signature(cell_class.__init__).parameters) - sizes

@@ -1,14 +1,11 @@
 """Cells with elementwise recurrence, and dynamical systems: their equations, and what their papers prove of them."""
 
-import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from rnnlab.cells.cell import Cell, HiddenState, matmul_of
@@ -25,7 +22,6 @@ from rnnlab.cells.dynamical import (
 from rnnlab.cells.independent import IndRNNCell, QRNNCell, SRUCell
 from rnnlab.errors import UserError
 from rnnlab.unroll.loop import loop
-from rnnlab.unroll.recurrent import Recurrent
 from tests.families import Example, dynamical, independent
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -56,87 +52,6 @@ def random_state(cell: Cell, batch: int) -> tuple[Tensor, ...]:
 def step(cell: Cell, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
     shared = cell.prepare()
     return cell.step(cell.project(x), state, matmul_of(shared), shared)
-
-
-@ALL
-@pytest.mark.parametrize(("input_size", "hidden_size"), [(3, 5), (4, 4), (2, 1)])
-def test_the_loop_is_the_transcribed_equations(name: str, input_size: int, hidden_size: int) -> None:
-    example = EXAMPLES[name]
-    recurrent = Recurrent(example.cell_class, input_size, hidden_size, unroll="loop", **example.options)
-    cell = scrambled(next(iter(recurrent)))
-    x, state = torch.randn(7, 2, input_size, dtype=torch.float64), random_state(cell, 2)
-    output, (last,) = recurrent(x, [state])
-    weights = {key: value.numpy() for key, value in cell.state_dict().items()}
-    expected, expected_last = example.transcription(weights, x.numpy(), tuple(part.numpy() for part in state))
-    np.testing.assert_allclose(output.detach().numpy(), expected, rtol=0, atol=1e-10)
-    for ours, theirs in zip(last, expected_last, strict=True):
-        np.testing.assert_allclose(ours.detach().numpy(), theirs, rtol=0, atol=1e-10)
-
-
-@ALL
-def test_gradients_agree_with_finite_differences(name: str) -> None:
-    cell = make(EXAMPLES[name], 2, 3)
-    names = [key for key, _ in cell.named_parameters()]
-    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
-    state = [part.requires_grad_() for part in random_state(cell, 2)]
-
-    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        weights, parts = dict(zip(names, rest, strict=False)), rest[len(names) :]
-        return torch.func.functional_call(Unrolled(cell), {f"cell.{key}": w for key, w in weights.items()}, (x, *parts))
-
-    assert torch.autograd.gradcheck(run, (x, *(p.detach().requires_grad_() for p in cell.parameters()), *state))
-
-
-class Unrolled(torch.nn.Module):
-    """A cell over a sequence, in the form that `functional_call` takes."""
-
-    def __init__(self, cell: Cell) -> None:
-        super().__init__()
-        self.cell = cell
-
-    def forward(self, x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
-        state = type(self.cell.initial_state(1))(*parts)
-        output, last = loop(self.cell.step, self.cell.project(x), state, self.cell.prepare())
-        return output, *last
-
-
-@ALL
-@pytest.mark.parametrize(("input_size", "hidden_size"), [(3, 5), (4, 4)])
-def test_parameters_and_state_are_what_the_docstring_says(name: str, input_size: int, hidden_size: int) -> None:
-    example = EXAMPLES[name]
-    cell = make(example, input_size, hidden_size)
-    assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(input_size, hidden_size)
-    assert cell.state_size == example.state_size(hidden_size)
-
-
-@ALL
-def test_whole_is_stepwise(name: str) -> None:
-    example = EXAMPLES[name]
-    recurrent = Recurrent(example.cell_class, 3, 4, 2, unroll="loop", **example.options).double()
-    x = torch.randn(5, 2, 3, dtype=torch.float64)
-    whole, last = recurrent(x)
-    state = None
-    for t, timestep in enumerate(x):
-        y, state = recurrent.step(timestep, state)
-        torch.testing.assert_close(y, whole[t], rtol=0, atol=1e-12)
-    for expected, stepped in zip(last, state, strict=True):
-        for part, other in zip(expected, stepped, strict=True):
-            torch.testing.assert_close(other, part, rtol=0, atol=1e-12)
-
-
-@ALL
-def test_an_output_that_is_kept_is_the_very_tensor_of_the_state(name: str) -> None:
-    cell = make(EXAMPLES[name], 3, 4)
-    output, state = step(cell, torch.randn(2, 3, dtype=torch.float64), random_state(cell, 2))
-    assert any(output is part for part in state) == ("hidden" in state._fields)
-
-
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if " " not in name])
-def test_the_config_names_every_option_with_its_default(name: str) -> None:
-    signature = inspect.signature(EXAMPLES[name].cell_class.__init__).parameters.values()
-    defaults = {option.name: option.default for option in signature if option.default is not inspect.Parameter.empty}
-    config = OmegaConf.to_container(OmegaConf.load(CONF / "cell" / f"{name}.yaml"))
-    assert {key: value for key, value in config.items() if key not in ("defaults", "_target_", "name")} == defaults
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The feed-forward network over a window: the same numbers however it runs, and nothing seen but the window."""
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from rnnlab.grid import _compose
 from rnnlab.unroll.loop import loop
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run
-from tests.families.feedforward import EXAMPLES
 
 WINDOWS = pytest.mark.parametrize("window", [1, 2, 5])
 TIMESTEPS = pytest.mark.parametrize("timesteps", [1, 3, 9])
@@ -27,23 +25,6 @@ def case(window: int, timesteps: int) -> tuple[FeedforwardCell, Tensor, PastInpu
     cell = FeedforwardCell(3, 4, window=window).double()
     x = torch.randn(timesteps, 2, 3, dtype=torch.float64)
     return cell, x, PastInputs(torch.randn_like(cell.initial_state(2).inputs))
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_it_is_what_its_docstring_says(name: str) -> None:
-    example = EXAMPLES[name]
-    torch.manual_seed(0)
-    cell = example.cell_class(3, 4, **example.options).double()
-    assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(3, 4)
-    assert cell.state_size == example.state_size(4)
-    assert cell.multiply_adds == 4 * 3 * cell.window
-    x = torch.randn(6, 2, 3, dtype=torch.float64)
-    start = torch.randn_like(cell.initial_state(2).inputs)
-    weights = {key: value.detach().numpy() for key, value in cell.named_parameters()}
-    expected, (kept,) = example.transcription(weights, x.numpy(), (start.numpy(),))
-    output, state = loop(cell.step, cell.project(x), PastInputs(start), cell.prepare())
-    assert np.allclose(output.detach(), expected, rtol=0, atol=1e-12)
-    assert np.array_equal(state.inputs, kept)
 
 
 @WINDOWS
@@ -74,25 +55,6 @@ def test_all_at_once_is_step_by_step(window: int, timesteps: int) -> None:
     for ours, theirs in zip(*found, strict=True):
         assert ours.shape == theirs.shape
         assert close(ours, theirs)
-
-
-@WINDOWS
-@pytest.mark.parametrize("unroll", ["auto", "loop"])
-def test_whole_is_chunked_is_stepwise(window: int, unroll: str) -> None:
-    recurrent = Recurrent(FeedforwardCell, 3, 4, 2, window=window, unroll=unroll).double()
-    x = torch.randn(7, 2, 3, dtype=torch.float64)
-    whole, last = recurrent(x)
-    first, state = recurrent(x[:2])
-    second, chunked_last = recurrent(x[2:], state)
-    assert close(torch.cat([first, second]), whole)
-    state, steps = None, []
-    for timestep in x:
-        y, state = recurrent.step(timestep, state)
-        steps.append(y)
-    assert close(torch.stack(steps), whole)
-    for one, chunked, stepped in zip(last, chunked_last, state, strict=True):
-        assert close(one.inputs, chunked.inputs)
-        assert close(one.inputs, stepped.inputs)
 
 
 def test_it_sees_its_window_and_nothing_else() -> None:

@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from hydra.utils import get_class
-from omegaconf import OmegaConf
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from rnnlab.cells.cell import Cell, matmul_of
+from rnnlab.cells.cell import Cell
 from rnnlab.cells.gru import LayerNormGRUCell, LightGRUCell, MGUCell, MinimalRNNCell, OriginalGRUCell, UGRNNCell
 from rnnlab.cells.lstm import (
     CoupledLSTMCell,
@@ -25,7 +22,6 @@ from rnnlab.cells.lstm import (
 from rnnlab.cells.rnn import IRNNCell, JordanCell, RNNCell
 from rnnlab.errors import UserError
 from rnnlab.unroll.recurrent import Recurrent
-from tests.conftest import CHECKOUT
 from tests.families import Example, elman, gated, long_short_term
 
 EXAMPLES = elman.EXAMPLES | long_short_term.EXAMPLES | gated.EXAMPLES
@@ -53,80 +49,6 @@ def some_state(cell: Cell, batch: int) -> Any:
 
 def close(ours: Tensor, theirs: Tensor) -> bool:
     return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=0, atol=TOLERANCE)
-
-
-@ALL
-def test_the_loop_computes_the_equations(example: Example) -> None:
-    recurrent = scattered(example)
-    (cell,) = recurrent
-    x, state = torch.randn(5, 2, 3, dtype=torch.float64), some_state(cell, 2)
-    with torch.no_grad():
-        output, (last,) = recurrent(x, [state])
-    weights = {name: weight.numpy() for name, weight in cell.state_dict().items()}
-    expected, expected_last = example.transcription(weights, x.numpy(), tuple(part.numpy() for part in state))
-    assert close(output, torch.from_numpy(expected))
-    assert len(last) == len(expected_last)
-    for ours, theirs in zip(last, expected_last, strict=True):
-        assert close(ours, torch.from_numpy(theirs))
-
-
-@ALL
-def test_gradients_agree_with_finite_differences(example: Example) -> None:
-    recurrent = scattered(example, hidden=3)
-    (cell,) = recurrent
-    names = [name for name, _ in recurrent.named_parameters()]
-    leaves = [torch.randn(3, 2, 3, dtype=torch.float64), *some_state(cell, 2), *recurrent.parameters()]
-    leaves = [leaf.detach().requires_grad_() for leaf in leaves]
-    parts = len(leaves) - 1 - len(names)
-
-    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        state = type(cell.initial_state(2))(*rest[:parts])
-        output, (last,) = functional_call(recurrent, dict(zip(names, rest[parts:], strict=True)), (x, [state]))
-        return output, *last
-
-    assert torch.autograd.gradcheck(run, leaves)
-    # finite differences agree with a gradient of zero too: every parameter must matter
-    gradients = torch.autograd.grad(sum((part**2).sum() for part in run(*leaves)), leaves)
-    assert all((gradient != 0).any() for gradient in gradients)
-
-
-@ALL
-@pytest.mark.parametrize(("inputs", "hidden"), [(7, 5), (3, 8)])
-def test_parameters_and_state_are_what_the_docstring_says(example: Example, inputs: int, hidden: int) -> None:
-    cell = example.cell_class(inputs, hidden, **example.options)
-    assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(inputs, hidden)
-    assert cell.state_size == example.state_size(hidden)
-
-
-@ALL
-def test_a_step_takes_all_from_what_it_is_given(example: Example) -> None:
-    """Its parameters spoilt after `prepare`, a cell steps as before, and puts out a tensor of its state."""
-    (cell,) = scattered(example)
-    with torch.no_grad():
-        x, state = torch.randn(2, 3, dtype=torch.float64), some_state(cell, 2)
-        projected, shared = cell.project(x), {name: part.clone() for name, part in cell.prepare().items()}
-        expected, _ = cell.step(projected, state, matmul_of(shared), shared)
-        for parameter in cell.parameters():
-            parameter.fill_(torch.nan)
-        output, last = cell.step(projected, state, matmul_of(shared), shared)
-    assert torch.equal(output, expected)
-    assert output is last[0]
-    assert output.shape == (2, cell.output_size)
-
-
-@ALL
-def test_the_start_state_is_zero(example: Example) -> None:
-    state = example.cell_class(3, 4, **example.options).initial_state(2)
-    assert all(len(part) == 2 and not part.any() for part in state)
-
-
-@pytest.mark.parametrize("stem", [name for name in EXAMPLES if " " not in name])
-def test_the_config_names_the_cell_and_its_options(stem: str) -> None:
-    config = OmegaConf.load(CHECKOUT / "conf" / "cell" / f"{stem}.yaml")
-    assert config.name == stem
-    cell_class = get_class(config._target_).cell_class
-    assert cell_class is EXAMPLES[stem].cell_class
-    cell_class(3, 4, **{key: value for key, value in config.items() if key not in ("defaults", "_target_", "name")})
 
 
 @pytest.mark.parametrize(
@@ -192,27 +114,6 @@ def test_layer_norm_starts_as_plain_normalisation(cell_class: Callable[..., Cell
 def test_options_that_cannot_work_are_named(cell_class: Callable[..., Cell], option: str, value: object) -> None:
     with pytest.raises(UserError, match=f"cell.{option}={value}"):
         cell_class(3, 4, **{option: value})
-
-
-def test_an_activation_without_a_kernel_runs_in_the_loop() -> None:
-    assert Recurrent(RNNCell, 3, 4, activation="identity").unroll == "loop"
-    with pytest.raises(UserError, match="no kernel"):
-        Recurrent(RNNCell, 3, 4, activation="identity", unroll="fused")
-
-
-@pytest.mark.parametrize("hidden", [1, 4])
-@pytest.mark.parametrize("cell_class", [RNNCell, IRNNCell, LSTMCell, ProjectionLSTMCell])
-def test_the_kernel_of_torch_computes_the_same(cell_class: Callable[..., Cell], hidden: int) -> None:
-    recurrent = Recurrent(cell_class, 3, hidden).double()
-    assert recurrent.unroll == ("loop" if (cell_class, hidden) == (ProjectionLSTMCell, 1) else "fused")
-    for parameter in recurrent.parameters():
-        nn.init.normal_(parameter, std=0.7)
-    x, state = torch.randn(5, 2, 3, dtype=torch.float64), some_state(next(iter(recurrent)), 2)
-    output, (last,) = recurrent(x, [state])
-    recurrent.unroll = "loop"
-    expected, (expected_last,) = recurrent(x, [state])
-    assert close(output, expected)
-    assert all(close(ours, theirs) for ours, theirs in zip(last, expected_last, strict=True))
 
 
 @pytest.mark.parametrize("unroll", ["loop", "fused"])

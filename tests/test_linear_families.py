@@ -8,21 +8,18 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hydra.utils import get_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 from scipy.signal import cont2discrete
 from torch import Tensor
 
-from rnnlab.cells.cell import Cell, Shared, State, matmul_of
+from rnnlab.cells.cell import Cell, Shared, State
 from rnnlab.cells.continuous import CfCCell, LTCCell, legendre_delay
 from rnnlab.cells.linear import LRUCell, hippo_normal
 from rnnlab.cells.xlstm import MLSTMCell, SLSTMCell
 from rnnlab.errors import UserError
 from rnnlab.unroll import scan
 from rnnlab.unroll.loop import loop
-from rnnlab.unroll.recurrent import Recurrent
 from tests.families import Example
 from tests.families.continuous import EXAMPLES as CONTINUOUS
 from tests.families.linear import EXAMPLES as LINEAR
@@ -73,79 +70,6 @@ def scanned(cell: Cell, projected: Tensor, state: State, shared: Shared) -> tupl
 def close(ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> bool:
     """To within the tolerance, in units of the largest number where that is above one."""
     return bool((ours - theirs).abs().max() <= tolerance * theirs.abs().max().clamp(min=1))
-
-
-@ALL
-@pytest.mark.parametrize("start", ["initial", "carried"])
-def test_the_loop_is_the_transcription(name: str, start: str) -> None:
-    example = EXAMPLES[name]
-    recurrent = Recurrent(example.cell_class, 3, 6, unroll="loop", **example.options).double()
-    (cell,) = recurrent
-    cell.load_state_dict(cell_of(example).state_dict())
-    state = cell.initial_state(2) if start == "initial" else carried(cell, 2)
-    x = normal(9, 2, 3)
-    output, (last,) = recurrent(x, [state])
-    weights = {key: weight.numpy() for key, weight in cell.state_dict().items()}
-    expected, expected_last = example.transcription(weights, x.numpy(), tuple(part.detach().numpy() for part in state))
-    assert output.shape == (9, 2, cell.output_size)
-    assert close(output, torch.from_numpy(expected))
-    for part, theirs in zip(last, expected_last, strict=True):
-        assert close(part, torch.from_numpy(theirs))
-
-
-@ALL
-def test_a_step_takes_nothing_from_the_cell_itself(name: str) -> None:
-    cell = cell_of(EXAMPLES[name])
-    projected, state, shared = cell.project(normal(2, 3)), carried(cell, 2), cell.prepare()
-    matmul = matmul_of(shared)
-    expected, _ = cell.step(projected, state, matmul, shared)
-    cell._parameters.clear()
-    cell._buffers.clear()
-    output, last = cell.step(projected, state, matmul, shared)
-    assert torch.equal(output, expected)
-    # an unrolling keeps an output that is the state once only; the LTC's output is a map of it
-    assert "hidden" not in last._fields or output is last.hidden or name.startswith("ltc")
-
-
-@ALL
-def test_parameters_and_state_are_what_the_docstring_says(name: str) -> None:
-    example = EXAMPLES[name]
-    for inputs, hidden in ((1, 2), (3, 6), (5, 4)):
-        cell = example.cell_class(inputs, hidden, **example.options)
-        assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(inputs, hidden)
-        assert cell.state_size == example.state_size(hidden)
-
-
-@ALL
-def test_a_stream_is_the_sequence(name: str) -> None:
-    example = EXAMPLES[name]
-    recurrent = Recurrent(example.cell_class, 3, 6, 2, unroll="loop", **example.options).double()
-    x = normal(5, 2, 3)
-    whole, last = recurrent(x)
-    state, outputs = None, []
-    for timestep in x:
-        y, state = recurrent.step(timestep, state)
-        outputs.append(y)
-    assert close(torch.stack(outputs), whole)
-    for expected, stepped in zip(last, state, strict=True):
-        assert all(close(one, other) for one, other in zip(expected, stepped, strict=True))
-
-
-@ALL
-def test_gradients_agree_with_finite_differences(name: str) -> None:
-    cell = cell_of(EXAMPLES[name], 2, 4)
-    state = carried(cell, 2)
-
-    def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:  # the parameters among the rest are moved where they are
-        projected, shared, start = cell.project(x), cell.prepare(), type(state)(*rest[: len(state)])
-        if cell.recurrence == "linear":
-            output, last = scanned(cell, projected, start, shared)
-        else:
-            output, last = loop(cell.step, projected, start, shared)
-        return output, *last
-
-    arguments = (normal(3, 2, 2).requires_grad_(), *state, *cell.parameters())
-    assert torch.autograd.gradcheck(run, arguments, fast_mode=True)
 
 
 @SCANNED
@@ -381,18 +305,6 @@ def refused() -> Iterator[tuple[str, dict[str, object], str]]:
 def test_options_that_cannot_work_are_named(name: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         EXAMPLES[name].cell_class(3, 6, **options)
-
-
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if " " not in name])
-def test_the_configuration_names_the_cell_and_its_own_defaults(name: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(CELLS / f"{name}.yaml"))
-    assert config.pop("name") == name
-    assert config.pop("defaults") == ["/recurrent@_here_", "_self_"]
-    module = get_class(config.pop("_target_"))
-    example = EXAMPLES[name]
-    assert module.cell_class is example.cell_class
-    cell = module.cell_class(3, 6, **config)
-    assert sum(parameter.numel() for parameter in cell.parameters()) == example.parameters(3, 6)
 
 
 def test_slstm_is_that_of_the_xlstm_package() -> None:
