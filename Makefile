@@ -58,7 +58,7 @@ ui: $(VENV)/.installed ## open the MLflow UI on 127.0.0.1
 	@$(RUN) python pipelines/ui.py $(ARGS)
 
 bench: $(VENV)/.installed ## run the benchmarks (ARGS="...")
-	$(RUN) python benchmarks/run.py $(ARGS)
+	$(RUN) python -m benchmarks.run $(ARGS)
 
 clean: ## delete caches; results, data, the MLflow store and the environment stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

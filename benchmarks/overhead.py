@@ -1,24 +1,21 @@
 """What the pipeline costs around a training step: Lightning, logging and tracking, against a bare loop.
 
-    python benchmarks/run.py            all cells
-    python benchmarks/run.py lstm       one
-
 Both sides train the same net on the same batches in one process, in alternating rounds; each round's ratio is taken
 between neighbours, so that a noisy machine troubles both alike. Threads are pinned to one.
 """
 
-import argparse
-import json
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
+from benchmarks.timing import pin
 from rnnlab.cells.gru import GRU
 from rnnlab.cells.lstm import LSTM
 from rnnlab.cells.rnn import RNN
@@ -110,16 +107,10 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    cells = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cells", nargs="*", default=list(cells), help="rnn, lstm, gru")
-    torch.set_num_threads(1)
-    results = [compare(cells[name], name) for name in parser.parse_args().cells]
-    for result in results:
-        print(json.dumps(result))
-    (Path(__file__).parent / "overhead.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def measure(cells: list[str]) -> Iterator[dict[str, Any]]:
+    pin(1)
+    for name, module_class in {"rnn": RNN, "lstm": LSTM, "gru": GRU}.items():
+        if not cells or name in cells:
+            row = compare(module_class, name)
+            print(f"{name}: pipeline {row['pipeline_ms']} ms, bare {row['bare_ms']} ms a step", flush=True)
+            yield row

@@ -47,6 +47,9 @@ class Cell(nn.Module):
     traceable: bool = True
     """Whether `step` keeps to the contract; where it does not, only the loop runs it, with autograd."""
 
+    rowwise: bool = True
+    """Whether `step` says of one row of the batch what it does; matrices for each row are more than a kernel takes."""
+
     separable: bool = True
     """Whether each number of the state may be kept or replaced by itself, as zoneout does."""
 

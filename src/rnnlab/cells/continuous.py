@@ -137,6 +137,8 @@ class LTCCell(Cell):
     output_scale: Tensor
     output_offset: Tensor
 
+    rowwise = False
+
     def __init__(self, input_size: int, hidden_size: int, solver_steps: int = 6) -> None:
         super().__init__(input_size, hidden_size)
         if solver_steps < 1:

@@ -146,6 +146,7 @@ class MLSTMCell(_XLSTMCell):
 
     recurrence = "linear"
     scans_all_states = False
+    rowwise = False
 
     def __init__(
         self,

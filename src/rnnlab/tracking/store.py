@@ -195,9 +195,12 @@ class MLflowStore(Tracker):
 
         facts = read_json(folder / "metrics.json")
         ended = int(facts["ended"] * 1000)
-        keys = ("parameters", "state_size", "train_seconds", "steps_per_second", "best_epoch", "validation_loss")
+        keys = ("parameters", "state_size", "multiply_adds", "train_seconds", "steps_per_second")
+        keys += ("best_epoch", "validation_loss")
         self.client.log_batch(run_id, metrics=[Metric(f"summary/{key}", facts[key], ended, 0) for key in keys])
         self.client.log_artifacts(run_id, str(folder), "train")
+        # what was asked for, `auto` mostly, becomes what was taken
+        self.client.set_tag(run_id, "unroll", facts["unroll"])
         self.client.set_tag(run_id, TRAINED, "true")
         self.client.set_terminated(run_id, "FINISHED", ended)
 

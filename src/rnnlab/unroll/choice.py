@@ -24,16 +24,19 @@ def can(way: str, cell: Cell) -> str | None:
 
 
 def choose(cell: Cell, x: Tensor, around: Around) -> str:
-    """The way that docs/benchmarks.md shows to be fastest for this cell, device and shape."""
-    # all of them know lengths
-    plain = replace(around, keep=False).nothing
+    """The way that docs/benchmarks.md shows to be fastest for this cell and device."""
     if not cell.traceable:
         return "loop"
+    # all ways know lengths; nothing else that is done around a step goes with a scan or torch's kernels
+    plain = replace(around, keep=False).nothing
+    fuses = plain and cell.has_fused_kernel
+    scans = plain and cell.recurrence != "nonlinear" and (cell.scans_all_states or not around.keep)
     if x.device.type != "cpu":
-        if plain and cell.has_fused_kernel:
-            return "fused"
-        scans = cell.recurrence != "nonlinear" and (cell.scans_all_states or not around.keep)
-        return "scan" if plain and scans else "compiled"
+        return "fused" if fuses else "scan" if scans else "compiled"
+    if scans and (cell.recurrence == "none" or not cell.scans_all_states):
+        return "scan"
+    if not cell.rowwise:
+        return "loop"
     if compiler() is None:
-        return "fused" if plain and cell.has_fused_kernel else "loop"
+        return "fused" if fuses else "scan" if scans else "loop"
     return "compiled"

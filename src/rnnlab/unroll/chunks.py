@@ -65,8 +65,8 @@ class Body:
         self.backward: Callable[..., Any] = self._backward
 
     def compile(self) -> None:
-        self.forward = torch.compile(self._forward)
-        self.backward = torch.compile(self._backward)
+        self.forward = _compiled(self._forward)
+        self.backward = _compiled(self._backward)
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], dict[str, Tensor]]:
         end = self.parts + self.states
@@ -139,6 +139,18 @@ class Body:
         return names
 
 
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """By `torch.compile`, for any batch."""
+    quick = torch.compile(function)
+
+    def call(*tensors: Tensor) -> Any:
+        # All bodies share their code, and with it a limit of compilations that is meant for one.
+        with torch._dynamo.config.patch(recompile_limit=1024):
+            return quick(*tensors)
+
+    return call
+
+
 class Chunked(torch.autograd.Function):
     """Inputs: the body, then parts, initial states, shared tensors. Outputs: outputs, then the last state."""
 
@@ -148,7 +160,7 @@ class Chunked(torch.autograd.Function):
         outputs, starts = [], []
         for first, last in _pieces(len(parts[0])):
             starts.append(tuple(state))
-            output, *state = body.forward(*(part[first:last] for part in parts), *state, *shared.values())
+            output, *state = body.forward(*_pieces_of(parts, first, last), *_for_any_batch(state), *shared.values())
             outputs.append(output)
         ctx.body, ctx.starts = body, len(starts)
         ctx.save_for_backward(*parts, *shared.values(), *(tensor for start in starts for tensor in start))
@@ -167,7 +179,11 @@ class Chunked(torch.autograd.Function):
         products: list[list[tuple[str, Tensor, Tensor]]] = []
         for (first, last), start in reversed(list(zip(_pieces(len(parts[0])), starts, strict=True))):
             gradients, chunk_products = body.backward(
-                *(part[first:last] for part in parts), *start, *shared, d_output[first:last], *d_state
+                *_pieces_of(parts, first, last),
+                *_for_any_batch(start),
+                *shared,
+                *_pieces_of((d_output,), first, last),
+                *_for_any_batch(d_state),
             )
             d_part, before, d_more = body.split(gradients)
             d_state = tuple(before)
@@ -186,6 +202,18 @@ class Chunked(torch.autograd.Function):
             *d_state,
             *d_shared,
         )
+
+
+def _pieces_of(parts: Sequence[Tensor], first: int, last: int) -> list[Tensor]:
+    """Copies: a compiler would take every other place in memory, and every other batch, for another function."""
+    return _for_any_batch([part[first:last] for part in parts], 1)
+
+
+def _for_any_batch(tensors: Sequence[Tensor], dim: int = 0) -> list[Tensor]:
+    copies = [tensor.clone(memory_format=torch.contiguous_format) for tensor in tensors]
+    for copy in copies:
+        torch._dynamo.maybe_mark_dynamic(copy, dim)
+    return copies
 
 
 def _pieces(time: int) -> list[tuple[int, int]]:

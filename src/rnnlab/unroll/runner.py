@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnlab.cells.cell import Projected, Shared, State, matmul_of
 from rnnlab.errors import UserError
 from rnnlab.unroll.around import detached
-from rnnlab.unroll.build import NoCompiler, compiler
+from rnnlab.unroll.build import NoCompiler
 from rnnlab.unroll.chunks import Chunks
 from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
@@ -54,7 +54,8 @@ class Runner:
             except NoCompiler as reason:
                 _say_once(f"unroll=compiled runs without a compiler, several times slower: {reason}")
         if self.chunks is None:
-            self.chunks = Chunks(self.step, compile=first.device.type != "cpu" or compiler() is not None)
+            # on a CPU what comes here is bound by its matrices, and Inductor takes minutes for little
+            self.chunks = Chunks(self.step, compile=first.device.type != "cpu")
         return self.chunks(projected, state, shared)
 
     def _check(self, projected: Projected, state: State, shared: Shared) -> None:

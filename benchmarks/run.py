@@ -1,0 +1,72 @@
+"""The benchmarks: measure, write benchmarks/*.json, and docs/benchmarks.md from them.
+
+make bench                                                  all parts, in about 25 minutes on two cores
+make bench ARGS="cells --cells lstm,gru --threads 1"        a part; it replaces its own rows only
+make bench ARGS="cells --groups scans --seconds 10"
+make bench ARGS="memory scaling compile overhead"
+make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes; nothing is written
+make bench ARGS=table                                       docs/benchmarks.md alone
+"""
+
+import argparse
+import sys
+
+import torch
+
+from benchmarks import cells, compiling, memory, overhead, profiling, scaling, store, table
+from benchmarks.nets import Shape
+
+PARTS = ("cells", "memory", "scaling", "compile", "overhead")
+
+
+def words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def numbers(text: str) -> list[int]:
+    return [int(word) for word in words(text)]
+
+
+def shape(text: str) -> Shape:
+    batch, time, input_size, hidden_size = numbers(text)
+    return batch, time, input_size, hidden_size
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or profile, table")
+    parser.add_argument("--cells", "--cell", type=words, default=[], help="only these of conf/cell, as lstm,gru")
+    parser.add_argument("--groups", type=words, default=cells.GROUPS, help=f"of cells: {', '.join(cells.GROUPS)}")
+    parser.add_argument("--threads", type=numbers, default=[1, 2], help="of cells; the other parts take one")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each pair, if five calls take no longer")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--shape", type=shape, default=cells.SHAPES[0], help="of profile: batch,time,input,hidden")
+    parser.add_argument("--unroll", default="compiled", help="of profile")
+    given = parser.parse_args()
+    if unknown := {*given.parts} - {*PARTS, "profile", "table"} or {*given.groups} - {*cells.GROUPS}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    return given
+
+
+def main() -> int:
+    given = arguments()
+    measures = {
+        "cells": lambda: cells.measure(given.cells, given.groups, given.threads, given.device, given.seconds),
+        "memory": lambda: memory.measure(given.cells, given.device),
+        "scaling": lambda: scaling.measure(given.cells, given.device, given.seconds),
+        "compile": lambda: compiling.measure(given.cells, given.device),
+        "overhead": lambda: overhead.measure(given.cells),
+    }
+    if "profile" in given.parts:
+        for cell in given.cells:
+            profiling.profile(cell, given.unroll, given.shape, given.threads[0], given.device, given.seconds)
+        return 0
+    for part in PARTS:
+        if part in given.parts:
+            store.write(part, given.device, measures[part]())
+    table.write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
