@@ -14,6 +14,9 @@ import pytest
 
 from tests.conftest import CHECKOUT
 
+# one after the other, in one process: each builds on the results of those before
+pytestmark = pytest.mark.xdist_group("pipeline")
+
 Shell = Callable[..., str]
 
 

@@ -444,9 +444,68 @@ def test_a_step_that_bypasses_what_it_is_given_is_refused() -> None:
         Recurrent(Careless, 3, 4, unroll="compiled")(torch.zeros(2, 2, 3))
 
 
+class Plain(RNNCell):
+    """To be spoilt in one way or another."""
+
+    factor = 1.0
+
+    def prepare(self) -> dict[str, Tensor]:
+        return {"weight_hh": self.weight_hh, "scale": torch.tensor([2, 1, 0, 1])}
+
+    def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
+        hidden = nn.functional.silu(projected + matmul("weight_hh", state.hidden)) * shared["scale"] * self.factor
+        return hidden, type(state)(hidden)
+
+
+def test_a_kernel_knows_the_numbers_of_its_cell_and_constants_of_any_type() -> None:
+    net = Recurrent(Plain, 3, 4, unroll="compiled").double()
+    x = torch.randn(5, 2, 3, dtype=torch.float64)
+    for factor in (1.0, 0.1):
+        (cell,) = net
+        cell.factor = factor
+        net.unroll = "compiled"
+        ours = net(x)[0]
+        net.unroll = "loop"
+        assert close(ours, net(x)[0])
+
+
+def test_a_step_that_draws_random_numbers_is_refused() -> None:
+    class Noisy(RNNCell):
+        def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
+            hidden = nn.functional.dropout(projected + matmul("weight_hh", state.hidden), 0.5)
+            return hidden, type(state)(hidden)
+
+    with pytest.raises(UserError, match=r"Noisy.step draws random numbers"):
+        Recurrent(Noisy, 3, 4, unroll="compiled")(torch.zeros(2, 2, 3))
+
+
+def test_a_step_that_decides_by_values_runs_in_chunks() -> None:
+    class Deciding(RNNCell):
+        def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
+            hidden = projected + matmul("weight_hh", state.hidden)
+            hidden = hidden.tanh() if hidden.abs().max() > 1e9 else hidden.sin()
+            return hidden, type(state)(hidden)
+
+    net, x = Recurrent(Deciding, 3, 4, unroll="compiled").double(), torch.randn(11, 2, 3, dtype=torch.float64)
+    ours = net(x)[0]
+    net.unroll = "loop"
+    assert close(ours, net(x)[0])
+
+
+def test_a_weight_that_is_not_given_is_named() -> None:
+    class Forgetful(RNNCell):
+        def prepare(self) -> dict[str, Tensor]:
+            return {"weight": self.weight_hh}
+
+    for unroll in ("loop", "compiled"):
+        with pytest.raises(UserError, match="multiplies by weight_hh"):
+            Recurrent(Forgetful, 3, 4, unroll=unroll)(torch.zeros(2, 2, 3))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"colour": "red"}, "RNNCell.*colour"),
         ({"hidden_size": 0}, "hidden_size=0"),
         ({"num_layers": 0}, "num_layers=0"),
         ({"truncate": 0}, "truncate=0"),

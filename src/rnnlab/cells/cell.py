@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rnnlab.errors import UserError
+
 Matmul = Callable[[str, Tensor], Tensor]
 """`matmul(name, h)` is h · Wᵀ, (batch, columns) -> (batch, rows), W being what `prepare` gives under `name`."""
 
@@ -122,7 +124,13 @@ class Cell(nn.Module):
 
 def matmul_of(shared: Shared) -> Matmul:
     """The plain `matmul`."""
-    return lambda name, h: nn.functional.linear(h, shared[name])
+
+    def matmul(name: str, h: Tensor) -> Tensor:
+        if name not in shared:
+            raise UserError(f"A step multiplies by {name}, which is none of what prepare() gives: {', '.join(shared)}.")
+        return nn.functional.linear(h, shared[name])
+
+    return matmul
 
 
 class GatedCell(Cell):

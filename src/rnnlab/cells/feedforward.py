@@ -39,6 +39,7 @@ class FeedforwardCell(Cell):
     """
 
     recurrence = "none"
+    separable = False
 
     def __init__(
         self, input_size: int, hidden_size: int, window: int = 32, activation: Literal["tanh", "relu"] = "tanh"

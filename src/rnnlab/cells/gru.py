@@ -278,6 +278,7 @@ class UGRNNCell(GatedCell):
     """
 
     gates = 2
+    gate_names = ("forget", "candidate")
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float = 0.0) -> None:
         self.forget_bias = forget_bias  # before the parameters, which are drawn with it

@@ -167,6 +167,8 @@ class QRNNCell(Cell):
     Parameters: 3 · hidden_size · (2 · input_size + 1). State: 4 · hidden_size.
     """
 
+    separable = False
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         self.weight_ih = nn.Parameter(torch.empty(6 * hidden_size, input_size))

@@ -195,8 +195,8 @@ class MLflowStore(Tracker):
 
         facts = read_json(folder / "metrics.json")
         ended = int(facts["ended"] * 1000)
-        keys = ("parameters", "state_size", "multiply_adds", "train_seconds", "steps_per_second")
-        keys += ("best_epoch", "validation_loss")
+        sizes, speeds = ("parameters", "state_size", "multiply_adds"), ("train_seconds", "steps_per_second")
+        keys = (*sizes, *speeds, "best_epoch", "validation_loss")
         self.client.log_batch(run_id, metrics=[Metric(f"summary/{key}", facts[key], ended, 0) for key in keys])
         self.client.log_artifacts(run_id, str(folder), "train")
         # what was asked for, `auto` mostly, becomes what was taken

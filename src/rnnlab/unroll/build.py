@@ -87,7 +87,8 @@ def _compile(command: str, text: str, path: Path) -> None:
             if run.returncode == 0:
                 break
         else:
-            raise NoCompiler(f"{command} failed:\n{run.stderr.strip()[-2000:]}")
+            errors = [line for line in run.stderr.splitlines() if "error" in line] or ["it gave no reason"]
+            raise NoCompiler(f"{command} failed: {errors[0]}")
         made.replace(path)
     log.info("compiled a kernel in %.1f s, kept in %s", time.perf_counter() - start, path.parent)
     for old in sorted(path.parent.glob("*.so"), key=lambda path: path.stat().st_mtime)[:-KEPT]:

@@ -1,6 +1,7 @@
 """Any cell at the speed of a fused kernel: its step traced, differentiated and compiled, and run over all timesteps."""
 
 import ctypes
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from rnnlab.unroll import kernel
 from rnnlab.unroll.build import library
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.program import Program, parts_of, trace
+from rnnlab.unroll.workspace import WORKSPACE
 
 TILE = 32
 """Rows of a batch that go through time together: their states and gates fit into the nearest caches."""
@@ -48,7 +50,7 @@ class Unrolled(torch.autograd.Function):
         program = made.program
         parts, initial, weights, vectors = _split(program, tensors)
         time, batch = parts[0].shape[:2]
-        new = parts[0].new_empty
+        new = partial(WORKSPACE.take, dtype=parts[0].dtype)
         places = {f"projected{i}": part for i, part in enumerate(parts)}
         places |= {f"initial{i}": state for i, state in enumerate(initial)}
         for i, width in enumerate(program.state):
@@ -84,7 +86,7 @@ class Unrolled(torch.autograd.Function):
         program = made.program
         places: dict[str, Tensor] = dict(zip(ctx.kept, ctx.saved_tensors, strict=True))
         time, batch, _, tile = ctx.sizes[:4]
-        new = d_output.new_empty
+        new = partial(WORKSPACE.take, dtype=d_output.dtype)
         places["d_output"] = d_output.contiguous()
         for i, width in enumerate(program.state):
             places[f"d_states{i}"] = new(2, batch, width)

@@ -4,20 +4,22 @@ from torch import Tensor, nn
 
 from rnnlab.unroll.recurrent import Recurrent
 
-WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+"""The last one in an LSTM with a projection only."""
 
 
 def from_torch(reference: nn.RNNBase) -> dict[str, Tensor]:
     """The weights of an `nn.RNN`, `nn.LSTM` or `nn.GRU`, for `Recurrent.load_state_dict`."""
     weights = reference.state_dict()
-    return {ours: weights[theirs] for ours, theirs in _names(reference.num_layers, 1 + int(reference.bidirectional))}
+    names = _names(reference.num_layers, 1 + int(reference.bidirectional))
+    return {ours: weights[theirs] for ours, theirs in names if theirs in weights}
 
 
 def to_torch(recurrent: Recurrent) -> dict[str, Tensor]:
-    """The weights of a `Recurrent` of RNN, LSTM or GRU cells, for `nn.RNNBase.load_state_dict`."""
+    """The weights of a `Recurrent` of RNN, GRU or LSTM cells, with projection or not, for `nn.RNNBase.load_state_dict`."""
     weights = recurrent.state_dict()
     names = _names(len(recurrent.cells) // recurrent.directions, recurrent.directions)
-    return {theirs: weights[ours] for ours, theirs in names}
+    return {theirs: weights[ours] for ours, theirs in names if ours in weights}
 
 
 def _names(num_layers: int, directions: int) -> list[tuple[str, str]]:

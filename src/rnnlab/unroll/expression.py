@@ -312,7 +312,8 @@ class Translator:
     def _zeros_like(self, made: Tensor, *_: Any, **__: Any) -> Value:
         return self._fill(made, 0)
 
-    _zeros = _new_zeros = _zeros_like
+    # what is made to be written into is written whole
+    _zeros = _new_zeros = _empty_permuted = _empty_like = _zeros_like
 
     def _ones_like(self, made: Tensor, *_: Any, **__: Any) -> Value:
         return self._fill(made, 1)

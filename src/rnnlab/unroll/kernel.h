@@ -48,18 +48,21 @@ template <int width, typename Body> INLINE void along(Body body) {
     for (long j = 0; j + LANES <= width; j += LANES) body(j, Lanes<LANES>{});
     if constexpr (width % LANES != 0) body(width - width % LANES, Lanes<width % LANES>{});
 }
-template <int n> INLINE real sum_of(vec x, Lanes<n>) {
+// The first numbers of a vector, `other` in the place of the rest.
+template <int n> INLINE vec only(vec x, real other, Lanes<n>) {
+    for (int i = n; i < LANES; ++i) x[i] = other;
+    return x;
+}
+INLINE real sum_of(vec x) {
     real total = 0;
-    for (int i = 0; i < n; ++i) total += x[i];
+    for (int i = 0; i < LANES; ++i) total += x[i];
     return total;
 }
-template <int n> INLINE real max_of(vec x, Lanes<n>) {
+INLINE real max_of(vec x) {
     real most = x[0];
-    for (int i = 1; i < n; ++i) most = x[i] > most || x[i] != x[i] ? x[i] : most;
+    for (int i = 1; i < LANES; ++i) most = x[i] > most || x[i] != x[i] ? x[i] : most;
     return most;
 }
-INLINE real larger(real x, real y) { return y > x || y != y ? y : x; }
-
 // --- functions; those that no polynomial stands for here go number by number through the C library ---
 
 template <typename Function> INLINE vec each(vec x, Function function) {

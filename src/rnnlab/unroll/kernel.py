@@ -154,8 +154,8 @@ class Writer:
     def _loop(self, key: Key, loop: Loop) -> str:
         names: dict[Expression, str] = {}
         lines: list[str] = []
-        reductions = [x for x in loop.body if x.op in REDUCTIONS]
-        before = [f"{self.schedule.local[x]}[0] = {'0' if x.op == 'row_sum' else '-HUGE_VAL'};" for x in reductions]
+        reductions = {x: f"{self.schedule.local[x]}_total" for x in loop.body if x.op in REDUCTIONS}
+        before = [f"vec {total} = all({'0' if x.op == 'row_sum' else '-HUGE_VAL'});" for x, total in reductions.items()]
 
         def name_of(x: Expression) -> str:
             if x not in names:
@@ -166,12 +166,11 @@ class Writer:
 
         for x in loop.body:
             if x.op in REDUCTIONS:
-                total = f"{self.schedule.local[x]}[0]"
-                inner = name_of(x.arguments[0])
+                total, inner = reductions[x], name_of(x.arguments[0])
                 if x.op == "row_sum":
-                    lines.append(f"{total} += sum_of({inner}, n);")
+                    lines.append(f"{total} += only({inner}, 0, n);")
                 else:
-                    lines.append(f"{total} = larger({total}, max_of({inner}, n));")
+                    lines.append(f"{total} = maximum(only({inner}, -HUGE_VAL, n), {total});")
             elif x.op != "batch_sum":
                 kept = filter(None, (self.schedule.local.get(x), self._tiled(x)))
                 lines.extend(f"store({buffer} + j, {name_of(x)}, n);" for buffer in kept)
@@ -182,7 +181,12 @@ class Writer:
             else:
                 lines.append(f"store({self._place(buffer, offset)}, {name_of(x)}, n);")
         body = indent("\n".join(lines), "    ")
-        after = [f"{self._tiled(x)}[0] = {self.schedule.local[x]}[0];" for x in reductions if x in self.schedule.tiled]
+        after = []
+        for x, total in reductions.items():
+            reduced = f"{'sum_of' if x.op == 'row_sum' else 'max_of'}({total})"
+            after.append(f"{self.schedule.local[x]}[0] = {reduced};")
+            if x in self.schedule.tiled:
+                after.append(f"{self._tiled(x)}[0] = {self.schedule.local[x]}[0];")
         # captures by reference: all is inlined
         text = f"along<{loop.width}>([&](long j, auto n) {{\n{body}\n}});"
         return "\n".join([*before, text, *after])
@@ -284,7 +288,7 @@ def _widths(program: Program) -> dict[str, int]:
 
 
 def _function(name: str, buffers: list[str], setup: list[str], scratch: dict[str, int], body: str) -> str:
-    """A function over (pointers to the buffers; timesteps, batch, threads, rows in a tile, a part's step in time...)."""
+    """A function over pointers to the buffers, and timesteps, batch, threads, rows in a tile, each part's step in time."""
     total = " + ".join(["0", *(str(width) for width in scratch.values())])
     places, start = [], 0
     for buffer, width in scratch.items():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from rnnlab.cells.cell import Projected, Shared, State
@@ -141,7 +142,10 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
         fake = {name: mode.from_tensor(tensor.detach()) for name, tensor in shared.items()}
         parts = tuple(torch.empty(batch, part.shape[-1], dtype=dtype) for part in parts_of(projected))
         states = tuple(torch.empty(batch, part.shape[-1], dtype=dtype) for part in state)
-        seen = _dry_run(step, make_projected(parts), make_state(states), fake)
+        try:
+            seen = _dry_run(step, make_projected(parts), make_state(states), fake)
+        except DataDependentOutputException as error:
+            raise NotRowwise("the step decides by the values of its tensors") from error
         vectors = {name: tensor for name, tensor in seen.vectors.items() if tensor.numel() > 0}
         products = tuple(torch.empty(batch, fake[name].shape[0], dtype=dtype) for name in seen.weights)
         learnt = [

@@ -1,5 +1,6 @@
 """Any cell over time: layers, directions, lengths, and the choice of how to unroll."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast
 
@@ -30,8 +31,8 @@ class Recurrent(nn.Module):
 
     cell_class: makes a cell from (input_size, hidden_size, **cell_options).
     dropout: share of a layer's outputs that is set to zero before the next layer reads them.
-    recurrent_dropout: share of the factor of each recurrent product that is set to zero, the same at all timesteps of
-        a sequence (Gal and Ghahramani 2016).
+    recurrent_dropout: share of the factor of each product in a step that is set to zero, the same at all timesteps of
+        a sequence (Gal and Ghahramani 2016). In cells whose step has products beyond the recurrent one, in those too.
     zoneout: share of the state that stays as it was at a timestep, drawn for each timestep and each number; in
         evaluation, its mean (Krueger et al. 2017).
     layer_norm: normalise each layer's outputs (Ba et al. 2016). residual: add a layer's input to its output, where
@@ -86,6 +87,11 @@ class Recurrent(nn.Module):
         self.batch_first = batch_first
         self.unroll = unroll
         self.chosen: set[str] = set()
+        try:
+            inspect.signature(cell_class).bind(input_size, hidden_size, **cell_options)
+        except TypeError as error:
+            name = getattr(cell_class, "__name__", str(cell_class))
+            raise UserError(f"{name}, options {', '.join(cell_options) or 'none'}: {error}.") from None
         cells: list[Cell] = []
         for _ in range(num_layers):
             size = self.directions * cells[-1].output_size if cells else input_size
@@ -328,7 +334,9 @@ class Recurrent(nn.Module):
             shared = self._with_start(index, shared) if around.reset else shared
         if way == "loop":
             return loop(step, projected, state, shared)
-        key = (index, around)
+        # a kernel holds the cell's own numbers as they were when it was made
+        own = tuple(value for value in vars(cell).values() if isinstance(value, int | float | str))
+        key = (index, around, own)
         if key not in self._runners:
             self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
@@ -359,6 +367,11 @@ class Recurrent(nn.Module):
         """
         if self.directions == 2:
             raise UserError("A bidirectional net cannot be streamed: it reads the sequence from its end as well.")
+        if x.dim() != 2 or x.shape[-1] != self.input_size:
+            raise UserError(
+                f"The input has shape {tuple(x.shape)}; for a step two dimensions are needed, the last of size "
+                f"{self.input_size}."
+            )
         state = self.initial_state(x.shape[0]) if state is None else state
         final = []
         for index, (cell, before) in enumerate(zip(self, state, strict=True)):

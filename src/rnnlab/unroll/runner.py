@@ -31,8 +31,11 @@ class Runner:
         self.checked = False
 
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
+        first = parts_of(projected)[0]
+        device = first.device.type
+        # whole numbers and truth values, as constants may be
+        shared = {key: part if part.is_floating_point() else part.to(first.dtype) for key, part in shared.items()}
         kinds = {tensor.dtype for tensor in (*parts_of(projected), *state, *shared.values())}
-        device = parts_of(projected)[0].device.type
         if len(kinds) == 1 and (device != "cpu" or kinds <= {torch.float32, torch.float64}):
             return self._run(projected, state, shared)
         # under autocast types are mixed, and on a CPU no kernel computes in half of a float
@@ -59,9 +62,13 @@ class Runner:
         return self.chunks(projected, state, shared)
 
     def _check(self, projected: Projected, state: State, shared: Shared) -> None:
-        """A step of nothing that needs a gradient must make nothing that does: else it took a parameter of its own."""
+        """A step of nothing that needs a gradient must make nothing that does: else it took a parameter of its own.
+
+        And it must draw no random numbers, since the backward pass may run it again.
+        """
         parts = [part[0].detach() for part in parts_of(projected)]
         held = {name: tensor.detach() for name, tensor in shared.items()}
+        before = _random_state(parts[0].device)
         with torch.enable_grad():
             output, after = self.step(rebuilt(projected)(parts), detached(state), matmul_of(held), held)
         if any(tensor.requires_grad for tensor in (output, *after)):
@@ -69,6 +76,15 @@ class Runner:
                 f"{self.name}.step takes a parameter from the cell itself, where its gradient would be lost: let "
                 "prepare() give it, and take it from `shared`."
             )
+        if not torch.equal(before, _random_state(parts[0].device)):
+            raise UserError(
+                f"{self.name}.step draws random numbers: let project() draw them, for all timesteps, as one more part "
+                "of what it gives."
+            )
+
+
+def _random_state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def _single(tensors: Any) -> Any:
