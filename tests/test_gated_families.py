@@ -21,6 +21,7 @@ from rnnlab.cells.lstm import (
 )
 from rnnlab.cells.rnn import IRNNCell, JordanCell, RNNCell
 from rnnlab.errors import UserError
+from rnnlab.unroll.convert import from_torch, to_torch
 from rnnlab.unroll.recurrent import Recurrent
 from tests.families import Example, elman, gated, long_short_term
 
@@ -121,9 +122,8 @@ def test_options_that_cannot_work_are_named(cell_class: Callable[..., Cell], opt
 def test_projection_agrees_with_torch(projection_size: int | None, unroll: str) -> None:
     theirs = nn.LSTM(3, 4, num_layers=2, proj_size=projection_size or 2).double()
     ours = Recurrent(ProjectionLSTMCell, 3, 4, num_layers=2, unroll=unroll, projection_size=projection_size).double()
-    for index, cell in enumerate(ours):
-        for name, parameter in cell.named_parameters():
-            parameter.data = getattr(theirs, f"{name}_l{index}").data.clone()
+    ours.load_state_dict(from_torch(theirs))
+    assert to_torch(ours).keys() == theirs.state_dict().keys()
     x = torch.randn(5, 2, 3, dtype=torch.float64)
     output, last = ours(x)
     expected, (hidden, cells) = theirs(x)

@@ -112,7 +112,9 @@ GRU_STAGES = {"train@price-gru", "evaluate@price-gru"}
 @pytest.mark.parametrize(
     ("path", "old", "new", "stages"),
     [
-        ("conf/cell/gru.yaml", "hidden_size: 32", "hidden_size: 16", {"train@price-gru"}),
+        ("conf/cell/gru.yaml", "name: gru", "name: gru\nhidden_size: 16", {"train@price-gru"}),
+        ("conf/recurrent.yaml", "hidden_size: 32", "hidden_size: 16", "all cells"),
+        ("src/rnnlab/unroll/kernel.h", "ROWS = 12", "ROWS = 8", "all of all cells"),
         ("src/rnnlab/cells/gru.py", "candidate + update", "candidate + 1.0 * update", GRU_STAGES),
         ("src/rnnlab/cells/gru.py", '"""The GRU (', '"""The well-known GRU (', set()),
         ("src/rnnlab/tracking/store.py", "BATCH = 1000", "BATCH = 900", set()),
@@ -132,6 +134,8 @@ def test_an_edit_reruns_what_it_touches_and_nothing_else(
     # `dvc status` names the stages whose own inputs changed; what depends on their results follows once they have run
     expected = {
         "all training": training | {"report"},
+        "all cells": training,
+        "all of all cells": training | judging | {"baseline@price"},
         "all but fetch": of_the_task,
         "all": {"fetch@prices", "preprocess@price"},
     }

@@ -86,8 +86,11 @@ def _digest_and_imports(path: Path) -> tuple[str, frozenset[str]]:
             imports |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
-    return digest, frozenset(_module_of(name) for name in imports)
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    header = path.with_suffix(".h")
+    if header.exists():  # what a module compiles is as much its code
+        digest.update(header.read_bytes())
+    return digest.hexdigest()[:16], frozenset(_module_of(name) for name in imports)
 
 
 def fetch_setting(cfg: DictConfig) -> dict[str, Any]:

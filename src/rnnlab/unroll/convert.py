@@ -16,7 +16,7 @@ def from_torch(reference: nn.RNNBase) -> dict[str, Tensor]:
 
 
 def to_torch(recurrent: Recurrent) -> dict[str, Tensor]:
-    """The weights of a `Recurrent` of RNN, GRU or LSTM cells, with projection or not, for `nn.RNNBase.load_state_dict`."""
+    """The weights of a `Recurrent` of cells that `torch.nn` has, for `nn.RNNBase.load_state_dict`."""
     weights = recurrent.state_dict()
     names = _names(len(recurrent.cells) // recurrent.directions, recurrent.directions)
     return {theirs: weights[ours] for ours, theirs in names if ours in weights}

@@ -288,7 +288,7 @@ def _widths(program: Program) -> dict[str, int]:
 
 
 def _function(name: str, buffers: list[str], setup: list[str], scratch: dict[str, int], body: str) -> str:
-    """A function over pointers to the buffers, and timesteps, batch, threads, rows in a tile, each part's step in time."""
+    """A function of the buffers and of (timesteps, batch, threads, rows in a tile, each part's step in time)."""
     total = " + ".join(["0", *(str(width) for width in scratch.values())])
     places, start = [], 0
     for buffer, width in scratch.items():
