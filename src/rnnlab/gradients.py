@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from rnnlab import layouts
-from rnnlab.cells.cell import Cell, State
+from rnnlab.cells.cell import State
 from rnnlab.module import Batch, SequenceModule
+from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
 
 Norms = list[dict[str, list[float]]]
@@ -49,23 +50,16 @@ def _gradients(recurrent: Recurrent, run: Callable[[], Tensor]) -> Norms:
 @contextmanager
 def _recorded(recurrent: Recurrent) -> Iterator[list[list[State]]]:
     """While it lasts, the net runs step by step, and every new state of every cell is kept, cell by cell."""
-    states: list[list[State]] = []
-    unroll, recurrent.unroll = recurrent.unroll, "loop"
+    states: list[list[State]] = [[] for _ in recurrent]
+    unroll, chosen = recurrent.unroll, set(recurrent.chosen)
+    recurrent.unroll, recurrent.watch = "loop", lambda index, step: _recording(step, states[index])
     try:
-        for cell in recurrent:
-            states.append([])
-            # hides the class's method for this one cell
-            cell.step = _recording(cell, states[-1])  # type: ignore[method-assign]
         yield states
     finally:
-        recurrent.unroll = unroll
-        for cell in recurrent:
-            cell.__dict__.pop("step", None)
+        recurrent.unroll, recurrent.chosen, recurrent.watch = unroll, chosen, None
 
 
-def _recording(cell: Cell, states: list[State]) -> Callable[..., tuple[Tensor, State]]:
-    step = cell.step
-
+def _recording(step: Step, states: list[State]) -> Step:
     def recording(*args: Any) -> tuple[Tensor, State]:
         output, state = step(*args)
         # a state that only keeps inputs depends on no weight: it becomes a leaf, to have a derivative at all

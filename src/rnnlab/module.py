@@ -107,13 +107,16 @@ class SequenceModule(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         # here and not at the end of the training epoch, where checkpoints are written before metrics are logged
         self._log_epoch("train")
-        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        if self.trainer.state.fn == "fit":
+            self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
 
     def on_validation_epoch_end(self) -> None:
         self._log_epoch("validation")
 
     def _log_epoch(self, split: str) -> None:
         """Log the mean loss per example, and forget what was summed."""
+        if not self._losses[split]:
+            return  # validation by itself, before any training
         sizes = torch.tensor(self._sizes[split], dtype=torch.float64)
         losses = torch.stack(self._losses[split]).double().cpu()
         self.log(f"loss/{split}", (losses @ sizes / sizes.sum()).float())

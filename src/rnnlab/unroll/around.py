@@ -3,6 +3,7 @@
 All of it reaches the step as further parts of its projected input, so that every way of unrolling runs it alike.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,24 +76,20 @@ class Around:
 
     def parts(
         self,
-        cell: Cell,
         projected: Projected,
         state: State,
         keep: Tensor | None,
         reset: Tensor | None,
-        recurrent_dropout: float,
+        dropped: Sequence[Tensor],
     ) -> tuple[Tensor, ...]:
-        """The extended input of a whole sequence. keep, reset: (time, batch, 1)."""
+        """The extended input of a whole sequence. keep, reset: (time, batch, 1). dropped: of `dropout_masks`."""
         like = parts_of(projected)[0]
-        time, batch = like.shape[:2]
+        time = len(like)
         extra = [mask.to(like.dtype) for mask in (keep, reset) if mask is not None]
         if self.zoneout is not None and self.training:
             extra += [like.new_empty(time, *field.shape).bernoulli_(self.zoneout) for field in state]
-        if self.dropped:
-            share = 1 - recurrent_dropout
-            for columns in product_columns(cell):
-                mask = like.new_empty(batch, columns).bernoulli_(share) / share
-                extra.append(mask.expand(time, batch, columns))  # the same at all timesteps
+        # the same at all timesteps
+        extra += [mask.to(like.dtype).expand(time, *mask.shape) for mask in dropped]
         return (*parts_of(projected), *extra)
 
 
@@ -114,6 +111,12 @@ def product_columns(cell: Cell) -> list[int]:
     with torch.no_grad():
         cell.step(cell.project(cell.zeros(1, cell.input_size)), cell.initial_state(1), matmul, shared)
     return found
+
+
+def dropout_masks(cell: Cell, batch: int, share: float) -> list[Tensor]:
+    """For each product of a step, what its factor is multiplied by: zero, a `share` of it, else 1 / (1 - share)."""
+    kept = 1 - share
+    return [cell.zeros(batch, columns).bernoulli_(kept) / kept for columns in product_columns(cell)]
 
 
 def check_regularisation(cell: Cell, zoneout: float, recurrent_dropout: float) -> None:

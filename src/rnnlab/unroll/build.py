@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,11 @@ KEPT = 512
 
 
 class NoCompiler(Exception):
-    """There is no C++ compiler, or it cannot compile what is needed."""
+    """There is no C++ compiler here, or no place for what it makes."""
+
+
+class BrokenKernel(Exception):
+    """The compiler refuses a kernel."""
 
 
 @cache
@@ -55,7 +60,7 @@ def folder() -> Path:
 def library(text: str) -> ctypes.CDLL:
     """The compiled text, from the cache or made now.
 
-    Raises: `NoCompiler`, with what the compiler said.
+    Raises: `NoCompiler`; `BrokenKernel`, with what the compiler said.
     """
     command = compiler()
     if command is None:
@@ -63,10 +68,14 @@ def library(text: str) -> ctypes.CDLL:
     digest = hashlib.sha256("\n".join((text, _machine(), *FLAGS)).encode()).hexdigest()[:20]
     path = folder() / f"{digest}.so"
     if path.exists():
-        os.utime(path)
+        with suppress(OSError):  # a cache that others own
+            os.utime(path)
     else:
         _compile(command, text, path)
-    return ctypes.CDLL(str(path))
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NoCompiler(f"{path} cannot be loaded ({error}); RNNLAB_CACHE names another place") from error
 
 
 def _compile(command: str, text: str, path: Path) -> None:
@@ -88,8 +97,9 @@ def _compile(command: str, text: str, path: Path) -> None:
                 break
         else:
             errors = [line for line in run.stderr.splitlines() if "error" in line] or ["it gave no reason"]
-            raise NoCompiler(f"{command} failed: {errors[0]}")
+            raise BrokenKernel(errors[0])
         made.replace(path)
     log.info("compiled a kernel in %.1f s, kept in %s", time.perf_counter() - start, path.parent)
-    for old in sorted(path.parent.glob("*.so"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    with suppress(OSError):  # another process may be clearing up as well
+        for old in sorted(path.parent.glob("*.so"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            old.unlink(missing_ok=True)

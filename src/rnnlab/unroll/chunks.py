@@ -34,14 +34,19 @@ class Chunks:
         self.bodies: dict[Any, Body] = {}
 
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        parts, names = parts_of(projected), tuple(shared)
+        parts = parts_of(projected)
+        learnable = {
+            name: tensor for name, tensor in shared.items() if tensor.is_floating_point() or tensor.is_complex()
+        }
+        names = tuple(learnable)
         key = (names, len(parts))
         if key not in self.bodies:
             self.bodies[key] = Body(self.step, rebuilt(projected), type(state)._make, names, len(parts), len(state))
             if self.compile:
                 self.bodies[key].compile()
+        self.bodies[key].fixed = {name: tensor for name, tensor in shared.items() if name not in learnable}
         output, *last = Chunked.apply(  # type: ignore[no-untyped-call]
-            self.bodies[key], *parts, *state, *shared.values()
+            self.bodies[key], *parts, *state, *learnable.values()
         )
         return output, type(state)._make(last)
 
@@ -61,6 +66,7 @@ class Body:
         self.step = step
         self.make_projected, self.make_state = make_projected, make_state
         self.names, self.parts, self.states = names, parts, states
+        self.fixed: dict[str, Tensor] = {}
         self.forward: Callable[..., Any] = self._forward
         self.backward: Callable[..., Any] = self._backward
 
@@ -70,7 +76,8 @@ class Body:
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor], dict[str, Tensor]]:
         end = self.parts + self.states
-        return tensors[: self.parts], tensors[self.parts : end], dict(zip(self.names, tensors[end:], strict=True))
+        shared = dict(zip(self.names, tensors[end:], strict=True)) | self.fixed
+        return tensors[: self.parts], tensors[self.parts : end], shared
 
     def _forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """A chunk of parts, the state before it and the shared tensors -> outputs, the state after it."""
@@ -98,12 +105,9 @@ class Body:
         probes = [
             shared[name].new_zeros(len(parts[0]), parts[0].shape[1], shared[name].shape[0]) for name in uses
         ]  # fmt: skip
-        weights = set(uses)
 
         def run(flat: tuple[Tensor, ...], probes: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], list[list[Tensor]]]:
-            parts, states, learnt = self.split(flat)
-            # a weight is a constant here: its gradient comes from those of its products
-            held = {name: shared[name] if name in weights else tensor for name, tensor in learnt.items()}
+            parts, states, held = self.split(flat)
             state, outputs = self.make_state(states), []
             factors: list[list[Tensor]] = [[] for _ in probes]
             for t, timestep in enumerate(zip(*(part.unbind(0) for part in parts), strict=True)):
@@ -112,7 +116,8 @@ class Body:
                 def matmul(name: str, h: Tensor, t: int = t, order: Iterator[int] = order) -> Tensor:
                     index = next(order)
                     factors[index].append(h)
-                    return torch.nn.functional.linear(h, held[name]) + probes[index][t]
+                    # the weight of a product is a constant here: its gradient comes from those of its products
+                    return torch.nn.functional.linear(h, shared[name]) + probes[index][t]
 
                 output, state = self.step(self.make_projected(timestep), state, matmul, held)
                 outputs.append(output)
@@ -160,10 +165,14 @@ class Chunked(torch.autograd.Function):
         outputs, starts = [], []
         for first, last in _pieces(len(parts[0])):
             starts.append(tuple(state))
-            output, *state = body.forward(*_pieces_of(parts, first, last), *_for_any_batch(state), *shared.values())
+            output, *state = body.forward(
+                *_pieces_of(parts, first, last), *_for_any_batch(state), *(shared[name] for name in body.names)
+            )
             outputs.append(output)
         ctx.body, ctx.starts = body, len(starts)
-        ctx.save_for_backward(*parts, *shared.values(), *(tensor for start in starts for tensor in start))
+        ctx.save_for_backward(
+            *parts, *(shared[name] for name in body.names), *(tensor for start in starts for tensor in start)
+        )
         # a state that is an input, or shares memory with an output, would confuse autograd
         return (torch.cat(outputs), *(tensor.clone() for tensor in state))
 
@@ -185,10 +194,9 @@ class Chunked(torch.autograd.Function):
                 *_pieces_of((d_output,), first, last),
                 *_for_any_batch(d_state),
             )
-            d_part, before, d_more = body.split(gradients)
-            d_state = tuple(before)
-            d_parts.append(tuple(d_part))
-            for total, more in zip(d_shared, d_more.values(), strict=True):
+            d_parts.append(gradients[: body.parts])
+            d_state = gradients[body.parts : body.parts + body.states]
+            for total, more in zip(d_shared, gradients[body.parts + body.states :], strict=True):
                 total.add_(more)
             products.append(chunk_products)
         for uses in zip(*products, strict=True):

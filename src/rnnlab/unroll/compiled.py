@@ -1,6 +1,7 @@
 """Any cell at the speed of a fused kernel: its step traced, differentiated and compiled, and run over all timesteps."""
 
 import ctypes
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -73,7 +74,8 @@ class Unrolled(torch.autograd.Function):
             for i in range(len(program.state))
         ]
         if keeps:
-            ctx.made, ctx.sizes = made, sizes
+            ctx.made, ctx.sizes = made, sizes[:4]
+            ctx.vectors = [vector.shape for vector in vectors]
             wanted = set(made.names["backward"]) | {p.operand for p in program.products if p.operand in places}
             ctx.kept = [name for name in places if name in wanted]
             ctx.save_for_backward(*(places[name] for name in ctx.kept))
@@ -85,7 +87,7 @@ class Unrolled(torch.autograd.Function):
         made: Kernel = ctx.made
         program = made.program
         places: dict[str, Tensor] = dict(zip(ctx.kept, ctx.saved_tensors, strict=True))
-        time, batch, _, tile = ctx.sizes[:4]
+        time, batch, _, tile = ctx.sizes
         new = partial(WORKSPACE.take, dtype=d_output.dtype)
         places["d_output"] = d_output.contiguous()
         for i, width in enumerate(program.state):
@@ -101,7 +103,9 @@ class Unrolled(torch.autograd.Function):
         for i, width in enumerate(program.vectors.values()):
             if f"d_vector{i}" in program.backward:
                 places[f"d_vector{i}"] = d_output.new_zeros(tiles, width)
-        made.call("backward", places, ctx.sizes)
+        # strides anew: hooks on saved tensors may have given them another place
+        strides = [places[f"projected{i}"].stride(0) if read else 0 for i, read in enumerate(program.reads_projected)]
+        made.call("backward", places, [*ctx.sizes, *strides])
         learnt = ctx.needs_input_grad[2 + len(program.parts) + len(program.state) :]
         weights = [_weight_gradient(places, program, i) if learnt[i] else None for i in range(len(program.products))]
         vectors = [places.get(f"d_vector{i}") for i in range(len(program.vectors))]
@@ -111,7 +115,7 @@ class Unrolled(torch.autograd.Function):
             *(places.get(f"d_projected{i}") for i in range(len(program.parts))),
             *(places[f"d_states{i}"][0] for i in range(len(program.state))),
             *weights,
-            *(vector if vector is None else vector.sum(0) for vector in vectors),
+            *(v if v is None else v.sum(0).view(shape) for v, shape in zip(vectors, ctx.vectors, strict=True)),
         )
 
 
@@ -147,14 +151,15 @@ class Compiled:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.kernels: dict[Any, Kernel] = {}
+        self.kernels: dict[Any, dict[tuple[bool, ...], Kernel]] = {}
 
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
         """Raises: `NotRowwise`, `NoCompiler`."""
         parts = tuple(_rows_in_place(part) for part in parts_of(projected))
         made = self._kernel(projected, parts, state, shared)
         weights = [shared[product.weight].contiguous() for product in made.program.products]
-        vectors = [shared[name].contiguous() for name in made.program.vectors]
+        # truth values and whole numbers as well: a kernel knows one type
+        vectors = [shared[name].to(parts[0].dtype).contiguous() for name in made.program.vectors]
         tensors = (*parts, *(part.contiguous() for part in state), *weights, *vectors)
         keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
         output, *last = Unrolled.apply(  # type: ignore[no-untyped-call]
@@ -163,15 +168,20 @@ class Compiled:
         return output, type(state)._make(last)
 
     def _kernel(self, projected: Projected, parts: tuple[Tensor, ...], state: State, shared: Shared) -> Kernel:
-        key = (
+        shapes = (
             parts[0].dtype,
-            tuple((part.shape[-1], part.requires_grad) for part in parts),
-            tuple(part.shape[-1] for part in state),
-            tuple((name, tensor.shape, tensor.requires_grad) for name, tensor in shared.items()),
+            tuple(part.shape[-1] for part in (*parts, *state)),
+            tuple((name, tensor.shape) for name, tensor in shared.items()),
         )
-        if key not in self.kernels:
-            self.kernels[key] = Kernel(trace(self.step, projected, state, shared), parts[0].dtype)
-        return self.kernels[key]
+        kernels = self.kernels.setdefault(shapes, {})
+        learnt = tuple(tensor.requires_grad for tensor in (*parts, *shared.values()))
+        if learnt not in kernels:
+            if kernels and not torch.is_grad_enabled():
+                return next(iter(kernels.values()))  # without a gradient, any will do
+            with ThreadPoolExecutor(1) as apart:  # where no hook of the caller's looks on
+                program = apart.submit(trace, self.step, projected, state, shared).result()
+            kernels[learnt] = Kernel(program, parts[0].dtype)
+        return kernels[learnt]
 
 
 def _rows_in_place(part: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, fx
 
 
@@ -44,6 +45,11 @@ class Expression:
         return self.op == "constant"
 
 
+CASTS = ("detach", "_to_copy", "convert_element_type", "lift_fresh_copy")
+
+NEUTRAL = ("alpha", "min", "max", "dtype", "layout", "device", "pin_memory", "non_blocking", "memory_format")
+"""Options of elementwise operations that are heeded, or change no number."""
+
 ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}
 
 REDUCTIONS = ("row_sum", "row_max")
@@ -70,17 +76,17 @@ class Translator:
 
     # --- making expressions, each once ---
 
-    def _make(self, op: str, arguments: tuple[Expression, ...], width: int, per_row: bool, **leaf: Any) -> Expression:
+    def make(self, op: str, arguments: tuple[Expression, ...], width: int, per_row: bool, **leaf: Any) -> Expression:
         key = (op, tuple(id(argument) for argument in arguments), width, per_row, *leaf.values())
         if key not in self.known:
             self.known[key] = Expression(op, arguments, width, per_row, **leaf)
         return self.known[key]
 
     def leaf(self, buffer: str, width: int, per_row: bool = True, offset: int = 0) -> Expression:
-        return self._make("leaf", (), width, per_row, buffer=buffer, offset=offset)
+        return self.make("leaf", (), width, per_row, buffer=buffer, offset=offset)
 
     def constant(self, number: float, width: int = 1) -> Expression:
-        return self._make("constant", (), width, False, number=float(number))
+        return self.make("constant", (), width, False, number=float(number))
 
     def apply(self, op: str, *arguments: Expression) -> Expression:
         """An elementwise operation; an argument of width 1 is the same for the whole row."""
@@ -99,10 +105,10 @@ class Translator:
                 raise NotRowwise(f"{op} of a sum over the batch and something else")
             inner = tuple(a.arguments[0] if a.op == "batch_sum" else a for a in arguments)
             return self.batch_sum(self.apply(op, *inner))
-        return self._make(op, arguments, width, any(argument.per_row for argument in arguments))
+        return self.make(op, arguments, width, any(argument.per_row for argument in arguments))
 
     def batch_sum(self, x: Expression) -> Expression:
-        return self.constant(0, x.width) if self._is(x, 0) else self._make("batch_sum", (x,), x.width, False)
+        return self.constant(0, x.width) if self._is(x, 0) else self.make("batch_sum", (x,), x.width, False)
 
     @staticmethod
     def _is(x: Expression, number: float) -> bool:
@@ -157,7 +163,7 @@ class Translator:
     def broadcast(self, x: Expression, width: int) -> Expression:
         if x.width == width:
             return x
-        return self.constant(x.number, width) if x.is_constant else self._make("broadcast", (x,), width, x.per_row)
+        return self.constant(x.number, width) if x.is_constant else self.make("broadcast", (x,), width, x.per_row)
 
     # --- rows of blocks ---
 
@@ -213,7 +219,7 @@ class Translator:
         """One number of a row, from those of its blocks."""
         return reduce(
             lambda x, y: self.apply(combine, x, y),
-            (x if x.width == 1 else self._make(op, (x,), 1, x.per_row) for x in row),
+            (x if x.width == 1 else self.make(op, (x,), 1, x.per_row) for x in row),
         )
 
     # --- the graph ---
@@ -248,7 +254,7 @@ class Translator:
         if isinstance(made, Tensor):
             self._check(made.shape, name)
         if name in ELEMENTWISE:
-            return Value(self._elementwise(name, arguments, options), tuple(made.shape))
+            return Value(self._elementwise(node, name, arguments, options), tuple(made.shape))
         handler: Callable[..., Any] | None = getattr(self, f"_{name}", None)
         if handler is None:
             raise NotRowwise(f"no expression for aten.{name}")
@@ -261,7 +267,19 @@ class Translator:
     def _row(self, x: Any) -> tuple[Expression, ...]:
         return x.blocks if isinstance(x, Value) else (self.constant(x),)
 
-    def _elementwise(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> tuple[Expression, ...]:
+    def _elementwise(
+        self, node: fx.Node, name: str, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Expression, ...]:
+        unknown = [key for key, value in options.items() if key not in NEUTRAL and value is not None]
+        if unknown:
+            raise NotRowwise(f"aten.{name} with {', '.join(unknown)}")
+        if name in CASTS:
+            return self._cast(node, arguments[0])
+        if ELEMENTWISE[name].startswith("logical"):
+            if name.startswith("bitwise") and node.meta["val"].dtype != torch.bool:
+                raise NotRowwise(f"aten.{name} of numbers")
+            truths = (self.elementwise("ne", self._row(x), (self.constant(0),)) for x in arguments)
+            return self.elementwise(ELEMENTWISE[name], *truths)
         if name in ("add", "sub") and options.get("alpha", 1) != 1:
             scaled = self.elementwise("mul", self._row(arguments[1]), (self.constant(options["alpha"]),))
             return self.elementwise(name, self._row(arguments[0]), scaled)
@@ -273,8 +291,16 @@ class Translator:
         if name == "clamp":
             return self._clamp(*arguments, **options)
         rows = [self._row(argument) for argument in arguments]
-        op = ELEMENTWISE[name]
-        return self.elementwise(op, *rows) if op else rows[0]
+        return self.elementwise(ELEMENTWISE[name], *rows)
+
+    def _cast(self, node: fx.Node, x: Value) -> tuple[Expression, ...]:
+        """Truth values and whole numbers are held as what they are in the program's own type."""
+        source, target = cast(fx.Node, node.args[0]).meta["val"].dtype, node.meta["val"].dtype
+        if target == source or (target.is_floating_point and not source.is_floating_point):
+            return x.blocks
+        if target == torch.bool:
+            return self.elementwise("ne", x.blocks, (self.constant(0),))
+        raise NotRowwise(f"a cast from {source} to {target}")
 
     def _clamp(self, x: Value, min: Any = None, max: Any = None) -> tuple[Expression, ...]:  # noqa: A002
         row = x.blocks
@@ -388,13 +414,15 @@ class Translator:
         """Variance, Σ (x - mean)² / (n - correction), and mean of each row."""
         self._over_the_row(x, dims)
         size = x.shape[-1]
+        if size == correction:
+            raise NotRowwise(f"the variance of {size} number, which is none")
         mean = self.apply("mul", self.reduce("row_sum", x.blocks, "add"), self.constant(1 / size))
         centred = self.elementwise("sub", x.blocks, (mean,))
         total = self.reduce("row_sum", self.elementwise("mul", centred, centred), "add")
         return self.apply("mul", total, self.constant(1 / (size - correction))), mean
 
     def _over_the_row(self, x: Value, dims: Any) -> None:
-        if len(x.shape) != 2 or [d % 2 for d in dims] != [1]:
+        if len(x.shape) != 2 or [d % 2 for d in dims or ()] != [1]:
             raise NotRowwise(f"a reduction of {x.shape} over the dimensions {dims}")
 
     def _last(self, x: Value, dim: int) -> None:
@@ -418,7 +446,6 @@ ELEMENTWISE = {
     "bitwise_and": "logical_and",
     "bitwise_or": "logical_or",
     "bitwise_not": "logical_not",
-    # of one tensor, and nothing to compute
-    **dict.fromkeys(("detach", "_to_copy", "convert_element_type", "lift_fresh_copy", "copy"), ""),
+    **dict.fromkeys(CASTS, "cast"),
 }
 """ATen's elementwise operations and what they are called here."""

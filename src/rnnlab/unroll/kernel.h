@@ -148,9 +148,11 @@ INLINE vec tangent(vec x) {
 // x = 2^k m, m in [sqrt(1/2), sqrt(2)): ln x = k ln 2 + 2 artanh(s), s = (m - 1) / (m + 1)
 INLINE vec logarithm(vec x) {
     if constexpr (sizeof(real) == 8) return each(x, [](real v) { return std::log(v); });
-    const bits b = as_bits(x);
+    // what is smaller than any normal number is made larger first
+    const bits small = x < real(1.17549435e-38);
+    const bits b = as_bits(small ? x * 8388608 : x);
     vec m = as_vec((b & 0x7fffff) | 0x3f800000);
-    vec k = __builtin_convertvector((b >> 23) - 127, vec);
+    vec k = __builtin_convertvector((b >> 23) - 127, vec) - (small ? all(23) : vec{});
     k = m > real(1.41421356) ? k + 1 : k;
     m = m > real(1.41421356) ? m / 2 : m;
     const vec s = (m - 1) / (m + 1), z = s * s;

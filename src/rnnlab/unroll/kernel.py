@@ -15,7 +15,7 @@ from textwrap import indent
 import torch
 
 from rnnlab.unroll.expression import REDUCTIONS, Expression
-from rnnlab.unroll.program import Program, Row
+from rnnlab.unroll.program import Program, Row, number_of
 
 HEADER = Path(__file__).with_name("kernel.h")
 
@@ -66,8 +66,10 @@ class Schedule:
         for name, row in rows.items():
             offset = 0
             for block in row:
-                self._place(block)
-                self._write(name, offset, block)
+                # a gradient summed over the batch starts at zero, which is all there is to a part that is not used
+                if not (name.startswith("d_vector") and block.is_constant):
+                    self._place(block)
+                    self._write(name, offset, block)
                 offset += block.width
         self._hand_over()
 
@@ -144,11 +146,11 @@ class Writer:
         """All loops of a stage, for one row after the other."""
         if not loops:
             return ""
-        lines = [f"real {name}[{x.width}];" for x, name in self.schedule.local.items() if self._used_in(x, loops)]
+        lines = [f"real {name}[{x.width}];" for x, name in self.schedule.local.items() if self._is_of(x, loops)]
         lines += [self._loop(key, loop) for key, loop in loops]
         return "for (long r = 0; r < rows; ++r) {\n" + indent("\n".join(lines), "    ") + "\n}"
 
-    def _used_in(self, x: Expression, loops: list[tuple[Key, Loop]]) -> bool:
+    def _is_of(self, x: Expression, loops: list[tuple[Key, Loop]]) -> bool:
         return self.schedule.keys[x][0] == loops[0][0][0]
 
     def _loop(self, key: Key, loop: Loop) -> str:
@@ -427,7 +429,7 @@ def _straight_into_the_state(
         row = rows[f"d_state{i}"]
         if len(row) != 1:
             continue
-        leaves, rest = _addends(row[0])
+        leaves, rest = _addends(row[0], uses)
         taken = [
             leaf
             for leaf in leaves
@@ -435,7 +437,7 @@ def _straight_into_the_state(
             and uses[leaf] == 1
             and leaf.width == row[0].width
             # a whole argument, no slice of a wider one
-            and leaf.width == program.products[_index(leaf)].columns
+            and leaf.width == program.products[number_of(leaf.buffer)].columns
         ]
         rest += [leaf for leaf in leaves if leaf not in taken]
         first = min((stage_of_leaf[leaf.buffer] for leaf in taken), default=0)
@@ -445,16 +447,12 @@ def _straight_into_the_state(
         ordered = sorted(taken, key=lambda leaf: stage_of_leaf[leaf.buffer])
         for position, leaf in enumerate(ordered):
             add = "true" if total is not None or position > 0 else "false"
-            straight[_index(leaf)] = (f"next{i}", add)
+            straight[number_of(leaf.buffer)] = (f"next{i}", add)
         if total is None:
             del rows[f"d_state{i}"]
         else:
             rows[f"d_state{i}"] = (program.translator.broadcast(total, row[0].width),)
     return rows, straight
-
-
-def _index(leaf: Expression) -> int:
-    return int(leaf.buffer.removeprefix("d_argument"))
 
 
 def _count(x: Expression, uses: dict[Expression, int]) -> None:
@@ -464,10 +462,10 @@ def _count(x: Expression, uses: dict[Expression, int]) -> None:
             _count(argument, uses)
 
 
-def _addends(x: Expression) -> tuple[list[Expression], list[Expression]]:
-    """Leaves and other terms of a sum."""
-    if x.op == "add":
-        (left, others), (right, more) = (_addends(argument) for argument in x.arguments)
+def _addends(x: Expression, uses: dict[Expression, int]) -> tuple[list[Expression], list[Expression]]:
+    """Leaves and other terms of a sum that nobody else uses."""
+    if x.op == "add" and uses[x] == 1:
+        (left, others), (right, more) = (_addends(argument, uses) for argument in x.arguments)
         return left + right, others + more
     return ([x], []) if x.is_leaf else ([], [x])
 

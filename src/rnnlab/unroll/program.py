@@ -84,17 +84,9 @@ class Program:
     def saved_width(self) -> int:
         return sum(value.width for value in self.saved)
 
-    def forward_stage(self, leaf: Expression) -> int:
-        """How many products must be there before this leaf is."""
-        return _number(leaf.buffer) + 1 if leaf.buffer.startswith("product") else 0
 
-    def backward_stage(self, leaf: Expression) -> int:
-        if leaf.buffer.startswith("d_argument"):
-            return len(self.products) - _number(leaf.buffer)
-        return 0
-
-
-def _number(buffer: str) -> int:
+def number_of(buffer: str) -> int:
+    """3 of d_argument3."""
     return int(buffer.lstrip("abcdefghijklmnopqrstuvwxyz_"))
 
 
@@ -177,9 +169,6 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
     forward = dict(zip(written, rows, strict=False))
     derived = [f"d_{name}" for name, needed in zip(names, learnt, strict=False) if needed]
     backward = dict(zip(derived, rows[len(written) :], strict=True))
-    for name, row in backward.items():
-        if name.startswith("d_vector"):
-            backward[name] = tuple(translator.broadcast(block, block.width) for block in row)
 
     found = tuple(
         Product(weight, fake[weight].shape[0], fake[weight].shape[1], _operand(i, forward, translator, states))
@@ -364,7 +353,7 @@ def _keep(
         nonlocal position
         if x in replaced:
             return replaced[x]
-        if x in free and not x.is_leaf and not x.is_constant:
+        if x in free and not x.is_constant and (not x.is_leaf or x.buffer.startswith("product")):
             y = translator.leaf(free[x], x.width, True, offsets[free[x]][x])
         elif x in wanted:
             kept[x] = position
@@ -378,7 +367,7 @@ def _keep(
             y = translator.batch_sum(replace(x.arguments[0]))
         else:
             arguments = tuple(replace(argument) for argument in x.arguments)
-            y = translator._make(x.op, arguments, x.width, any(argument.per_row for argument in arguments))
+            y = translator.make(x.op, arguments, x.width, any(argument.per_row for argument in arguments))
         replaced[x] = y
         return y
 

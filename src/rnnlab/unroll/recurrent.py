@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import Cell, Shared, State, matmul_of
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
-from rnnlab.unroll.around import START, Around, check_regularisation, detached
+from rnnlab.unroll.around import START, Around, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.choice import WAYS, can, choose
-from rnnlab.unroll.loop import loop
+from rnnlab.unroll.loop import Step, loop
 from rnnlab.unroll.runner import Runner
 
 Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]
@@ -108,6 +108,8 @@ class Recurrent(nn.Module):
             for cell in (cells if initial_state == "learned" else ())
             for part in cell.initial_state(1)
         )
+        self.watch: Callable[[int, Step], Step] | None = None
+        """Puts itself around the step of the cell of this number, under `unroll=loop`."""
         self._runners: dict[Any, Runner] = {}
 
     def _check(self, cell: Cell) -> None:
@@ -179,6 +181,9 @@ class Recurrent(nn.Module):
         time, batch = x.shape[:2]
         state = self.initial_state(batch) if state is None else self._checked_state(state, batch)
         masks = self._masks(lengths, reset, time, batch, x.device)
+        keep = masks[0][0]
+        if keep is not None:
+            x = x.masked_fill(~keep, 0)  # also where it is no number, which would spoil every gradient
         final: list[State] = []
         for layer in range(len(self.cells) // self.directions):
             if layer > 0:
@@ -190,10 +195,8 @@ class Recurrent(nn.Module):
                 outputs.append(output)
                 final.append(last)
             x = self._leave(layer, x, outputs)
-        if lengths is not None:
-            keep = masks[0][0]
-            assert keep is not None
-            x = x * keep
+        if keep is not None:
+            x = x.masked_fill(~keep, 0)
         return (x.transpose(0, 1) if self.batch_first else x), final
 
     def _leave(self, layer: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
@@ -231,7 +234,8 @@ class Recurrent(nn.Module):
             if not isinstance(given, type(wanted)) or [tuple(part.shape) for part in given] != shapes:
                 found = [tuple(part.shape) for part in given] if isinstance(given, tuple) else type(given).__name__
                 raise UserError(f"A state of {type(wanted).__name__} has parts of shapes {shapes}, not {found}.")
-            self._check_kind(given[0], "The state")
+            for part in given:
+                self._check_kind(part, "The state")
         return state
 
     def _masks(
@@ -249,7 +253,7 @@ class Recurrent(nn.Module):
                 )
             if self.unroll == "scan" and not all(cell.scans_all_states for cell in self):
                 raise UserError(f"unroll=scan of {type(self.cells[0]).__name__} goes with no lengths; use auto.")
-            lengths = lengths.to(device)
+            lengths = lengths.to(device).long()
             keep = (torch.arange(time, device=device)[:, None] < lengths).unsqueeze(-1)
         if reset is not None:
             if reset.shape != (time, batch):
@@ -286,6 +290,7 @@ class Recurrent(nn.Module):
         cell = cast(Cell, self.cells[index])
         if order is not None:
             x = x.gather(0, order.expand_as(x))
+        drops = dropout_masks(cell, x.shape[1], self.recurrent_dropout) if self._dropping else []
         step = self.truncate or len(x)
         outputs = []
         for first in range(0, len(x), step):
@@ -301,6 +306,7 @@ class Recurrent(nn.Module):
                 left,
                 None if keep is None else keep[span],
                 None if reset is None else reset[span],
+                drops,
             )
             outputs.append(output)
         output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
@@ -317,9 +323,12 @@ class Recurrent(nn.Module):
         lengths: Tensor | None,
         keep: Tensor | None,
         reset: Tensor | None,
+        drops: list[Tensor],
     ) -> tuple[Tensor, State]:
         around = self._around(cell, keep is not None, reset is not None)
         way = self.unroll if self.unroll != "auto" else choose(cell, x, around)
+        if way == "compiled" and (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
+            way = "loop"  # whoever traces or transforms wants torch's own operations
         self.chosen.add(way)
         if way == "fused":
             return cell.fused(x, state) if lengths is None else _packed(cell, x, state, lengths)
@@ -330,25 +339,28 @@ class Recurrent(nn.Module):
         step = cell.step
         if not around.nothing:
             step = around.step(step, projected)
-            projected = around.parts(cell, projected, state, keep, reset, self.recurrent_dropout)
+            projected = around.parts(projected, state, keep, reset, drops)
             shared = self._with_start(index, shared) if around.reset else shared
         if way == "loop":
-            return loop(step, projected, state, shared)
+            return loop(self.watch(index, step) if self.watch else step, projected, state, shared)
         # a kernel holds the cell's own numbers as they were when it was made
-        own = tuple(value for value in vars(cell).values() if isinstance(value, int | float | str))
-        key = (index, around, own)
+        own = tuple(v for v in vars(cell).values() if isinstance(v, int | float | str | tuple) or callable(v))
+        key = (id(cell), around, own)
         if key not in self._runners:
             self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
 
+    @property
+    def _dropping(self) -> bool:
+        return bool(self.recurrent_dropout) and self.training
+
     def _around(self, cell: Cell, keep: bool, reset: bool) -> Around:
-        dropping = bool(self.recurrent_dropout) and self.training
         return Around(
             keep=keep,
             reset=reset,
             zoneout=self.zoneout or None,
             training=self.training,
-            dropped=dropping,
+            dropped=self._dropping,
         )
 
     def _with_start(self, index: int, shared: Shared) -> dict[str, Tensor]:
@@ -362,6 +374,8 @@ class Recurrent(nn.Module):
 
     def step(self, x: Tensor, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
         """One timestep of a stream. x: (batch, input_size) -> output (batch, output_size), the new states.
+
+        It is meant for evaluation: in training, each call draws its dropout anew.
 
         Raises: `UserError` for a bidirectional net, which needs the end before the beginning.
         """
@@ -383,7 +397,8 @@ class Recurrent(nn.Module):
             step = cell.step
             if not around.nothing:
                 step = around.step(step, projected)
-                projected = around.parts(cell, projected, before, None, None, self.recurrent_dropout)
+                drops = dropout_masks(cell, len(x), self.recurrent_dropout) if self._dropping else []
+                projected = around.parts(projected, before, None, None, drops)
             y, after = step(_first(projected), before, matmul_of(shared), shared)
             x = self._leave(index, x, [y])
             final.append(after)

@@ -1,7 +1,7 @@
 """`unroll=compiled`: the fastest that this step, this device and this machine's compiler allow."""
 
 import logging
-from functools import cache
+from functools import cache, reduce
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from rnnlab.cells.cell import Projected, Shared, State, matmul_of
 from rnnlab.errors import UserError
 from rnnlab.unroll.around import detached
-from rnnlab.unroll.build import NoCompiler
+from rnnlab.unroll.build import BrokenKernel, NoCompiler
 from rnnlab.unroll.chunks import Chunks
 from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
@@ -31,31 +31,34 @@ class Runner:
         self.checked = False
 
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        first = parts_of(projected)[0]
-        device = first.device.type
-        # whole numbers and truth values, as constants may be
-        shared = {key: part if part.is_floating_point() else part.to(first.dtype) for key, part in shared.items()}
-        kinds = {tensor.dtype for tensor in (*parts_of(projected), *state, *shared.values())}
-        if len(kinds) == 1 and (device != "cpu" or kinds <= {torch.float32, torch.float64}):
+        tensors = (*parts_of(projected), *state, *shared.values())
+        kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()}
+        device = tensors[0].device.type
+        plain = any(kind.is_complex for kind in kinds) or kinds in ({torch.float32}, {torch.float64})
+        if plain or (len(kinds) == 1 and device != "cpu"):
             return self._run(projected, state, shared)
         # under autocast types are mixed, and on a CPU no kernel computes in half of a float
+        kind = reduce(torch.promote_types, kinds, torch.float32)
         outputs = state[0].dtype
         with torch.autocast(device, enabled=False):
-            output, last = self._run(_single(projected), _single(state), {k: v.float() for k, v in shared.items()})
+            held = {name: _as(tensor, kind) for name, tensor in shared.items()}
+            output, last = self._run(_as(projected, kind), _as(state, kind), held)
         return output.to(outputs), type(last)._make(part.to(outputs) for part in last)
 
     def _run(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
         first = parts_of(projected)[0]
-        if not self.checked:
+        if not self.checked and not torch.is_inference_mode_enabled():
             self._check(projected, state, shared)
             self.checked = True
-        if self.chunks is None and first.device.type == "cpu":
+        if self.chunks is None and first.device.type == "cpu" and not first.is_complex():
             try:
                 return self.kernel(projected, state, shared)
             except NotRowwise as reason:
                 log.info("%s runs in chunks of torch's operations: %s", self.name, reason)
             except NoCompiler as reason:
                 _say_once(f"unroll=compiled runs without a compiler, several times slower: {reason}")
+            except BrokenKernel as reason:
+                log.warning("%s: its kernel is no C++, a fault of rnnlab; it runs in chunks. %s", self.name, reason)
         if self.chunks is None:
             # on a CPU what comes here is bound by its matrices, and Inductor takes minutes for little
             self.chunks = Chunks(self.step, compile=first.device.type != "cpu")
@@ -87,11 +90,11 @@ def _random_state(device: torch.device) -> Tensor:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
-def _single(tensors: Any) -> Any:
-    """In single precision, a tensor or a tuple of them."""
+def _as(tensors: Any, kind: torch.dtype) -> Any:
+    """A tensor or a tuple of them in this type; truth values and whole numbers stay what they are."""
     if isinstance(tensors, Tensor):
-        return tensors.float()
-    return getattr(type(tensors), "_make", tuple)(tensor.float() for tensor in tensors)
+        return tensors.to(kind) if tensors.is_floating_point() else tensors
+    return getattr(type(tensors), "_make", tuple)([_as(tensor, kind) for tensor in tensors])
 
 
 @cache
