@@ -34,7 +34,7 @@ LARGE = {("mlstm", (64, 784, 1, 128))}
 GATED = (
     "cfc", "gru_layer_norm", "gru_original", "janet", "lem", "light_gru", "lstm_1997", "lstm_coupled",
     "lstm_layer_norm", "lstm_multiplicative", "lstm_peephole", "lstm_projection", "mgu", "mingru", "minimal_rnn",
-    "minlstm", "mlstm", "qrnn", "slstm", "sru", "ugrnn",
+    "minlstm", "qrnn", "slstm", "sru", "ugrnn",
 )  # fmt: skip
 
 PACKAGE = {

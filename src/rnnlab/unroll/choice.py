@@ -33,7 +33,7 @@ def choose(cell: Cell, x: Tensor, around: Around) -> str:
     scans = plain and cell.recurrence != "nonlinear" and (cell.scans_all_states or not around.keep)
     if x.device.type != "cpu":
         return "fused" if fuses else "scan" if scans else "compiled"
-    if scans and (cell.recurrence == "none" or not cell.scans_all_states):
+    if scans and (cell.recurrence == "none" or not cell.rowwise):
         return "scan"
     if not cell.rowwise:
         return "loop"
