@@ -124,7 +124,9 @@ def targets(
             ratios(chosen),
         )
         parallel = [row for row in linear if row["unroll"] == "scan"]
-        yield Target("scan", "Their scans, which `auto` takes on a GPU, take at most 0.25 here too", 0.25, ratios(parallel))
+        yield Target(
+            "scan", "Their scans, which `auto` takes on a GPU, take at most 0.25 here too", 0.25, ratios(parallel)
+        )
         yield Target("scan_loop", "Scans are never slower than the cell's own loop", 1.0, ratios(looped))
     else:
         yield Target("scan_loop_gpu", "Scans take at most 0.1 of their own loop's time", 0.1, ratios(looped))

@@ -30,7 +30,9 @@ GATES_OF_GRU = [1, 0, 2]
     ],
 )
 def test_same_weights_same_numbers(cell_class: type, layer: str, options: dict[str, bool], order: list[int]) -> None:
-    theirs = getattr(keras.layers, layer)(4, return_sequences=True, bias_initializer="normal", dtype="float64", **options)
+    theirs = getattr(keras.layers, layer)(
+        4, return_sequences=True, bias_initializer="normal", dtype="float64", **options
+    )
     x = torch.randn(2, 6, 3, dtype=torch.float64)
     expected = theirs(x).detach().cpu()
     ours = Recurrent(cell_class, 3, 4, batch_first=True).double()
