@@ -118,8 +118,7 @@ def targets(
         chosen = [row for row in linear if row["unroll"] == "compiled"]
         yield Target(
             "linear_cells",
-            "minGRU, minLSTM and LRU, in the way that `auto` takes on a CPU (`compiled`), take at most 0.25 of nn.GRU's "
-            "time",
+            "minGRU, minLSTM and LRU, as `auto` runs them on a CPU (`compiled`), take at most 0.25 of nn.GRU's time",
             0.25,
             ratios(chosen),
         )
