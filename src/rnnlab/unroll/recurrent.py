@@ -372,9 +372,16 @@ class Recurrent(nn.Module):
             start = [part[None] for part in list(self.learned_state)[before : before + len(start)]]
         return {**shared, **{f"{START}{i}": part for i, part in enumerate(start)}}
 
-    def step(self, x: Tensor, state: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
+    def prepare(self) -> list[Shared]:
+        """What the steps of a sequence share, for each cell."""
+        return [cell.prepare() for cell in self]
+
+    def step(
+        self, x: Tensor, state: Sequence[State] | None = None, prepared: Sequence[Shared] | None = None
+    ) -> tuple[Tensor, list[State]]:
         """One timestep of a stream. x: (batch, input_size) -> output (batch, output_size), the new states.
 
+        prepared: of `prepare`, for many steps of the same weights; computed anew where it is not given.
         It is meant for evaluation: in training, each call draws its dropout anew.
 
         Raises: `UserError` for a bidirectional net, which needs the end before the beginning.
@@ -387,11 +394,11 @@ class Recurrent(nn.Module):
                 f"{self.input_size}."
             )
         state = self.initial_state(x.shape[0]) if state is None else state
+        prepared = self.prepare() if prepared is None else prepared
         final = []
-        for index, (cell, before) in enumerate(zip(self, state, strict=True)):
+        for index, (cell, before, shared) in enumerate(zip(self, state, prepared, strict=True)):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
-            shared = cell.prepare()
             projected = cell.project(x[None])
             around = self._around(cell, keep=False, reset=False)
             step = cell.step
