@@ -15,21 +15,25 @@ from tests.families.catalogue import close
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
-IN_ORDER = [0, 1, 2, 3]
 GATES_OF_GRU = [1, 0, 2]
 """Keras has the update gate first."""
 
+SINGLE = 1e-6
+"""In these two Keras 3.15 on torch computes in single precision by places, whatever type it was asked for."""
+
 
 @pytest.mark.parametrize(
-    ("cell_class", "layer", "options", "order"),
+    ("cell_class", "layer", "options", "order", "tolerance"),
     [
-        (RNNCell, "SimpleRNN", {}, [0]),
-        (LSTMCell, "LSTM", {}, IN_ORDER),
-        (GRUCell, "GRU", {"reset_after": True}, GATES_OF_GRU),
-        (OriginalGRUCell, "GRU", {"reset_after": False}, GATES_OF_GRU),
+        (RNNCell, "SimpleRNN", {}, [0], SINGLE),
+        (LSTMCell, "LSTM", {}, [0, 1, 2, 3], 1e-10),
+        (GRUCell, "GRU", {"reset_after": True}, GATES_OF_GRU, 1e-10),
+        (OriginalGRUCell, "GRU", {"reset_after": False}, GATES_OF_GRU, SINGLE),
     ],
 )
-def test_same_weights_same_numbers(cell_class: type, layer: str, options: dict[str, bool], order: list[int]) -> None:
+def test_same_weights_same_numbers(
+    cell_class: type, layer: str, options: dict[str, bool], order: list[int], tolerance: float
+) -> None:
     theirs = getattr(keras.layers, layer)(
         4, return_sequences=True, bias_initializer="normal", dtype="float64", **options
     )
@@ -40,7 +44,7 @@ def test_same_weights_same_numbers(cell_class: type, layer: str, options: dict[s
 
     def rows(weight: Tensor) -> Tensor:
         """(..., gates · 4) of Keras as (gates · 4, ...) of ours."""
-        blocks = weight.T.chunk(len(order))
+        blocks = weight.t().chunk(len(order))
         return torch.cat([blocks[index] for index in order])
 
     biases = bias if bias.dim() == 2 else torch.stack([bias, torch.zeros_like(bias)])
@@ -50,4 +54,4 @@ def test_same_weights_same_numbers(cell_class: type, layer: str, options: dict[s
         cell.weight_hh.copy_(rows(recurrent_kernel))
         cell.bias_ih.copy_(rows(biases[0]))
         cell.bias_hh.copy_(rows(biases[1]))
-    assert close(ours(x)[0], expected)
+    assert close(ours(x)[0], expected, tolerance)
