@@ -194,8 +194,24 @@ def ways(name: str) -> list[str]:
     return found + (["fused"] if cell.has_fused_kernel else [])
 
 
+MASKED = (
+    "rnn",
+    "lstm",
+    "gru_original",
+    "lstm_projection",
+    "qrnn",
+    "lem",
+    "slstm",
+    "mlstm",
+    "ltc",
+    "feedforward",
+    "lru",
+)
+"""What is done around a step is the same for all cells: these stand for them where each takes kernels of its own."""
+
 PAIRS = pytest.mark.parametrize(
-    ("name", "unroll"), [(name, way) for name in EXAMPLES if " " not in name for way in ways(name)]
+    ("name", "unroll"),
+    [(name, way) for name in EXAMPLES if " " not in name for way in ways(name) if way != "compiled" or name in MASKED],
 )
 
 
