@@ -401,6 +401,32 @@ def test_a_step_can_be_exported(name: str) -> None:
         assert close(part, other)
 
 
+def test_auto_takes_what_was_measured_to_be_fastest() -> None:
+    chosen = {
+        name: recurrent(name)
+        for name in ("lstm", "gru", "lstm_peephole", "lstm_projection", "mingru", "mlstm", "ltc", "feedforward")
+    }
+    for net in chosen.values():
+        net(torch.randn(3, 2, 3, dtype=torch.float64))
+    assert {name: "+".join(net.chosen) for name, net in chosen.items()} == {
+        "lstm": "fused",
+        "gru": "compiled",
+        "lstm_peephole": "compiled",
+        "lstm_projection": "compiled",
+        "mingru": "compiled",
+        "mlstm": "scan",
+        "ltc": "loop",
+        "feedforward": "scan",
+    }
+    lstm = recurrent("lstm")
+    x = torch.randn(500, 500, 3, dtype=torch.float64)
+    with torch.no_grad():
+        lstm(x)
+        lstm(x[:2], lengths=torch.ones(500, dtype=torch.long))
+        recurrent("lstm", zoneout=0.1)(x[:2])
+    assert lstm.chosen == {"compiled"}
+
+
 def test_a_net_can_be_copied_and_a_second_derivative_is_refused() -> None:
     net = recurrent("lstm", unroll="compiled")
     x = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)

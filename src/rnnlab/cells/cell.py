@@ -46,6 +46,9 @@ class Cell(nn.Module):
     scans_all_states: bool = True
     """Whether `scan` gives the states of all timesteps, or, where they are too many, the last one only."""
 
+    fuses_on_cpu: bool = False
+    """Whether what `fused` reaches on a CPU is a kernel (oneDNN has one for the LSTM) and not torch's own loop."""
+
     traceable: bool = True
     """Whether `step` keeps to the contract; where it does not, only the loop runs it, with autograd."""
 

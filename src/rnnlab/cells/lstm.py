@@ -59,6 +59,7 @@ class LSTMCell(LongShortTermCell):
     Parameters: 4 · hidden_size · (input_size + hidden_size + 2). State: 2 · hidden_size.
     """
 
+    fuses_on_cpu = True
     gates = 4
     gate_names = ("input", "forget", "candidate", "output")
 
@@ -246,6 +247,8 @@ class ProjectionLSTMCell(LSTMCell):
     Parameters: 4 · hidden_size · (input_size + projection_size + 2) + hidden_size · projection_size. State:
     hidden_size + projection_size.
     """
+
+    fuses_on_cpu = False  # torch says so itself, in a warning
 
     def __init__(
         self, input_size: int, hidden_size: int, projection_size: int | None = None, forget_bias: float = 0.0
