@@ -12,7 +12,7 @@ WAYS = ("loop", "compiled", "scan", "fused")
 
 
 FUSED_BELOW = 800_000
-"""time · batch · hidden_size up to which oneDNN's LSTM is faster on a CPU, by up to a fifth; above, ours by a third."""
+"""time · batch · hidden_size up to which oneDNN's LSTM is faster on a CPU, by up to a fifth; above, ours is."""
 
 
 def can(way: str, cell: Cell) -> str | None:

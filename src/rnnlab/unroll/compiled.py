@@ -154,7 +154,7 @@ class Compiled:
         self.kernels: dict[Any, dict[tuple[bool, ...], Kernel]] = {}
 
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        """Raises: `NotRowwise`, `NoCompiler`."""
+        """Raises: `NotRowwise`, `NoCompiler`, `BrokenKernel`."""
         parts = tuple(_rows_in_place(part) for part in parts_of(projected))
         made = self._kernel(projected, parts, state, shared)
         weights = [shared[product.weight].contiguous() for product in made.program.products]

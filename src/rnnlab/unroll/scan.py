@@ -71,7 +71,7 @@ def adjoint(decay: Tensor, gradient: Tensor, last: Tensor, out: Tensor) -> Tenso
         ):
             state = torch.addcmul(addend, factor, state, out=target)
     else:
-        # the same recurrence, time reversed; its first factor meets a state of one
+        # the same recurrence, time reversed; its first factor meets a state of zeros
         turned = factors if decay.dim() == 1 else factors.roll(-1, 0).flip(0)
         drive = gradient.flip(0)
         drive[0] += last
