@@ -79,7 +79,7 @@ def test_windows_and_targets_are_what_the_docstring_draws(tmp_path: Path) -> Non
     frame = series()
     task = prepared(tmp_path, frame)
     returns = np.diff(np.log(frame["close"]))
-    inputs, targets = task.loader("test").take(torch.tensor([0]))
+    inputs, targets, *_ = task.loader("test").take(torch.tensor([0]))
     origin = task.meta["splits"]["test"][0]
     mean, std = (np.array(task.meta["input_scaler"][key]) for key in ("mean", "std"))
     assert np.allclose(inputs[0, :, 0], (returns[origin - 7 : origin + 1] - mean[0]) / std[0], atol=1e-5)
@@ -112,7 +112,7 @@ def test_every_test_example_is_predicted_and_in_order(tmp_path: Path) -> None:
     task = prepared(tmp_path, series())
     examples = len(range(*task.meta["splits"]["test"]))
     assert examples % task.batch_size, "choose sizes with a short last batch"
-    assert sum(len(inputs) for inputs, _ in task.loader("test")) == examples
+    assert sum(len(batch.inputs) for batch in task.loader("test")) == examples
 
     class Echo(torch.nn.Module):
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -221,7 +221,7 @@ def test_volumes_of_zero_are_numbers(tmp_path: Path) -> None:
     frame.loc[10:20, "volume"] = 0.0
     task = prepared(tmp_path, frame)
     assert task.spec.input_size == 2
-    assert all(torch.isfinite(inputs).all() for inputs, _ in task.loader("train"))
+    assert all(torch.isfinite(batch.inputs).all() for batch in task.loader("train"))
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,37 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
+from scipy import stats
 
 from rnnlab.report.leaderboard import Entry, Section, by_step, in_words, rows, write
 from tests.conftest import Run
+
+ITEMS = 400
+
+
+def losses(mean: float, p_value: float) -> NDArray[np.float64]:
+    """Losses whose paired t test against those of the reference, all 1, has this p-value."""
+    spread = np.tile([-1.0, 1.0], ITEMS // 2)
+    if p_value >= 1:
+        return 1 + spread
+    deviation = stats.t.isf(p_value / 2, ITEMS - 1)
+    return 1 + (np.sign(mean - 1) or 1) * deviation / np.sqrt(ITEMS - 1) + spread
 
 
 def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: int = 3) -> Entry:
     by_seed = [{"score": value + 0.01 * (seed - (seeds - 1) / 2)} for seed in range(seeds)]
     training = [{"parameters": 10, "state_size": 2, "train_seconds": 1.0, "steps_per_second": 5.0}] * seeds
-    return Entry(name, kind, {"score": value, "p_value": p_value}, by_seed, training if kind == "cell" else [])
+    items = np.ones(ITEMS) if name == "naive" else losses(value, p_value)
+    return Entry(name, kind, {"score": value}, by_seed, items, training if kind == "cell" else [])
 
 
 def section(*entries: Entry, direction: str = "min") -> Section:
     reference = entry("naive", 1.0, 1.0, "baseline", seeds=1)
-    return Section("rain", "d1", "score", direction, "naive", [*entries, reference])
+    return Section("rain", "d1", "score", direction, "naive", 1, [*entries, reference])
 
 
 def verdicts(found: Section) -> dict[str, str]:
@@ -75,8 +90,10 @@ def test_intervals_are_over_seeds_and_absent_for_one() -> None:
 
 
 def test_errors_by_step_keep_their_intervals(tmp_path: Path) -> None:
-    summary = {"score": 1.0, "p_value": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
-    found = Section("rain", "d1", "score", "min", "naive", [Entry("naive", "baseline", summary, [summary])])
+    summary = {"score": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
+    found = Section(
+        "rain", "d1", "score", "min", "naive", 1, [Entry("naive", "baseline", summary, [summary], np.ones(2))]
+    )
     table = by_step(found)
     assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]
     write([found], tmp_path / "reports")

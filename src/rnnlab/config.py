@@ -23,6 +23,9 @@ NEUTRAL = tuple(
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparation")
 """Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
 
+NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "streams", "beam")
+"""Options of a task that shape batches, training or decoding, and not the prepared arrays."""
+
 SCHEMA = 1
 """Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
 
@@ -104,8 +107,7 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides the prepared arrays."""
     options = plain(cfg.task.data)
     targets = [options["_target_"], cfg.task.dataset._target_]
-    # these shape batches and training, not the arrays
-    for key in ("batch_size", "loss"):
+    for key in NOT_OF_THE_ARRAYS:
         options.pop(key, None)
     return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": source_digests(targets)}
 
@@ -115,6 +117,7 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training"]
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
         "task": plain(cfg.task.data),
+        "net": plain(cfg.task.net),
         "sources": source_digests(targets, without=SOURCES_OF_DATA),
     }
 
@@ -139,4 +142,5 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
                 params[group] = value.rpartition(".")[2]
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
                 params[f"{group}.{key}"] = value
+    params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
     return params

@@ -2,9 +2,11 @@
 
 import hashlib
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -18,6 +20,7 @@ from rnnlab.module import SequenceModule
 from rnnlab.paths import Results, root
 from rnnlab.preparation import open_task
 from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.samples import write_samples
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.store import Tracker, open_store
 from rnnlab.training import (
@@ -32,6 +35,9 @@ from rnnlab.training import (
 )
 
 log = logging.getLogger("rnnlab")
+
+LOOK = "look"
+"""In a seed's folder: pictures of what that one net does."""
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -89,16 +95,24 @@ def _require_trained(results: Results, seed: int, setting: str) -> None:
 def _evaluate_one(
     task: Task, module: SequenceModule, folder: Path, name: str, setting: str, curves: Figure | None = None
 ) -> dict[str, float]:
-    predictions = task.predictions(task.predict(module))
+    predictions = task.predict(module)
     metrics = task.metrics([predictions])
     with atomic_folder(folder) as part:
-        predictions.to_parquet(part / "predictions.parquet", index=False)
-        write_json(part / "metrics.json", metrics)
+        _write_predictions(task, predictions, metrics, part)
         # whose weights these are: training anew under another setting leaves this folder as it is
         write_json(part / "evaluated.json", {"setting": setting})
         figures = task.figures([predictions], name)
         _save(figures if curves is None else {**figures, "learning_curves": curves}, part)
+        (part / LOOK).mkdir()
+        _save(task.look(module), part / LOOK)
+        write_samples(task, module, part / "samples")
     return metrics
+
+
+def _write_predictions(task: Task, predictions: pd.DataFrame, metrics: dict[str, float], folder: Path) -> None:
+    predictions.to_parquet(folder / "predictions.parquet", index=False)
+    np.save(folder / "losses.npy", task.losses(predictions))
+    write_json(folder / "metrics.json", metrics)
 
 
 def _summarise(task: Task, results: Results, name: str) -> None:
@@ -111,11 +125,13 @@ def _summarise(task: Task, results: Results, name: str) -> None:
         metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
     write_json(results.summary / "metrics.json", metrics)
     curves = learning_curves(results, [int(folder.name.removeprefix("seed=")) for folder in seeds])
-    _write_table(task.plot_rows(predictions), results.summary / "errors.csv")
+    _write_table(task.plot_rows(predictions), results.summary / "parts.csv")
     _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
     with atomic_folder(results.summary / "figures") as folder:
         figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
         _save(figures, folder)
+        for picture in sorted(seeds[0].glob(f"{LOOK}/*.png")):
+            shutil.copy(picture, folder)
 
 
 def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
@@ -186,9 +202,8 @@ def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) ->
     with atomic_folder(folder) as part:
         for name, predictions in task.baselines().items():
             (part / name).mkdir()
-            predictions.to_parquet(part / name / "predictions.parquet", index=False)
             metrics = task.metrics([predictions])
-            write_json(part / name / "metrics.json", metrics)
+            _write_predictions(task, predictions, metrics, part / name)
             log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
         facts = {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
         write_json(part / "task.json", {**facts, "setting": setting})

@@ -13,9 +13,9 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.optim import Optimizer
 
-from rnnlab import layouts
 from rnnlab.cells.cell import State
-from rnnlab.module import Batch, SequenceModule
+from rnnlab.data.batches import Batch
+from rnnlab.module import SequenceModule
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
 
@@ -108,11 +108,9 @@ class LogTimestepGradients(Callback):
         epoch = trainer.current_epoch
         if pl_module.logger is None or batch_idx != 0 or epoch % self.every_n_epochs != 0:
             return
-        inputs, targets = batch
-        loss = layouts.LOSSES[pl_module.spec.loss]
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         with torch.random.fork_rng(devices):  # dropout must not draw from the training's own numbers
-            norms = _gradients(pl_module.recurrent, lambda: loss(pl_module(inputs), targets))
+            norms = _gradients(pl_module.recurrent, lambda: pl_module.loss(batch))
         for index, fields in enumerate(norms):
             for field, values in fields.items():
                 key = f"timestep_gradient/cells.{index}.{field}/epoch_{epoch}_step"

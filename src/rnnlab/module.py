@@ -1,6 +1,7 @@
 """The one LightningModule that all cells' modules derive from."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -9,13 +10,12 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from rnnlab import layouts
-from rnnlab.cells.cell import Cell
+from rnnlab.cells.cell import Cell, State
+from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
+from rnnlab.unroll.around import detached
 from rnnlab.unroll.recurrent import Recurrent
-
-Batch = tuple[Tensor, Tensor]
-"""Inputs and targets, each with the batch as its first dimension."""
 
 
 class Diverged(UserError):
@@ -29,6 +29,7 @@ class SequenceModule(pl.LightningModule):
 
     name: the cell's name in results, the stem of its file in conf/cell.
     spec: `TaskSpec.as_dict()` of the task.
+    net: options of the layout, see `rnnlab.layouts`.
     optimizer, schedule: `_target_` and arguments of a class of `torch.optim`, of `torch.optim.lr_scheduler`.
     options: what `Recurrent` takes, and `cell_class` beside its sizes.
 
@@ -43,6 +44,7 @@ class SequenceModule(pl.LightningModule):
         spec: dict[str, Any],
         optimizer: dict[str, Any],
         schedule: dict[str, Any] | None = None,
+        net: dict[str, Any] | None = None,
         hidden_size: int = 64,
         log_every_n_steps: int = 50,
         **options: Any,
@@ -51,19 +53,14 @@ class SequenceModule(pl.LightningModule):
         self.save_hyperparameters()
         self.name = name
         self.spec = TaskSpec(**spec)
-        recurrent = Recurrent(
-            self.cell_class,
-            self.spec.input_size,
-            hidden_size,
-            batch_first=True,
-            **options,
-        )
-        self.net = layouts.build(self.spec, recurrent)
+        make = partial(Recurrent, self.cell_class, hidden_size=hidden_size, batch_first=True)
+        self.net = layouts.build(self.spec, partial(_make, make, options), **(net or {}))
         self.optimizer_options = optimizer
         self.schedule_options = schedule
         self.log_every_n_steps = log_every_n_steps
         self._losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
         self._sizes: dict[str, list[int]] = {"train": [], "validation": []}
+        self._carried: dict[str, list[State]] = {}
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
@@ -71,16 +68,36 @@ class SequenceModule(pl.LightningModule):
 
     @property
     def recurrent(self) -> Recurrent:
-        recurrent: Recurrent = self.net.recurrent  # type: ignore[assignment]
-        return recurrent
+        """The net that reads the input."""
+        return self.net.recurrent
+
+    @property
+    def unrolled(self) -> str:
+        """The ways its recurrent nets were run over time so far."""
+        return "+".join(sorted(set[str]().union(*(recurrent.chosen for recurrent in self.net.recurrents))))
+
+    @property
+    def state_size(self) -> int:
+        """Numbers carried from one timestep to the next, for one sequence, by all its recurrent nets."""
+        return sum(recurrent.state_size for recurrent in self.net.recurrents)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the matrix products of one timestep of one sequence, in all its recurrent nets."""
+        return sum(recurrent.multiply_adds for recurrent in self.net.recurrents)
 
     @property
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        prediction: Tensor = self.net(inputs)
+    def forward(self, batch: Batch) -> Tensor:
+        """What the loss is taken of; see the layout for its shape."""
+        prediction: Tensor = self.net(batch)[0]
         return prediction
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The mean loss of a batch, the state being the initial one."""
+        return self.net.loss(self(batch), batch)[0]
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         loss = self._step(batch, "train")
@@ -94,14 +111,17 @@ class SequenceModule(pl.LightningModule):
         self._step(batch, "validation")
 
     def _step(self, batch: Batch, split: str) -> Tensor:
-        inputs, targets = batch
-        loss: Tensor = layouts.LOSSES[self.spec.loss](self(inputs), targets)
+        state = None if batch.starts else self._carried.get(split)
+        prediction, last = self.net(batch, state)
+        if self.spec.streamed:
+            self._carried[split] = detached(last)
+        loss, count = self.net.loss(prediction, batch)
         if not torch.isfinite(loss):
             raise Diverged(
                 f"the {split} loss became {loss.item()} at step {self.global_step} (epoch {self.current_epoch})"
             )
         self._losses[split].append(loss.detach())
-        self._sizes[split].append(len(inputs))
+        self._sizes[split].append(count)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -114,7 +134,7 @@ class SequenceModule(pl.LightningModule):
         self._log_epoch("validation")
 
     def _log_epoch(self, split: str) -> None:
-        """Log the mean loss per example, and forget what was summed."""
+        """Log the mean loss per prediction, and forget what was summed."""
         if not self._losses[split]:
             return  # validation by itself, before any training
         sizes = torch.tensor(self._sizes[split], dtype=torch.float64)
@@ -129,6 +149,11 @@ class SequenceModule(pl.LightningModule):
             return optimizer
         schedule = _partial(self.schedule_options)(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "loss/validation"}}
+
+
+def _make(make: partial[Recurrent], options: dict[str, Any], input_size: int, **other: Any) -> Recurrent:
+    """A recurrent net of the configured cell; `other` replaces its options."""
+    return make(input_size, **{**options, **other})
 
 
 def _partial(options: dict[str, Any]) -> Any:

@@ -29,6 +29,7 @@ from rnnlab.module import Diverged, SequenceModule
 from rnnlab.paths import Results
 from rnnlab.preparation import open_task
 from rnnlab.progress import Progress
+from rnnlab.samples import KeepSamples
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.recorder import KeepHistory, Recorder
@@ -44,6 +45,9 @@ for message in ("Checkpoint directory .* exists", ".*LeafSpec", "The number of t
 
 ACCELERATORS = ("auto", "cpu", "gpu")
 PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+
+SAMPLES = "samples"
+"""Beside the checkpoints and then beside the weights: what the net wrote as its training went on."""
 
 UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
 """What `torch.load` raises for a file that is cut off or no checkpoint."""
@@ -81,7 +85,7 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and (not isinstance(value, int | float) or not low <= value < high):
             raise UserError(f"{key}={value}: a number of at least {low} and below {high} is needed.")
-    for key in ("limit_batches", "log_timestep_gradients"):
+    for key in ("limit_batches", "log_timestep_gradients", "log_samples"):
         number = cfg.trainer[key]
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
             raise UserError(f"trainer.{key}={number}: a whole number of at least 1 or null is needed.")
@@ -121,6 +125,7 @@ def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
     module: SequenceModule = instantiate(
         cfg.cell,
         spec=task.spec.as_dict(),
+        net=plain(cfg.task.net),
         optimizer=plain(cfg.optimizer),
         schedule=plain(cfg.schedule) if cfg.schedule else None,
         log_every_n_steps=cfg.trainer.log_every_n_steps,
@@ -154,13 +159,14 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
         if resume is None:
             for old in results.checkpoints(seed).glob("*.ckpt"):
                 old.unlink()
+            shutil.rmtree(results.checkpoints(seed) / SAMPLES, ignore_errors=True)
         run = describe_run(cfg, task, module, results, seed, setting)
         write_json(results.checkpoints(seed) / "run.json", run)
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
         with store.live(run) as live:
             recorder = Recorder(live.send)
             facts = _fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
-            _write(results.train(seed), cfg, run, facts, recorder.rows, module)
+            _write(results, cfg, run, facts, recorder.rows, module)
         store.put(results, seed, live)
         log.info(
             "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
@@ -201,7 +207,7 @@ def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | N
     return last
 
 
-def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: str) -> pl.Trainer:
+def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: str, *further: Callback) -> pl.Trainer:
     """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`."""
     return pl.Trainer(
         max_epochs=options.max_epochs,
@@ -220,6 +226,7 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: s
             _checkpoint(folder, "best", monitor="loss/validation"),
             _checkpoint(folder, "last", monitor=None),
             *_looking_into(options),
+            *further,
         ],
         default_root_dir=folder,
         num_sanity_val_steps=0,
@@ -246,7 +253,8 @@ def _fit(
     label: str,
 ) -> dict[str, Any]:
     """Train, leave the best epoch's weights in `module`, and tell what it took."""
-    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label)
+    samples = [KeepSamples(task, checkpoints / SAMPLES, cfg.trainer.log_samples)] if cfg.trainer.log_samples else []
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *samples)
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
@@ -266,9 +274,9 @@ def _fit(
         "train_seconds": recorder.seconds,
         "steps_per_second": trainer.global_step / recorder.seconds,
         "parameters": module.parameter_count,
-        "state_size": module.recurrent.state_size,
-        "multiply_adds": module.recurrent.multiply_adds,
-        "unroll": "+".join(sorted(module.recurrent.chosen)),
+        "state_size": module.state_size,
+        "multiply_adds": module.multiply_adds,
+        "unroll": module.unrolled,
         "ended": time.time(),
     }
 
@@ -286,11 +294,19 @@ def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint
 
 
 def _write(
-    folder: Path, cfg: DictConfig, run: dict[str, Any], facts: dict[str, Any], rows: list[Row], module: SequenceModule
+    results: Results,
+    cfg: DictConfig,
+    run: dict[str, Any],
+    facts: dict[str, Any],
+    rows: list[Row],
+    module: SequenceModule,
 ) -> None:
-    with atomic_folder(folder) as part:
-        write_json(part / "metrics.json", {"seed": run["seed"], "setting": run["setting"], **facts})
+    seed = run["seed"]
+    with atomic_folder(results.train(seed)) as part:
+        write_json(part / "metrics.json", {"seed": seed, "setting": run["setting"], **facts})
         write_json(part / "run.json", run)
         pd.DataFrame(rows, columns=Row._fields).to_parquet(part / "history.parquet", index=False)
         OmegaConf.save(cfg, part / "config.yaml", resolve=True)
         save_file(module.state_dict(), part / "weights.safetensors")
+        if (results.checkpoints(seed) / SAMPLES).exists():
+            shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)

@@ -1,10 +1,45 @@
 """Batches that are ready when they are asked for, in an order that is a function of the seed and the epoch alone."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from rnnlab.data.vocabulary import IGNORED
+
+POOL = 64
+"""Batches' worth of examples that are sorted by length together: little padding, and still another order each epoch."""
+
+
+class Batch(NamedTuple):
+    """Examples, the batch first in every tensor.
+
+    inputs: (batch, time, input_size) or, of tokens, (batch, time); where nothing is read over time, no time.
+    targets: (batch, ...), whole numbers for classes, `IGNORED` where there is none (padding, or no label here).
+    lengths: (batch,), how many timesteps of each input are real; None: all. target_lengths: likewise of the targets.
+    starts: whether each sequence begins here, and does not go on from the batch before.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    lengths: Tensor | None = None
+    target_lengths: Tensor | None = None
+    starts: bool = True
+
+    def to(self, device: torch.device) -> "Batch":
+        def moved(part: Tensor | None) -> Tensor | None:
+            return None if part is None else part.to(device)
+
+        return Batch(
+            self.inputs.to(device),
+            self.targets.to(device),
+            moved(self.lengths),
+            moved(self.target_lengths),
+            self.starts,
+        )
 
 
 class Order:
@@ -19,16 +54,45 @@ class Order:
         """Called by Lightning at the start of each epoch, also of a resumed one."""
         self.epoch = epoch
 
-    def indices(self) -> Tensor:
-        if self.seed is None:
-            return torch.arange(self.size)
+    def generator(self) -> torch.Generator:
+        """The epoch's own random numbers."""
+        assert self.seed is not None
         # both numbers in one seed without a clash: epochs stay below 2**20
-        generator = torch.Generator().manual_seed((self.seed << 20) + self.epoch)
-        return torch.randperm(self.size, generator=generator)
+        return torch.Generator().manual_seed((self.seed << 20) + self.epoch)
+
+    def batches(self, batch_size: int) -> list[Tensor]:
+        """The indices of each batch of the epoch."""
+        if self.seed is None:
+            indices = torch.arange(self.size)
+        else:
+            indices = torch.randperm(self.size, generator=self.generator())
+        return list(torch.split(indices, batch_size))
+
+
+class ByLength(Order):
+    """Examples of like length together, so that little of a batch is padding.
+
+    With a seed: in a new permutation for each epoch, pools of `POOL` batches are sorted by length, cut into batches,
+    and all batches shuffled. Without: sorted by length; `Batches` tells what lies where.
+    """
+
+    def __init__(self, lengths: Tensor, seed: int | None) -> None:
+        super().__init__(len(lengths), seed)
+        self.lengths = lengths
+
+    def batches(self, batch_size: int) -> list[Tensor]:
+        if self.seed is None:
+            return list(torch.split(torch.argsort(self.lengths, stable=True), batch_size))
+        generator = self.generator()
+        batches: list[Tensor] = []
+        for pool in torch.split(torch.randperm(self.size, generator=generator), POOL * batch_size):
+            by_length = pool[torch.argsort(self.lengths[pool], stable=True)]
+            batches += torch.split(by_length, batch_size)
+        return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
 class Batches:
-    """`take(indices)` for each `batch_size` of the `size` examples; the last batch is the rest, never dropped.
+    """`take(indices)` for each batch of the order; the last batch is the rest, never dropped.
 
     A loader of one line: for examples that lie in memory, workers and per-example collation cost more than a step.
     Lightning finds `sampler` and tells it the epoch, as it does for a `DataLoader`.
@@ -36,14 +100,73 @@ class Batches:
 
     batch_sampler = None
 
-    def __init__(self, take: Callable[[Tensor], Any], size: int, batch_size: int, seed: int | None = None) -> None:
+    def __init__(self, take: Callable[[Tensor], Batch], order: Order, batch_size: int) -> None:
         self.take = take
         self.batch_size = batch_size
-        self.sampler = Order(size, seed)
+        self.sampler = order
 
     def __len__(self) -> int:
         return -(-self.sampler.size // self.batch_size)
 
-    def __iter__(self) -> Iterator[Any]:
-        for indices in torch.split(self.sampler.indices(), self.batch_size):
+    def __iter__(self) -> Iterator[Batch]:
+        for indices in self.sampler.batches(self.batch_size):
             yield self.take(indices)
+
+    def positions(self) -> Tensor:
+        """The example that stands at each place of all batches one after the other."""
+        return torch.cat(self.sampler.batches(self.batch_size))
+
+
+class Streams:
+    """A long sequence read from beginning to end, cut into `batch_size` streams that are read side by side.
+
+    values: the whole sequence, (time,), whole numbers; span: the part [first, end) of it to read. The target of each
+    timestep is the next one. Each batch goes on where the one before ended, so that the state can be carried: only the
+    first of an epoch `starts`.
+
+    Without a seed, every timestep of the span but its first is a target exactly once, and each stream is read from
+    `warm_up` timesteps before it, whose targets do not count, so that its first prediction has a past as well. With a
+    seed, each epoch begins at a place of its own.
+    """
+
+    batch_sampler = None
+
+    def __init__(
+        self,
+        values: NDArray[Any],
+        span: tuple[int, int],
+        timesteps: int,
+        batch_size: int,
+        seed: int | None = None,
+        warm_up: int = 0,
+    ) -> None:
+        self.values = values
+        self.first, self.end = span
+        self.timesteps = timesteps
+        targets = self.end - self.first - 1
+        self.batch_size = max(1, min(batch_size, targets // timesteps))
+        self.stream_length = -(-targets // self.batch_size)
+        self.warm_up = 0 if seed is not None else warm_up
+        self.sampler = Order(len(self), seed)
+
+    def __len__(self) -> int:
+        return -(-(self.stream_length + self.warm_up) // self.timesteps)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for number, (places, counted) in enumerate(self.places()):
+            known = np.clip(places.numpy(), 0, len(self.values) - 1)
+            tokens = torch.from_numpy(self.values[known].astype(np.int64))
+            yield Batch(tokens[:, :-1], tokens[:, 1:].masked_fill(~counted, IGNORED), starts=number == 0)
+
+    def places(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each batch: where its timesteps lie in `values`, (batch, time + 1), and which of its targets count."""
+        starts = self.first + self._shift() + self.stream_length * torch.arange(self.batch_size)[:, None]
+        for offset in range(-self.warm_up, self.stream_length, self.timesteps):
+            places = starts + torch.arange(offset, min(offset + self.timesteps, self.stream_length) + 1)
+            targets = places[:, 1:]
+            yield places, (targets > starts) & (targets <= starts + self.stream_length) & (targets < self.end)
+
+    def _shift(self) -> int:
+        if self.sampler.seed is None:
+            return 0
+        return int(torch.randint(min(self.timesteps, self.stream_length), (), generator=self.sampler.generator()))

@@ -43,7 +43,7 @@ def retrieve(
     dataset: str,
     origin: str | Path | Callable[[Path], None],
     origin_name: str | None = None,
-    sha256: str | None = None,
+    sha256: str | tuple[str, ...] | None = None,
     mirror: str | None = None,
     retries: int = 4,
     backoff_seconds: float = 2.0,
@@ -54,7 +54,7 @@ def retrieve(
         dataset: the mirror's folder for this file, which is looked up as `<mirror>/<dataset>/<target.name>`.
         origin: a local path, an http(s) address, or a function that writes the file to the path it is given.
         origin_name: how the record names the origin; None: its own path, address or name.
-        sha256: of the whole file, where it is known. A file at `target` that already has it is kept.
+        sha256: of the whole file, where it is known, or of each version of it that is accepted. A file at `target` that already has it is kept.
         mirror: a folder or an http(s) address; None: the environment variable RNNLAB_MIRROR; "": no mirror.
         retries: further tries over http after a lost connection, a cut-off body, or a 429 or 5xx answer.
         backoff_seconds: wait before the first of these, doubled for each next one.
@@ -67,19 +67,20 @@ def retrieve(
         UserError: no such file, an unknown scheme, no connection, a refusal, a wrong checksum, an unwritable folder.
     """
     before = _stamp(target)
+    accepted = (sha256,) if isinstance(sha256, str) else sha256
     with _unwritable_is_the_users(target), locked(target.parent / f".{target.name}.lock"):
         written_while_waiting = _stamp(target) != before
-        if sha256 is not None or written_while_waiting:
-            record = _record_of_whole_file(target, sha256)
+        if accepted is not None or written_while_waiting:
+            record = _record_of_whole_file(target, accepted)
             if record is not None:
                 return record
         _remove_leftovers(target)
         with atomic_file(target) as part:
-            address, via = _from_mirror(part, target, dataset, mirror, sha256, retries, backoff_seconds), "mirror"
+            address, via = _from_mirror(part, target, dataset, mirror, accepted, retries, backoff_seconds), "mirror"
             if address is None:
                 address, via = origin_name or _name_of(origin), "origin"
                 _obtain(origin, part, target.name, retries, backoff_seconds)
-                _verify(part, sha256, target.name, address)
+                _verify(part, accepted, target.name, address)
             record = {
                 "via": via,
                 "address": address,
@@ -125,7 +126,13 @@ def _name_of(origin: str | Path | Callable[[Path], None]) -> str:
 
 
 def _from_mirror(
-    part: Path, target: Path, dataset: str, mirror: str | None, sha256: str | None, retries: int, backoff_seconds: float
+    part: Path,
+    target: Path,
+    dataset: str,
+    mirror: str | None,
+    accepted: tuple[str, ...] | None,
+    retries: int,
+    backoff_seconds: float,
 ) -> str | None:
     """Fill `part` from the mirror; its address, or None where there is no mirror, or it lacks the file or fails."""
     mirror = os.environ.get(MIRROR_VARIABLE, "") if mirror is None else mirror
@@ -136,7 +143,7 @@ def _from_mirror(
     try:
         # one retry: the origin is still to come
         _obtain(place, part, target.name, min(retries, 1), backoff_seconds)
-        _verify(part, sha256, target.name, address)
+        _verify(part, accepted, target.name, address)
         return address
     except NotThereError:
         if not is_address(mirror) and not Path(mirror).is_dir():
@@ -267,10 +274,10 @@ def _version(response: "requests.Response") -> str | None:
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")
 
 
-def _verify(path: Path, sha256: str | None, name: str, source: str) -> None:
-    if sha256 is not None and (found := sha256_of(path)) != sha256:
+def _verify(path: Path, accepted: tuple[str, ...] | None, name: str, source: str) -> None:
+    if accepted is not None and (found := sha256_of(path)) not in accepted:
         raise UserError(
-            f"{name} from {source} has the wrong checksum: expected sha256 {sha256}, found {found}. "
+            f"{name} from {source} has the wrong checksum: expected sha256 {' or '.join(accepted)}, found {found}. "
             "Try again; if it stays so, the file there has changed: compare it, or fetch it from a mirror you trust."
         )
 
@@ -279,13 +286,13 @@ def _record_path(target: Path) -> Path:
     return target.parent / f".{target.name}.json"
 
 
-def _record_of_whole_file(target: Path, sha256: str | None) -> dict[str, Any] | None:
-    """The record of the file already at `target`; None unless the file is the one its record and `sha256` tell of."""
+def _record_of_whole_file(target: Path, accepted: tuple[str, ...] | None) -> dict[str, Any] | None:
+    """The record of the file already at `target`; None unless the file is the one its record tells of, and accepted."""
     if not target.is_file() or not _record_path(target).is_file():
         return None
     record: dict[str, Any] = read_json(_record_path(target))
     found = sha256_of(target)
-    return record if found == record["sha256"] and sha256 in (None, found) else None
+    return record if found == record["sha256"] and (accepted is None or found in accepted) else None
 
 
 def _remove_leftovers(target: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from rnnlab.data.atomic import atomic_folder, read_json
@@ -16,7 +17,7 @@ from rnnlab.errors import UserError
 from rnnlab.grid import grid
 from rnnlab.paths import Results, root
 from rnnlab.report.figures import draw_learning_curves, learning_curves
-from rnnlab.report.statistics import holm, mean_interval
+from rnnlab.report.statistics import diebold_mariano, holm, mean_interval
 
 SIGNIFICANCE = 0.05
 
@@ -45,25 +46,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took."""
+    """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took.
+
+    losses: of each item of the test split, the mean over seeds.
+    """
 
     name: str
     kind: str
     summary: dict[str, float]
     by_seed: list[dict[str, float]]
+    losses: NDArray[np.float64]
     training: list[dict[str, Any]] = field(default_factory=list)
     results: Results | None = None
 
 
 @dataclass(frozen=True)
 class Section:
-    """One task on one state of its data: only what was judged on the same test split is compared."""
+    """One task on one state of its data: only what was judged on the same test split is compared.
+
+    overlap: how many consecutive items of the test split share what they are judged on.
+    """
 
     task: str
     data: str
     metric: str
     direction: str
     reference: str
+    overlap: int
     entries: list[Entry]
 
 
@@ -105,9 +114,9 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
             entries[index] = replace(entry, name=f"{entry.name} {entry.results.folder.name}")
     for path in sorted(baselines.glob("*/metrics.json")):
         metrics = read_json(path)
-        entries.append(Entry(path.parent.name, "baseline", metrics, [metrics]))
+        entries.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)))
     direction = spec["metrics"][spec["rank_by"]]
-    return Section(task, data, spec["rank_by"], direction, facts["reference"], entries)
+    return Section(task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], entries)
 
 
 def _first_run(results: Results) -> dict[str, Any]:
@@ -125,7 +134,17 @@ def _cell_entry(results: Results) -> Entry:
         if read_json(path.with_name("evaluated.json"))["setting"] != facts["setting"]:
             raise UserError(f"{path.parent} judges an earlier training than the one on disk: run `dvc repro`.")
     summary = read_json(results.summary / "metrics.json")
-    return Entry(_first_run(results)["cell"], "cell", summary, [read_json(path) for path in seeds], training, results)
+    losses = np.mean([_losses(path.parent) for path in seeds], axis=0)
+    by_seed = [read_json(path) for path in seeds]
+    return Entry(_first_run(results)["cell"], "cell", summary, by_seed, losses, training, results)
+
+
+def _losses(folder: Path) -> NDArray[np.float64]:
+    path = folder / "losses.npy"
+    if not path.exists():
+        raise UserError(f"{folder} was evaluated by an earlier version: delete it and evaluate again.")
+    losses: NDArray[np.float64] = np.load(path)
+    return losses
 
 
 def rows(section: Section) -> list[Row]:
@@ -137,7 +156,8 @@ def rows(section: Section) -> list[Row]:
     """
     reference = next(entry for entry in section.entries if entry.name == section.reference)
     tested = [entry for entry in section.entries if entry is not reference]
-    corrected = dict(zip((entry.name for entry in tested), holm([e.summary["p_value"] for e in tested]), strict=True))
+    tests = [diebold_mariano(entry.losses, reference.losses, section.overlap).p_value for entry in tested]
+    corrected = dict(zip((entry.name for entry in tested), holm(tests), strict=True))
     sign = 1 if section.direction == "min" else -1
     ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
     result = []

@@ -31,11 +31,13 @@ def long_run_variance(series: Array, lags: int) -> float:
 
 
 def diebold_mariano(loss: Array, reference_loss: Array, horizon: int) -> Comparison:
-    """Is the mean loss of two forecasts of the same series different?
+    """Is the mean loss of two methods on the same items different, each item sharing something with horizon - 1 others?
+
+    With horizon 1, of items that are independent, this is the paired t test.
 
     d̄ / √(V/n), V the long-run variance of dₜ = lossₜ - reference_lossₜ over horizon - 1 lags, with the small-sample
     correction and the t distribution of Harvey, Leybourne and Newbold (1997). Diebold and Mariano (1995).
-    Losses: (n,), in order of time. Equal losses give statistic 0 and p_value 1.
+    Losses: (n,), of forecasts in order of time. Equal losses give statistic 0 and p_value 1.
     """
     difference = loss - reference_loss
     size = len(difference)

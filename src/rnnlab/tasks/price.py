@@ -11,15 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnlab.data.batches import Batches
+from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
 from rnnlab.datasets.prices import Prices
 from rnnlab.errors import UserError
 from rnnlab.report.statistics import diebold_mariano, proportion_interval
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.task import Task
+from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_share, check_whole
 
-Array = NDArray[np.float64]
 SHOWN_ORIGINS = 120
 
 
@@ -61,15 +60,12 @@ class PriceData(Task):
 
     def check(self) -> None:
         for key in ("window", "horizon", "batch_size"):
-            if not isinstance(getattr(self, key), int) or getattr(self, key) < 1:
-                raise UserError(f"task.{key}={getattr(self, key)}: a whole number of at least 1 is needed.")
+            check_whole(key, getattr(self, key))
         for key in ("validation", "test"):
-            if not isinstance(getattr(self, key), float) or not 0 < getattr(self, key) < 1:
-                raise UserError(f"task.{key}={getattr(self, key)}: a share between 0 and 1 is needed.")
+            check_share(key, getattr(self, key))
         if self.validation + self.test >= 1:
             raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
-        if self.loss not in ("mae", "mse"):
-            raise UserError(f"task.loss={self.loss} is none of mae, mse.")
+        check_choice("loss", self.loss, ("mae", "mse"))
 
     def prepare(self, dataset: Prices, raw: Path, folder: Path) -> dict[str, Any]:
         table = dataset.read(raw)
@@ -160,6 +156,7 @@ class PriceData(Task):
                 "directional_accuracy": "max",
             },
             rank_by="mase",
+            overlap=self.horizon,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -170,17 +167,17 @@ class PriceData(Task):
     def _origins(self, split: str) -> slice:
         return slice(*self.meta["splits"][split])
 
-    def loader(self, split: str) -> Batches:
+    def loader(self, split: Split) -> Batches:
         first, end = self.meta["splits"][split]
 
-        def take(indices: Tensor) -> tuple[Tensor, Tensor]:
+        def take(indices: Tensor) -> Batch:
             origins = indices + first
-            return self._windows[origins - (self.window - 1)], self._targets[origins]
+            return Batch(self._windows[origins - (self.window - 1)], self._targets[origins])
 
-        return Batches(take, end - first, self.batch_size, self.seed if split == "train" else None)
+        return Batches(take, Order(end - first, self.seed if split == "train" else None), self.batch_size)
 
-    def predictions(self, outputs: Array) -> pd.DataFrame:
-        return self._table(self._scaler.unscale(outputs))
+    def predict(self, model: Model) -> pd.DataFrame:
+        return self._table(self._scaler.unscale(self.outputs(model)))
 
     def _table(self, predicted_returns: Array) -> pd.DataFrame:
         """One row for each origin of the test split and each horizon."""
@@ -212,10 +209,10 @@ class PriceData(Task):
     def _ridge(self) -> Array:
         from sklearn.linear_model import Ridge
 
-        def flat(split: str) -> tuple[Array, Array]:
+        def flat(split: Split) -> tuple[Array, Array]:
             batches = self.loader(split)
-            inputs, targets = batches.take(torch.arange(batches.sampler.size))
-            return inputs.flatten(1).double().numpy(), targets.double().numpy()
+            whole = batches.take(torch.arange(batches.sampler.size))
+            return whole.inputs.flatten(1).double().numpy(), whole.targets.double().numpy()
 
         x, y = flat("train")
         x_validation, y_validation = flat("validation")
@@ -224,6 +221,14 @@ class PriceData(Task):
         # scikit-learn drops the second dimension where there is one horizon
         result: Array = best.predict(flat("test")[0]).reshape(-1, self.horizon)
         return result
+
+    def losses(self, predictions: pd.DataFrame) -> Array:
+        """The absolute scaled error at each origin, the mean over its horizons."""
+        losses: Array = _Errors.of(predictions, np.asarray(self.meta["mase_unit"])).scaled.mean(axis=1)
+        return losses
+
+    def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
+        return self.metrics([predictions])
 
     def metrics(self, predictions: list[pd.DataFrame]) -> dict[str, float]:
         """Errors of one table, or the mean over the tables of several seeds.
@@ -251,9 +256,11 @@ class PriceData(Task):
 
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         metrics = self.metrics(predictions)
-        steps = range(1, self.horizon + 1)
         return pd.DataFrame(
-            [{"horizon": step, **{key: metrics[f"{key}_{step}"] for key in ("mase", "skill")}} for step in steps]
+            [
+                {"part": step, "score": metrics[f"mase_{step}"], "skill": metrics[f"skill_{step}"]}
+                for step in range(1, self.horizon + 1)
+            ]
         )
 
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
@@ -348,9 +355,9 @@ def draw_forecast(predictions: list[pd.DataFrame], errors: pd.DataFrame, name: s
     left.tick_params(axis="x", rotation=30)
     left.legend(frameon=False)
 
-    right.plot(errors["horizon"], 1 - errors["skill"], marker="o", color="C1", label=name)
+    right.plot(errors["part"], 1 - errors["skill"], marker="o", color="C1", label=name)
     right.axhline(1, color="black", linewidth=1, linestyle="--", label="persistence")
-    right.set_xticks(errors["horizon"])
+    right.set_xticks(errors["part"])
     right.set_xlabel("steps ahead")
     right.set_ylabel("absolute error / that of persistence")
     right.set_title("error by horizon (below 1 is skill)")

@@ -1,8 +1,9 @@
 """What every task is: data from a data set to batches, a baseline without recurrence, and what its errors mean."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnlab.data.batches import Batches
+from rnnlab.data.batches import Batch, Batches, Streams
+from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
+
+Array = NDArray[np.float64]
+
+Split = Literal["train", "validation", "test"]
+
+
+class Model(Protocol):
+    """What a task sees of a trained net: `model(batch)`, and its layout as `model.net` (see `rnnlab.layouts`)."""
+
+    net: Any
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __call__(self, batch: Batch, /) -> Any: ...
+
+    def eval(self) -> Any: ...
 
 
 class Task(pl.LightningDataModule, ABC):
@@ -36,27 +55,43 @@ class Task(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
-        """Read the fetched `raw` folder of `dataset`, write arrays into `folder`, return the facts for `meta.json`."""
+        """Read the fetched `raw` folder of `dataset`, write arrays into `folder`, return the facts for `meta.json`.
+
+        The facts have a `report`: what a person wants to know of the data, a line for each key.
+        """
 
     @abstractmethod
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         """Map a prepared folder; `seed` decides the order of the training examples."""
 
     @abstractmethod
-    def loader(self, split: str) -> Batches:
-        """The examples of a split, "train" in a new order each epoch, the others as they lie."""
+    def loader(self, split: Split) -> Batches | Streams:
+        """The examples of a split, "train" in a new order each epoch, the others always in the same."""
 
     @abstractmethod
-    def predictions(self, outputs: NDArray[np.float64]) -> pd.DataFrame:
-        """The net's outputs for the whole test split, (examples, output_size), as a table in the task's own units."""
+    def predict(self, model: Model) -> pd.DataFrame:
+        """What the model says of the test split, as a table in the task's own units."""
 
     @abstractmethod
     def baselines(self) -> dict[str, pd.DataFrame]:
         """Predictions of the test split by methods that use no recurrent net."""
 
     @abstractmethod
+    def losses(self, predictions: pd.DataFrame) -> Array:
+        """The loss of each item of the test split that can be taken for independent of the others, lower being better.
+
+        In the same order for every table, so that two methods can be compared item by item; their mean is what the
+        ranking metric says, or goes up and down with it.
+        """
+
+    @abstractmethod
+    def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
+        """The metrics of one table of predictions, `spec.metrics` and any others worth reporting."""
+
     def metrics(self, predictions: list[pd.DataFrame]) -> dict[str, float]:
-        """What is reported of one table of predictions, or of several seeds together (then the mean over seeds)."""
+        """What is reported of the tables of several seeds: the mean of each metric."""
+        each = [self.judge(table) for table in predictions]
+        return {key: float(np.mean([metrics[key] for metrics in each])) for key in each[0]}
 
     @abstractmethod
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
@@ -64,18 +99,55 @@ class Task(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
-        """A small table that `dvc plots` draws."""
+        """A small table that `dvc plots` draws: a `score` for each `part` of the test split: horizon, class, length."""
 
-    def train_dataloader(self) -> Batches:
+    def look(self, model: Model) -> dict[str, Figure]:
+        """Pictures of what one trained net does, by file name: where it attends, what it writes."""
+        return {}
+
+    def samples(self, model: Model) -> dict[str, str | bytes]:
+        """What one net writes by itself, by file name with its ending, during training and at its end."""
+        return {}
+
+    def train_dataloader(self) -> Batches | Streams:
         return self.loader("train")
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> Batches | Streams:
         return self.loader("validation")
 
-    def predict(self, model: torch.nn.Module) -> NDArray[np.float64]:
-        """The model's outputs for the whole test split, in order."""
+    def answers(self, model: Model, split: Split = "test") -> Iterator[tuple[Batch, Tensor]]:
+        """Each batch of a split with what the model says of it; of a stream, with the state carried over."""
         model.eval()
+        state = None
         with torch.inference_mode():
-            outputs: list[Tensor] = [model(inputs).double().cpu() for inputs, _ in self.loader("test")]
-        result: NDArray[np.float64] = torch.cat(outputs).numpy()
-        return result
+            for batch in self.loader(split):
+                batch = batch.to(model.device)
+                prediction, state = model.net(batch, None if batch.starts else state)
+                yield batch, prediction
+
+    def outputs(self, model: Model, split: Split = "test") -> Array:
+        """The model's outputs for a whole split, one for each example, in the order in which the examples lie."""
+        loader = self.loader(split)
+        assert isinstance(loader, Batches)
+        found = torch.cat([prediction.double().cpu() for _, prediction in self.answers(model, split)])
+        result = torch.empty_like(found)
+        result[loader.positions()] = found
+        return result.numpy()
+
+
+def check_whole(key: str, value: Any, at_least: int = 1) -> None:
+    """Raises: `UserError` unless task.<key> is a whole number, and large enough."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise UserError(f"task.{key}={value}: a whole number of at least {at_least} is needed.")
+
+
+def check_share(key: str, value: Any) -> None:
+    """Raises: `UserError` unless task.<key> lies between 0 and 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise UserError(f"task.{key}={value}: a share between 0 and 1 is needed.")
+
+
+def check_choice(key: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raises: `UserError` unless task.<key> is one of the choices."""
+    if value not in choices:
+        raise UserError(f"task.{key}={value} is none of {', '.join(choices)}.")

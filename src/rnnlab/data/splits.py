@@ -1,0 +1,60 @@
+"""Which examples train, choose and judge: drawn once, the same for every seed of a training."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.errors import UserError
+
+SPLIT_SEED = 0
+
+Splits = dict[str, NDArray[np.int64]]
+"""The indices of "train", "validation" and "test", each ascending."""
+
+
+def split_by_class(
+    labels: NDArray[np.integer], validation: float, test: float, is_test: NDArray[np.bool_] | None = None
+) -> Splits:
+    """The same share of each class to each part.
+
+    validation, test: shares of all examples; where `is_test` marks an official test split, `validation` is a share of
+    the rest, and `test` says nothing.
+
+    Raises: `UserError` where a class that occurs at all is missing from a part.
+    """
+    official = is_test is not None and bool(is_test.any())
+    if not official and validation + test >= 1:
+        raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+    rng = np.random.default_rng(SPLIT_SEED)
+    part = np.zeros(len(labels), np.int8)  # 0 train, 1 validation, 2 test
+    if official:
+        assert is_test is not None
+        part[is_test] = 2
+    for label in np.unique(labels):
+        free = rng.permutation(np.flatnonzero((labels == label) & (part == 0)))
+        for_test = 0 if official else round(test * len(free))
+        for_validation = round(validation * len(free))
+        part[free[:for_test]] = 2
+        part[free[for_test : for_test + for_validation]] = 1
+        counts = np.bincount(part[labels == label], minlength=3)
+        for name, count in zip(("train", "validation", "test"), counts, strict=True):
+            if count == 0:
+                raise UserError(
+                    f"class {label} has {len(free)} examples to share out, and none is left for the {name} part: "
+                    "give more data, or other shares."
+                )
+    return {name: np.flatnonzero(part == number) for number, name in enumerate(("train", "validation", "test"))}
+
+
+def split_at_random(size: int, validation: float, test: float) -> Splits:
+    """Raises: `UserError` where a part would be empty."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(size)
+    for_test, for_validation = round(test * size), round(validation * size)
+    parts = {
+        "train": order[for_test + for_validation :],
+        "validation": order[for_test : for_test + for_validation],
+        "test": order[:for_test],
+    }
+    for name, indices in parts.items():
+        if len(indices) == 0:
+            raise UserError(f"{size} examples are too few: none is left for the {name} part. Give more, or other shares.")
+    return {name: np.sort(indices) for name, indices in parts.items()}

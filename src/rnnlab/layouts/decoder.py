@@ -1,0 +1,211 @@
+"""A recurrent net that writes tokens, one after the other, from what another part of the net knows."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnlab.cells.cell import Shared, State
+from rnnlab.data.vocabulary import END, IGNORED, PADDING, START
+from rnnlab.layouts.attention import KINDS, Bahdanau, Luong
+from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select
+
+
+class Memory(NamedTuple):
+    """What a decoder may look at. timesteps: (batch, time, size); real: (batch, time); summary: (batch, size)."""
+
+    timesteps: Tensor
+    real: Tensor
+    summary: Tensor
+
+    def rows(self, rows: Tensor) -> "Memory":
+        return Memory(*(part.index_select(0, rows) for part in self))
+
+
+class Carried(NamedTuple):
+    """What a decoder carries from one token to the next. output: the recurrent net's last one, (batch, size)."""
+
+    states: list[State]
+    output: Tensor
+
+    def rows(self, rows: Tensor) -> "Carried":
+        return Carried(select(self.states, rows), self.output.index_select(0, rows))
+
+
+class Decoded(NamedTuple):
+    """What was written. tokens: (batch, steps), PADDING behind END; scores: (batch,), ln p.
+
+    weights: of attention, (batch, steps, time), where there is any and the search was greedy.
+    """
+
+    tokens: Tensor
+    scores: Tensor
+    weights: Tensor | None
+
+
+class Decoder(nn.Module):
+    """p(yₜ | y₁..yₜ₋₁, memory), the tokens y from a vocabulary of `size` that starts with the special ones.
+
+    Without attention, each step reads [vector of yₜ₋₁; summary] (Cho et al. 2014). `bahdanau`: the context of attention
+    by the output hₜ₋₁ stands in the place of the summary, so that the net runs step by step in training, too. `luong`:
+    the net reads the tokens alone, at full speed, and h̃ₜ = tanh(W [contextₜ; hₜ]) goes to the head.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        memory_size: int,
+        summary_size: int,
+        make: Make,
+        attention: str,
+        embedding_size: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        check_choice("attention", attention, KINDS)
+        check_size("embedding_size", embedding_size)
+        check_share("output_dropout", dropout)
+        self.kind = attention
+        self.embedding = nn.Embedding(size, embedding_size)
+        extra = {"none": summary_size, "luong": 0, "bahdanau": memory_size}[attention]
+        self.recurrent = make(embedding_size + extra, bidirectional=False)
+        out = self.recurrent.output_size
+        if attention == "bahdanau":
+            self.attention: nn.Module = Bahdanau(out, memory_size)
+            self.first_query = nn.Linear(summary_size, out)
+        elif attention == "luong":
+            self.attention = Luong(out, memory_size)
+            self.combine = nn.Linear(memory_size + out, out)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(out, size)
+
+    def forward(self, targets: Tensor, memory: Memory, states: list[State] | None) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: logits (batch, time, size) of each target, after the true ones before it, and the weights.
+
+        targets: (batch, time), `IGNORED` behind the end.
+        """
+        before = torch.cat([torch.full_like(targets[:, :1], START), targets[:, :-1]], dim=1)
+        vectors = self.embedding(before.masked_fill(before == IGNORED, PADDING))
+        if self.kind == "bahdanau":
+            carried, prepared = self.start(memory, states), self.recurrent.prepare()
+            steps, looks = [], []
+            for vector in vectors.unbind(1):
+                carried, look = self._step(vector, carried, memory, prepared)
+                assert look is not None
+                steps.append(carried.output)
+                looks.append(look)
+            return self.head(self.dropout(torch.stack(steps, dim=1))), torch.stack(looks, dim=1)
+        if self.kind == "none":
+            vectors = torch.cat([vectors, memory.summary[:, None].expand(-1, vectors.shape[1], -1)], dim=-1)
+        outputs, _ = self.recurrent(vectors, states)
+        outputs, weights = self._look(outputs, memory)
+        return self.head(self.dropout(outputs)), weights
+
+    def _look(self, outputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        if self.kind != "luong":
+            return outputs, None
+        context, weights = self.attention(outputs, memory.timesteps, memory.real)
+        return torch.tanh(self.combine(torch.cat([context, outputs], dim=-1))), weights
+
+    def start(self, memory: Memory, states: list[State] | None) -> Carried:
+        """Before the first token."""
+        batch = len(memory.summary)
+        states = self.recurrent.initial_state(batch) if states is None else states
+        if self.kind == "bahdanau":
+            return Carried(states, torch.tanh(self.first_query(memory.summary)))
+        return Carried(states, memory.summary.new_zeros(batch, self.recurrent.output_size))
+
+    def step(
+        self, tokens: Tensor, carried: Carried, memory: Memory, prepared: list[Shared]
+    ) -> tuple[Tensor, Carried, Tensor | None]:
+        """The token before, (batch,) -> logits of the next one (batch, size), what to carry, attention's weights."""
+        carried, weights = self._step(self.embedding(tokens), carried, memory, prepared)
+        output = carried.output
+        if self.kind == "luong":
+            output, weights = self._look(output, memory)
+        return self.head(self.dropout(output)), carried, weights
+
+    def _step(
+        self, vector: Tensor, carried: Carried, memory: Memory, prepared: list[Shared]
+    ) -> tuple[Carried, Tensor | None]:
+        weights = None
+        if self.kind == "bahdanau":
+            context, weights = self.attention(carried.output, memory.timesteps, memory.real)
+            vector = torch.cat([vector, context], dim=-1)
+        elif self.kind == "none":
+            vector = torch.cat([vector, memory.summary], dim=-1)
+        output, states = self.recurrent.step(vector, carried.states, prepared)
+        return Carried(states, output), weights
+
+    def greedy(self, memory: Memory, states: list[State] | None, longest: int) -> Decoded:
+        """The likeliest token at each step, until END or `longest` tokens."""
+        carried, prepared = self.start(memory, states), self.recurrent.prepare()
+        batch = len(memory.summary)
+        token = torch.full((batch,), START, device=memory.summary.device)
+        going = torch.ones_like(token, dtype=torch.bool)
+        scores = memory.summary.new_zeros(batch)
+        tokens, looks = [], []
+        for _ in range(longest):
+            logits, carried, weights = self.step(token, carried, memory, prepared)
+            best, token = _only_words(logits).log_softmax(-1).max(-1)
+            token = token.masked_fill(~going, PADDING)
+            scores = scores + best * going
+            tokens.append(token)
+            looks.append(weights)
+            going = going & (token != END)
+            if not going.any():
+                break
+        found = None if looks[0] is None else torch.stack([look for look in looks if look is not None], dim=1)
+        return Decoded(torch.stack(tokens, dim=1), scores, found)
+
+    def beam(self, memory: Memory, states: list[State] | None, longest: int, width: int, alpha: float = 0.6) -> Decoded:
+        """The likeliest of the `width` best beginnings at each step, ln p divided by ((5 + length) / 6)^alpha.
+
+        The penalty is that of Wu et al. (2016). With width 1 and alpha 0 it is `greedy`.
+        """
+        batch, device = len(memory.summary), memory.summary.device
+        every = torch.arange(batch, device=device).repeat_interleave(width)
+        carried, prepared = self.start(memory, states).rows(every), self.recurrent.prepare()
+        memory = memory.rows(every)
+        token = torch.full((batch * width,), START, device=device)
+        # at first all beginnings are the same one: only the first of each counts
+        scores = torch.where(torch.arange(width, device=device) == 0, 0.0, -torch.inf).repeat(batch, 1)
+        scores = scores.to(memory.summary.dtype)
+        going = torch.ones(batch, width, dtype=torch.bool, device=device)
+        written = torch.zeros(batch, width, 0, dtype=torch.long, device=device)
+        lengths = torch.zeros(batch, width, device=device)
+        for _ in range(longest):
+            logits, carried, _ = self.step(token, carried, memory, prepared)
+            each = _only_words(logits).log_softmax(-1).view(batch, width, -1)
+            # what has ended goes on with PADDING alone, at no cost
+            ended = torch.full_like(each, -torch.inf)
+            ended[..., PADDING] = 0
+            each = torch.where(going[..., None], each, ended)
+            size = each.shape[-1]
+            total = (scores[..., None] + each).flatten(1)
+            lengths_after = (lengths + going)[..., None].expand(-1, -1, size).flatten(1)
+            _, best = (total / _penalty(lengths_after, alpha)).topk(width, dim=1)
+            parent, token = best // size, best % size
+            scores, lengths = total.gather(1, best), lengths_after.gather(1, best)
+            going = going.gather(1, parent) & (token != END)
+            written = torch.cat([written.gather(1, parent[..., None].expand_as(written)), token[..., None]], dim=2)
+            carried = carried.rows((parent + width * torch.arange(batch, device=device)[:, None]).flatten())
+            token = token.flatten()
+            if not going.any():
+                break
+        first = (scores / _penalty(lengths, alpha)).argmax(dim=1)
+        rows = torch.arange(batch, device=device)
+        return Decoded(written[rows, first], scores[rows, first], None)
+
+
+def _only_words(logits: Tensor) -> Tensor:
+    """Without PADDING and START, which are never written."""
+    logits = logits.clone()
+    logits[..., PADDING] = -torch.inf
+    logits[..., START] = -torch.inf
+    return logits
+
+
+def _penalty(lengths: Tensor, alpha: float) -> Tensor:
+    penalty: Tensor = ((5 + lengths) / 6) ** alpha
+    return penalty

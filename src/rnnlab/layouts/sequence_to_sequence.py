@@ -1,0 +1,59 @@
+"""A sequence in, another out: one recurrent net reads, a second one writes."""
+
+import torch
+from torch import Tensor
+
+from rnnlab.cells.cell import State
+from rnnlab.data.batches import Batch
+from rnnlab.layouts.decoder import Decoded, Decoder, Memory
+from rnnlab.layouts.layout import Entry, Layout, Make, summary
+from rnnlab.spec import TaskSpec
+
+
+class SequenceToSequence(Layout):
+    """Encoder and decoder, both of the configured cell (Sutskever et al. 2014), with attention or without.
+
+    inputs: tokens (batch, time) or numbers (batch, time, input_size), with lengths; targets: (batch, time), END
+    included -> logits (batch, time, output_size). The decoder starts from the encoder's final states, of a
+    bidirectional one those of the forward direction, and knows its summary [h_T; h̄_1].
+
+    attention: `none`, `luong` or `bahdanau`, see `Decoder`. embedding_size: of the tokens on both sides. input_dropout,
+    output_dropout: share of what the encoder reads, and of what the decoder's head reads.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        make: Make,
+        embedding_size: int = 64,
+        attention: str = "luong",
+        input_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(spec, make)
+        self.entry = Entry(spec, embedding_size, input_dropout)
+        self.recurrent = make(self.entry.size)
+        size = self.recurrent.output_size
+        self.decoder = Decoder(spec.output_size, size, size, make, attention, embedding_size, output_dropout)
+
+    def read(self, batch: Batch, state: list[State] | None = None) -> tuple[Memory, list[State]]:
+        """What the encoder makes of the input, and the states that the decoder starts from."""
+        outputs, states = self.recurrent(self.entry(batch.inputs), state, lengths=batch.lengths)
+        real = outputs.new_ones(outputs.shape[:2], dtype=torch.bool)
+        if batch.lengths is not None:
+            real = torch.arange(outputs.shape[1], device=outputs.device) < batch.lengths[:, None]
+        memory = Memory(outputs, real, summary(self.recurrent, outputs, batch.lengths))
+        return memory, states[:: self.recurrent.directions]
+
+    def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        memory, states = self.read(batch, state)
+        logits, _ = self.decoder(batch.targets, memory, states)
+        return logits, []
+
+    @torch.inference_mode()
+    def decode(self, batch: Batch, longest: int, beam: int = 1) -> Decoded:
+        """What the net writes by itself, greedily or with a beam."""
+        memory, states = self.read(batch)
+        if beam == 1:
+            return self.decoder.greedy(memory, states, longest)
+        return self.decoder.beam(memory, states, longest, beam)
