@@ -19,7 +19,7 @@ from benchmarks.timing import pin
 from rnnlab.cells.gru import GRU
 from rnnlab.cells.lstm import LSTM
 from rnnlab.cells.rnn import RNN
-from rnnlab.data.batches import Batches
+from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.module import SequenceModule
 from rnnlab.paths import CONF
 from rnnlab.spec import TaskSpec
@@ -40,15 +40,15 @@ def batches() -> Batches:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(BATCH * STEPS, TIMESTEPS, INPUT, generator=generator)
     targets = torch.randn(BATCH * STEPS, 5, generator=generator)
-    return Batches(lambda indices: (inputs[indices], targets[indices]), BATCH * STEPS, BATCH, seed=0)
+    return Batches(lambda indices: Batch(inputs[indices], targets[indices]), Order(BATCH * STEPS, seed=0), BATCH)
 
 
 def bare_loop(module: SequenceModule, loader: Batches) -> float:
     """Milliseconds a step: batch, forward, backward, clipping, step, and nothing else."""
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     start = time.perf_counter()
-    for inputs, targets in loader:
-        loss = torch.nn.functional.l1_loss(module(inputs), targets)
+    for batch in loader:
+        loss = torch.nn.functional.l1_loss(module(batch), batch.targets)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), CLIP)
@@ -65,7 +65,7 @@ def pipeline(module: SequenceModule, loader: Batches, store: MLflowStore, folder
     options = OmegaConf.merge(OmegaConf.load(CONF / "trainer/default.yaml"), {"max_epochs": 1, "accelerator": "cpu"})
     with store.live(run) as live:
         recorder = Recorder(live.send)
-        validation = Batches(loader.take, BATCH, BATCH)
+        validation = Batches(loader.take, Order(BATCH, seed=None), BATCH)
         make_trainer(options, recorder, folder, "benchmark").fit(module, loader, validation)
         recorder.flush()
     return recorder.seconds / STEPS * 1000

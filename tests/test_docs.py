@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, HiddenState
 from rnnlab.config import plain
+from rnnlab.data.batches import Batch
 from rnnlab.grid import _compose
 from rnnlab.paths import CONF
 from rnnlab.spec import TaskSpec
@@ -51,13 +52,15 @@ def test_the_python_of_a_document_runs(document: str) -> None:
 
 def test_the_guide_s_yaml_makes_its_module() -> None:
     (text,) = blocks("docs/writing-a-cell.md", "yaml")
-    options = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), OmegaConf.create(text)))
+    cell = OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), OmegaConf.create(text))
+    whole = OmegaConf.create({"task": {"training": {"hidden_size": 4}}, "cell": cell})
+    options = OmegaConf.to_container(whole.cell, resolve=True)
     assert isinstance(options, dict)
     assert options.pop("defaults") == ["/recurrent@_here_", "_self_"]
     module_class = run("docs/writing-a-cell.md")[options.pop("_target_").rpartition(".")[2]]
     spec = TaskSpec("any", "many_to_one", INPUTS, 2, "mae", {"mae": "min"}, "mae")
     module = module_class(**options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"})
-    assert module(torch.randn(5, 6, INPUTS)).shape == (5, 2)
+    assert module(Batch(torch.randn(5, 6, INPUTS), torch.zeros(5, 2))).shape == (5, 2)
 
 
 def whatever_a_kernel_takes(x: Tensor) -> Tensor:
@@ -163,4 +166,7 @@ def test_the_table_of_shared_keys_is_the_file() -> None:
     keys = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", text, re.MULTILINE))
     defaults = OmegaConf.load(CONF / "recurrent.yaml")
     assert set(keys) == SHARED
+    assert keys.pop("hidden_size") == "task's"
+    assert OmegaConf.to_container(defaults).pop("hidden_size") == "${task.training.hidden_size}"
+    del defaults["hidden_size"]
     assert OmegaConf.create("\n".join(f"{key}: {default}" for key, default in keys.items())) == defaults

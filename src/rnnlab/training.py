@@ -26,7 +26,7 @@ from rnnlab.errors import UserError
 from rnnlab.gradients import LogNorms, LogTimestepGradients
 from rnnlab.grid import grid
 from rnnlab.module import Diverged, SequenceModule
-from rnnlab.paths import Results
+from rnnlab.paths import CONF, Results
 from rnnlab.preparation import open_task
 from rnnlab.progress import Progress
 from rnnlab.samples import KeepSamples
@@ -95,6 +95,10 @@ def check(cfg: DictConfig) -> None:
         raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
+    if cfg.tuning.name != "none":
+        overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
+        if not overlay.exists():
+            raise UserError(f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no {overlay.relative_to(CONF.parent)}.")
     module: type[SequenceModule] = get_class(cfg.cell._target_)
     module.check_options(cfg.cell)
 

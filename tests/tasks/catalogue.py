@@ -9,7 +9,7 @@ from pathlib import Path
 import tests.tasks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bad:
     """Something that cannot work: overrides, files that are put into place first, and words the error must have.
 
@@ -23,7 +23,7 @@ class Bad:
     break_raw: Callable[[Path], None] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Example:
     """A task of conf/task as it runs in a test, from its default source unless that is too large.
 

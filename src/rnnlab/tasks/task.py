@@ -45,6 +45,9 @@ class Task(pl.LightningDataModule, ABC):
     reference: ClassVar[str]
     """The baseline that everything is tested against."""
 
+    learnt: ClassVar[tuple[str, ...]] = ()
+    """What of `meta` a model needs to take raw input: vocabularies, scalers, classes. It goes into the checkpoint."""
+
     spec: TaskSpec
     meta: dict[str, Any]
     """What `prepare` found out, with the `digest` of the arrays; there once the task is open."""
@@ -108,6 +111,9 @@ class Task(pl.LightningDataModule, ABC):
     def samples(self, model: Model) -> dict[str, str | bytes]:
         """What one net writes by itself, by file name with its ending, during training and at its end."""
         return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: self.meta[key] for key in (*self.learnt, "digest")}
 
     def train_dataloader(self) -> Batches | Streams:
         return self.loader("train")

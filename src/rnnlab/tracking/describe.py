@@ -40,6 +40,7 @@ def describe_run(
             "cell": cfg.cell.name,
             "layout": task.spec.layout,
             "unroll": module.recurrent.unroll,
+            "tuning": cfg.tuning.name,
             "sweep": "dvc" if cfg.dvc else os.environ.get("RNNLAB_SWEEP", "none"),
             "stage": f"train@{cfg.task.name}-{cfg.cell.name}" if cfg.dvc else "by hand",
             "data_digest": task.meta["digest"],
