@@ -24,8 +24,8 @@ class Around:
     """Which of the parts are there, in this order behind those of the cell.
 
     keep: 1 at real timesteps, 0 at padding, where the state stays. reset: 1 where a new sequence begins.
-    zoneout: for each field of the state, 1 where it stays as it was (Krueger et al. 2017), or, in evaluation, the
-    share that does, as a number. dropped: for each product, what its factor is multiplied by (Gal and Ghahramani 2016).
+    zoneout: for each field of the state, in training 1 where it stays as it was (Krueger et al. 2017), else the share
+    that does, as a number. dropped: for each product, what its factor is multiplied by (Gal and Ghahramani 2016).
     """
 
     keep: bool = False

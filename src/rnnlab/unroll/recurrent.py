@@ -359,7 +359,7 @@ class Recurrent(nn.Module):
             keep=keep,
             reset=reset,
             zoneout=self.zoneout or None,
-            training=self.training,
+            training=self.training and bool(self.zoneout),  # else the same kernel serves evaluation
             dropped=self._dropping,
         )
 
@@ -376,13 +376,21 @@ class Recurrent(nn.Module):
         """What the steps of a sequence share, for each cell."""
         return [cell.prepare() for cell in self]
 
+    def drops(self, batch_size: int) -> list[list[Tensor]]:
+        """What `recurrent_dropout` does to a batch of sequences at all their timesteps, for each cell; drawn anew."""
+        return [dropout_masks(cell, batch_size, self.recurrent_dropout) if self._dropping else [] for cell in self]
+
     def step(
-        self, x: Tensor, state: Sequence[State] | None = None, prepared: Sequence[Shared] | None = None
+        self,
+        x: Tensor,
+        state: Sequence[State] | None = None,
+        prepared: Sequence[Shared] | None = None,
+        drops: Sequence[list[Tensor]] | None = None,
     ) -> tuple[Tensor, list[State]]:
         """One timestep of a stream. x: (batch, input_size) -> output (batch, output_size), the new states.
 
         prepared: of `prepare`, for many steps of the same weights; computed anew where it is not given.
-        It is meant for evaluation: in training, each call draws its dropout anew.
+        drops: of `drops`, for many steps of the same sequences in training; drawn anew where it is not given.
 
         Raises: `UserError` for a bidirectional net, which needs the end before the beginning.
         """
@@ -395,8 +403,9 @@ class Recurrent(nn.Module):
             )
         state = self.initial_state(x.shape[0]) if state is None else state
         prepared = self.prepare() if prepared is None else prepared
+        drops = self.drops(x.shape[0]) if drops is None else drops
         final = []
-        for index, (cell, before, shared) in enumerate(zip(self, state, prepared, strict=True)):
+        for index, (cell, before, shared, dropped) in enumerate(zip(self, state, prepared, drops, strict=True)):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
             projected = cell.project(x[None])
@@ -404,8 +413,7 @@ class Recurrent(nn.Module):
             step = cell.step
             if not around.nothing:
                 step = around.step(step, projected)
-                drops = dropout_masks(cell, len(x), self.recurrent_dropout) if self._dropping else []
-                projected = around.parts(projected, before, None, None, drops)
+                projected = around.parts(projected, before, None, None, dropped)
             y, after = step(_first(projected), before, matmul_of(shared), shared)
             x = self._leave(index, x, [y])
             final.append(after)
