@@ -5,6 +5,7 @@ make bench ARGS="cells --cells lstm,gru --threads 1"        a part; it replaces 
 make bench ARGS="cells --groups scans --seconds 10"
 make bench ARGS="memory scaling compile overhead"
 make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes; nothing is written
+make bench ARGS=text                                        a text of 2 GB, in a few minutes; in no other run
 make bench ARGS=table                                       docs/benchmarks.md alone
 """
 
@@ -13,7 +14,7 @@ import sys
 
 import torch
 
-from benchmarks import cells, compiling, memory, overhead, profiling, scaling, store, table
+from benchmarks import cells, compiling, memory, overhead, profiling, scaling, store, table, text
 from benchmarks.nets import Shape
 
 PARTS = ("cells", "memory", "scaling", "compile", "overhead")
@@ -34,7 +35,7 @@ def shape(text: str) -> Shape:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or profile, table")
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or text, profile, table")
     parser.add_argument("--cells", "--cell", type=words, default=[], help="only these of conf/cell, as lstm,gru")
     parser.add_argument("--groups", type=words, default=cells.GROUPS, help=f"of cells: {', '.join(cells.GROUPS)}")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="of cells; the other parts take one")
@@ -43,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shape", type=shape, default=cells.SHAPES[0], help="of profile: batch,time,input,hidden")
     parser.add_argument("--unroll", default="compiled", help="of profile")
     given = parser.parse_args()
-    if unknown := {*given.parts} - {*PARTS, "profile", "table"} or {*given.groups} - {*cells.GROUPS}:
+    if unknown := {*given.parts} - {*PARTS, "text", "profile", "table"} or {*given.groups} - {*cells.GROUPS}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return given
 
@@ -56,12 +57,13 @@ def main() -> int:
         "scaling": lambda: scaling.measure(given.cells, given.device, given.seconds),
         "compile": lambda: compiling.measure(given.cells, given.device),
         "overhead": lambda: overhead.measure(given.cells),
+        "text": text.measure,
     }
     if "profile" in given.parts:
         for cell in given.cells:
             profiling.profile(cell, given.unroll, given.shape, given.threads[0], given.device, given.seconds)
         return 0
-    for part in PARTS:
+    for part in measures:
         if part in given.parts:
             store.write(part, given.device, measures[part]())
     table.write()

@@ -19,9 +19,10 @@ FILES = {
     "scaling": "scaling.json",
     "compile": "compile.json",
     "overhead": "overhead.json",
+    "text": "text.json",
 }
 MACHINES = FOLDER / "machines.json"
-KEY = ("cell", "unroll", "peer", "device", "threads", "batch", "timesteps", "input_size", "hidden_size")
+KEY = ("cell", "unroll", "peer", "device", "threads", "batch", "timesteps", "input_size", "hidden_size", "stage")
 
 
 def read(part: str) -> list[dict[str, Any]]:

@@ -70,6 +70,7 @@ def page() -> Iterator[str]:
         yield "## On a GPU"
         yield "No figures of a GPU have been measured yet. On a machine with one, `make bench` measures the same pairs."
     yield from overhead()
+    yield from texts()
 
 
 def machines() -> str:
@@ -253,6 +254,18 @@ def overhead() -> Iterator[str]:
         for row in store.read("overhead")
     ]
     yield table(("cell", "shape", "pipeline, ms", "bare, ms", "ratio", "load"), rows)
+
+
+def texts() -> Iterator[str]:
+    yield "## A text of gigabytes"
+    yield (
+        "A generated text of characters of one and two bytes, in UTF-8: fetched (its checksum), preprocessed (checked, "
+        "its vocabulary, its tokens), trained on for a few steps with a validation, and evaluated, n-grams included. "
+        "Each stage is a process of its own; its peak is its largest resident set, with libraries and mapped files."
+    )
+    names = ("stage", "gigabytes", "seconds", "peak_mib", "load")
+    rows = [[row[name] for name in names] for row in store.read("text")]
+    yield table(("stage", "text, GB", "seconds", "peak, MiB", "load"), rows)
 
 
 def bound_of(row: Row) -> float | None:

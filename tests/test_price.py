@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.tasks.price import PriceData
 
@@ -115,12 +116,20 @@ def test_every_test_example_is_predicted_and_in_order(tmp_path: Path) -> None:
     assert sum(len(batch.inputs) for batch in task.loader("test")) == examples
 
     class Echo(torch.nn.Module):
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            return inputs[:, -1, :1].expand(-1, 3)
+        """Says the last scaled return at each horizon."""
 
-    table = task.predictions(task.predict(Echo()))
+        device = torch.device("cpu")
+
+        def net(self, batch: Batch, state: None) -> tuple[torch.Tensor, None]:
+            return batch.inputs[:, -1, :1].expand(-1, 3), None
+
+    table = task.predict(Echo())
     assert len(table) == 3 * examples
     assert table["origin"].is_monotonic_increasing
+    origins = range(*task.meta["splits"]["test"])
+    last = np.load(tmp_path / "inputs.npy")[origins, 0]
+    mean, std = (np.array(task.meta["target_scaler"][key]) for key in ("mean", "std"))
+    assert np.allclose(table["predicted_return"].to_numpy().reshape(-1, 3), last[:, None] * std + mean, atol=1e-6)
 
 
 def test_training_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
@@ -130,7 +139,7 @@ def test_training_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
         task.seed = seed
         loader = task.loader("train")
         loader.sampler.set_epoch(epoch)
-        return torch.cat([targets for _, targets in loader]).numpy()
+        return torch.cat([batch.targets for batch in loader]).numpy()
 
     assert np.array_equal(order(0, 0), order(0, 0))
     assert not np.array_equal(order(0, 0), order(0, 1))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnlab.report.leaderboard import Entry, Section, by_step, in_words, rows, write
+from rnnlab.report.leaderboard import Entry, Section, by_part, in_words, rows, write
 from tests.conftest import Run
 
 ITEMS = 400
@@ -33,7 +33,7 @@ def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: in
 
 def section(*entries: Entry, direction: str = "min") -> Section:
     reference = entry("naive", 1.0, 1.0, "baseline", seeds=1)
-    return Section("rain", "d1", "score", direction, "naive", 1, [*entries, reference])
+    return Section("rain", "d1", "score", direction, "naive", 1, "steps ahead", [*entries, reference])
 
 
 def verdicts(found: Section) -> dict[str, str]:
@@ -72,7 +72,7 @@ def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:
     assert verdicts(section(lucky))["lucky"] == "no difference from naive seen over seeds"
     single = section(entry("single", 0.5, 1e-9, seeds=1))
     assert verdicts(single)["single"].startswith("better than naive with this one seed")
-    assert in_words(single, rows(single)).startswith("No cell beats naive")
+    assert in_words(single, rows(single)).startswith("Better than naive with the one seed that was trained: single.")
 
 
 def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> None:
@@ -89,12 +89,19 @@ def test_intervals_are_over_seeds_and_absent_for_one() -> None:
     assert several.ci_low < 0.7 < several.ci_high
 
 
-def test_errors_by_step_keep_their_intervals(tmp_path: Path) -> None:
+def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
     summary = {"score": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
     found = Section(
-        "rain", "d1", "score", "min", "naive", 1, [Entry("naive", "baseline", summary, [summary], np.ones(2))]
+        "rain",
+        "d1",
+        "score",
+        "min",
+        "naive",
+        1,
+        "steps ahead",
+        [Entry("naive", "baseline", summary, [summary], np.ones(2))],
     )
-    table = by_step(found)
+    table = by_part(found)
     assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]
     write([found], tmp_path / "reports")
     metrics = pd.read_csv(tmp_path / "reports/metrics.csv")

@@ -208,7 +208,7 @@ def test_every_cell_runs_on_the_task(opened: Any, example: Example) -> None:
 
 @cache
 def options_of(cell: str) -> DictConfig:
-    """What conf/cell says, for a small net. Composing the whole config anew for each task would take longer than a run."""
+    """What conf/cell says, for a small net; to compose it anew for each task would take longer than a run."""
     options: DictConfig = OmegaConf.create(plain(_compose("price", f"cell={cell}", "cell.hidden_size=8").cell))
     return options
 

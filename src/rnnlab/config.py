@@ -23,7 +23,7 @@ NEUTRAL = tuple(
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparation")
 """Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
 
-NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "streams", "beam")
+NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "beam", "transpose")
 """Options of a task that shape batches, training or decoding, and not the prepared arrays."""
 
 SCHEMA = 1
@@ -115,8 +115,9 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a trained net, but for its seed and the prepared arrays."""
     targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training"]
+    task = {key: value for key, value in plain(cfg.task.data).items() if key != "beam"}  # which only decodes
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
-        "task": plain(cfg.task.data),
+        "task": task,
         "net": plain(cfg.task.net),
         "sources": source_digests(targets, without=SOURCES_OF_DATA),
     }

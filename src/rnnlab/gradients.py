@@ -18,6 +18,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.module import SequenceModule
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
+from rnnlab.unroll.watching import watched
 
 Norms = list[dict[str, list[float]]]
 """For each cell, in the order of `Recurrent`: the field of its state -> a norm for each timestep."""
@@ -51,12 +52,8 @@ def _gradients(recurrent: Recurrent, run: Callable[[], Tensor]) -> Norms:
 def _recorded(recurrent: Recurrent) -> Iterator[list[list[State]]]:
     """While it lasts, the net runs step by step, and every new state of every cell is kept, cell by cell."""
     states: list[list[State]] = [[] for _ in recurrent]
-    unroll, chosen = recurrent.unroll, set(recurrent.chosen)
-    recurrent.unroll, recurrent.watch = "loop", lambda index, step: _recording(step, states[index])
-    try:
+    with watched(recurrent, lambda index, step: _recording(step, states[index])):
         yield states
-    finally:
-        recurrent.unroll, recurrent.chosen, recurrent.watch = unroll, chosen, None
 
 
 def _recording(step: Step, states: list[State]) -> Step:

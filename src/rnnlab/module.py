@@ -58,8 +58,8 @@ class SequenceModule(pl.LightningModule):
         self.optimizer_options = optimizer
         self.schedule_options = schedule
         self.log_every_n_steps = log_every_n_steps
-        self._losses: dict[str, list[Tensor]] = {"train": [], "validation": []}
-        self._sizes: dict[str, list[int]] = {"train": [], "validation": []}
+        self._losses: dict[str, Tensor] = {}
+        self._sizes = {"train": 0, "validation": 0}
         self._carried: dict[str, list[State]] = {}
 
     @classmethod
@@ -120,8 +120,9 @@ class SequenceModule(pl.LightningModule):
             raise Diverged(
                 f"the {split} loss became {loss.item()} at step {self.global_step} (epoch {self.current_epoch})"
             )
-        self._losses[split].append(loss.detach())
-        self._sizes[split].append(count)
+        # one sum, not a list of all: small tensors that stay, between large ones that go, make the heap grow
+        self._losses[split] = self._losses.get(split, 0) + loss.detach().double() * count
+        self._sizes[split] += count
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -135,13 +136,21 @@ class SequenceModule(pl.LightningModule):
 
     def _log_epoch(self, split: str) -> None:
         """Log the mean loss per prediction, and forget what was summed."""
-        if not self._losses[split]:
+        if split not in self._losses:
             return  # validation by itself, before any training
-        sizes = torch.tensor(self._sizes[split], dtype=torch.float64)
-        losses = torch.stack(self._losses[split]).double().cpu()
-        self.log(f"loss/{split}", (losses @ sizes / sizes.sum()).float())
-        self._losses[split].clear()
-        self._sizes[split].clear()
+        self.log(f"loss/{split}", (self._losses.pop(split).cpu() / self._sizes[split]).float())
+        self._sizes[split] = 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # dropout, zoneout and random initial states of a resumed run are those of one that was never stopped
+        checkpoint["random_numbers"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            checkpoint["random_numbers_cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        torch.set_rng_state(checkpoint["random_numbers"])
+        if "random_numbers_cuda" in checkpoint and torch.cuda.is_available():
+            torch.cuda.set_rng_state(checkpoint["random_numbers_cuda"])
 
     def configure_optimizers(self) -> Any:
         optimizer = _partial(self.optimizer_options)(self.parameters())

@@ -18,6 +18,7 @@ class TaskSpec:
     tokens: whether the input is made of token numbers. image: (height, width) where the input is one.
     causal: whether the targets of a timestep are inputs of later ones, so that nothing may be read from the end.
     streamed: whether a batch goes on where the one before ended, so that the state is carried over.
+    parts: what the number at the end of a metric's name counts, where metrics are given for parts of the test split.
     overlap: how many consecutive items of the test split share what they are judged on; a forecast's horizon.
     """
 
@@ -33,6 +34,7 @@ class TaskSpec:
     causal: bool = False
     streamed: bool = False
     overlap: int = 1
+    parts: str = "part"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain types only, so that a checkpoint that holds it loads without unpickling classes."""

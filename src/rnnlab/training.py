@@ -98,7 +98,10 @@ def check(cfg: DictConfig) -> None:
     if cfg.tuning.name != "none":
         overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
         if not overlay.exists():
-            raise UserError(f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no {overlay.relative_to(CONF.parent)}.")
+            raise UserError(
+                f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no "
+                f"{overlay.relative_to(CONF.parent)}."
+            )
     module: type[SequenceModule] = get_class(cfg.cell._target_)
     module.check_options(cfg.cell)
 

@@ -118,15 +118,17 @@ class Batches:
 
 
 class Streams:
-    """A long sequence read from beginning to end, cut into `batch_size` streams that are read side by side.
+    """A long sequence, cut into `batch_size` streams that are read side by side, from their beginning to their end.
 
     values: the whole sequence, (time,), whole numbers; span: the part [first, end) of it to read. The target of each
     timestep is the next one. Each batch goes on where the one before ended, so that the state can be carried: only the
     first of an epoch `starts`.
 
     Without a seed, every timestep of the span but its first is a target exactly once, and each stream is read from
-    `warm_up` timesteps before it, whose targets do not count, so that its first prediction has a past as well. With a
-    seed, each epoch begins at a place of its own.
+    `warm_up` timesteps before it, whose targets do not count, so that its first prediction has a past as well.
+
+    With a seed, each epoch begins at a place of its own, and goes on at the beginning of the span behind its end. It
+    has `at_most` so many batches: of a very long sequence, it reads a part.
     """
 
     batch_sampler = None
@@ -139,34 +141,44 @@ class Streams:
         batch_size: int,
         seed: int | None = None,
         warm_up: int = 0,
+        at_most: int | None = None,
     ) -> None:
         self.values = values
-        self.first, self.end = span
+        self.first, end = span
+        self.targets = end - self.first - 1
         self.timesteps = timesteps
-        targets = self.end - self.first - 1
-        self.batch_size = max(1, min(batch_size, targets // timesteps))
-        self.stream_length = -(-targets // self.batch_size)
-        self.warm_up = 0 if seed is not None else warm_up
-        self.sampler = Order(len(self), seed)
+        self.batch_size = max(1, min(batch_size, self.targets // timesteps))
+        self.stream_length = -(-self.targets // self.batch_size)
+        if seed is None:
+            self.begin, self.end = -warm_up, self.stream_length
+        else:
+            self.begin, self.end = 0, min(self.stream_length, (at_most or self.stream_length) * timesteps)
+        self.sampler = Order(self.targets, seed)
 
     def __len__(self) -> int:
-        return -(-(self.stream_length + self.warm_up) // self.timesteps)
+        return -(-(self.end - self.begin) // self.timesteps)
 
     def __iter__(self) -> Iterator[Batch]:
         for number, (places, counted) in enumerate(self.places()):
-            known = np.clip(places.numpy(), 0, len(self.values) - 1)
-            tokens = torch.from_numpy(self.values[known].astype(np.int64))
-            yield Batch(tokens[:, :-1], tokens[:, 1:].masked_fill(~counted, IGNORED), starts=number == 0)
+            inputs, targets = (torch.from_numpy(self.values[p].astype(np.int64)) for p in (places, places + 1))
+            yield Batch(inputs, targets.masked_fill(~torch.from_numpy(counted), IGNORED), starts=number == 0)
 
-    def places(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each batch: where its timesteps lie in `values`, (batch, time + 1), and which of its targets count."""
-        starts = self.first + self._shift() + self.stream_length * torch.arange(self.batch_size)[:, None]
-        for offset in range(-self.warm_up, self.stream_length, self.timesteps):
-            places = starts + torch.arange(offset, min(offset + self.timesteps, self.stream_length) + 1)
-            targets = places[:, 1:]
-            yield places, (targets > starts) & (targets <= starts + self.stream_length) & (targets < self.end)
+    def places(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """For each batch: where its inputs lie in `values`, (batch, time), and which of their targets count."""
+        starts = self.stream_length * np.arange(self.batch_size)[:, None]
+        shift = self._shift()
+        for offset in range(self.begin, self.end, self.timesteps):
+            steps = np.arange(offset, min(offset + self.timesteps, self.end))
+            read = starts + steps
+            # the last streams may reach beyond the end, by less than a timestep for each stream
+            counted = (steps >= 0) & (read < self.targets)
+            if self.sampler.seed is None:
+                read = read.clip(-self.first, self.targets - 1)
+            else:
+                read = (read + shift) % self.targets
+            yield self.first + read, counted
 
     def _shift(self) -> int:
         if self.sampler.seed is None:
             return 0
-        return int(torch.randint(min(self.timesteps, self.stream_length), (), generator=self.sampler.generator()))
+        return int(torch.randint(self.targets, (), generator=self.sampler.generator()))

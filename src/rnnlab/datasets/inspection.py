@@ -1,11 +1,13 @@
-"""What is worth knowing about a series of prices before anything is learned from it."""
+"""What is worth knowing about a series before anything is learned from it."""
 
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.datasets.table import iso
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 SPLIT_RATIOS = (1 / 2, 1 / 3, 2 / 3, 1 / 4, 1 / 5, 1 / 7, 1 / 10, 1 / 20)
 SHOWN_SPLITS = 5
@@ -16,7 +18,7 @@ def inspect(frame: "pd.DataFrame") -> tuple[dict[str, Any], list[str]]:
 
     frame: `date`, ascending, and `close`. Of the suspected splits the report lists the largest, and counts all.
     """
-    gap_count, longest = _gaps(frame["date"])
+    gap_count, longest = gaps(frame["date"])
     splits = _splits(frame)
     largest = sorted(splits, key=lambda split: -abs(split["log_return"]))[:SHOWN_SPLITS]
     notes = []
@@ -42,24 +44,41 @@ def inspect(frame: "pd.DataFrame") -> tuple[dict[str, Any], list[str]]:
     return report, notes
 
 
-def _gaps(dates: "pd.Series[Any]") -> tuple[int, dict[str, Any] | None]:
-    """Steps longer than 1.5 times the median step; in a series of business days, with two or more weekdays left out.
+def of_business_days(dates: "NDArray[np.datetime64]") -> bool:
+    """Whether the series leaves the weekends out."""
+    import numpy as np
 
-    One weekday left out is a holiday.
+    is_daily = np.median(np.diff(dates) / np.timedelta64(1, "D")) == 1
+    return bool(is_daily and np.is_busday(dates.astype("datetime64[D]")).mean() > 0.98)
+
+
+def left_out(dates: "NDArray[np.datetime64]") -> "NDArray[np.int64]":
+    """After each date but the last, how many rows are left out until the next.
+
+    A gap is a step longer than 1.5 times the median step; in a series of business days, two or more weekdays left out:
+    one is a holiday.
     """
     import numpy as np
 
+    if len(dates) < 2:
+        return np.zeros(0, np.int64)
+    if of_business_days(dates):
+        days = dates.astype("datetime64[D]")
+        missed = np.busday_count(days[:-1], days[1:]) - 1
+        return np.where(missed > 1, missed, 0)
+    steps = np.diff(dates) / np.timedelta64(1, "D")
+    return np.where(steps > 1.5 * np.median(steps), np.rint(steps / np.median(steps)).astype(np.int64) - 1, 0)
+
+
+def gaps(dates: "pd.Series[Any]") -> tuple[int, dict[str, Any] | None]:
+    """How many there are, and the longest."""
+    import numpy as np
+
     instants = dates.to_numpy("datetime64[us]")
-    days = instants.astype("datetime64[D]")
-    steps = np.diff(instants) / np.timedelta64(1, "D")
-    if len(steps) == 0:
-        return 0, None
-    if np.median(steps) == 1 and np.is_busday(days).mean() > 0.98:
-        is_gap = np.busday_count(days[:-1], days[1:]) > 2
-    else:
-        is_gap = steps > 1.5 * np.median(steps)
+    is_gap = left_out(instants) > 0
     if not is_gap.any():
         return 0, None
+    steps = np.diff(instants) / np.timedelta64(1, "D")
     at = int(np.argmax(np.where(is_gap, steps, 0)))
     longest = {"after": iso(dates.iloc[at]), "before": iso(dates.iloc[at + 1]), "days": float(steps[at])}
     return int(is_gap.sum()), longest

@@ -13,14 +13,17 @@
 """
 
 import csv
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnlab.data.atomic import read_json, write_json
+from rnnlab.data.download import retrieve, sha256_of
 from rnnlab.datasets.inspection import inspect
+from rnnlab.datasets.installed import installed_table
+from rnnlab.datasets.own import OwnTable
 from rnnlab.datasets.table import COLUMNS, Table, nearest
 from rnnlab.datasets.yahoo import INTERVALS, INTRADAY, write_history
 from rnnlab.errors import UserError
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("sample", "yahoo", "csv")
 SAMPLE_SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+SAMPLE_NAME = "stocks.csv.gz"
 SAMPLE_SHA256 = "5abadf99b2d394f920120a27de6f0df129859d71d4cfb0bf661bcc99446ab1fd"  # in bokeh-sampledata 2026.1
 ADJUSTED = "'Adj Close' is the close adjusted for splits and dividends as of retrieved_at, kept beside 'Close'"
 
@@ -97,18 +101,15 @@ class Prices:
         elif self.source == "yahoo":
             self._check_yahoo()
         else:
-            self._check_csv()
+            self._own().check()
 
     def fingerprint(self) -> dict[str, Any]:
         """All that decides which rows `read` gives, as plain JSON: the options and the content of a local file."""
-        from rnnlab.data.download import is_address, sha256_of
-
         content = None
         if self.source == "sample":
-            content = sha256_of(_sample_file())
-        elif self.source == "csv" and not is_address(self.path or ""):
-            self._check_csv()
-            content = sha256_of(Path(self.path or ""))
+            content = sha256_of(installed_table(SAMPLE_NAME))
+        elif self.source == "csv":
+            content = self._own().sha256()
         reading = {"name": self.name, "date": self.date, "target": self.target, "volume": self.volume}
         return reading | self._file_options() | {"start": self.start, "end": self.end, "sha256": content}
 
@@ -117,7 +118,7 @@ class Prices:
         """Whether what is fetched tomorrow is what was fetched today: no open end, no address of someone's file."""
         if self.source == "yahoo":
             return self.end is not None and self.end <= datetime.now(UTC).date().isoformat()
-        return self.source == "sample" or not (self.path or "").startswith(("http:", "https:"))
+        return self.source == "sample" or self._own().is_settled
 
     def fetch(self, folder: Path, mirror: str | None = None, session: Any = None) -> None:
         """Write the data file, and `source.json` that tells where it came from, into `folder`.
@@ -131,16 +132,13 @@ class Prices:
         """
         from importlib.metadata import version
 
-        from rnnlab.data.atomic import write_json
-        from rnnlab.data.download import is_address, retrieve, sha256_of
-
         self.check()
         patience: dict[str, Any] = {"retries": self.retries, "backoff_seconds": self.backoff_seconds}
         notes: list[str] = []
         if self.source == "sample":
-            packed = _sample_file()
+            packed = installed_table(SAMPLE_NAME)
             file = folder / f"{self.symbol}.csv"
-            facts = retrieve(
+            facts = {"file": file.name} | retrieve(
                 file,
                 dataset=self.name,
                 origin=lambda part: _write_sample(packed, str(self.symbol), part),
@@ -153,7 +151,7 @@ class Prices:
         elif self.source == "yahoo":
             asked = self._yahoo_options()
             file = folder / f"{asked['symbol']}.csv"
-            facts = retrieve(
+            facts = {"file": file.name} | retrieve(
                 file,
                 dataset=asked["symbol"].lower(),
                 origin=lambda part: notes.extend(write_history(part, **asked, **patience, session=session)),
@@ -166,18 +164,8 @@ class Prices:
                 "yfinance": version("yfinance") if facts["via"] == "origin" else None,
             }
         else:
-            path = str(self.path)
-            name = re.split(r"[/\\]", self._shown_path().rstrip("/"))[-1]
-            # a fixed name where the user's could meet one of ours
-            file = folder / (name if name.lower().endswith((".csv", ".tsv", ".txt")) else "prices.csv")
-            facts = retrieve(
-                file,
-                dataset=self.name,
-                origin=path,
-                mirror=mirror if is_address(path) else "",  # a file of the user's own is the one that is meant
-                **patience,
-            )
-        facts |= {"file": file.name, "notes": notes, "options": self._file_options()}
+            facts = self._own().fetch(folder, self.name, mirror, "prices.csv", **patience)
+        facts |= {"notes": notes, "options": self._file_options()}
         write_json(folder / "source.json", facts)
 
     def read(self, folder: Path) -> PriceTable:
@@ -186,8 +174,6 @@ class Prices:
         Raises:
             UserError: names the file, line and column, what was found there and what to do.
         """
-        from rnnlab.data.atomic import read_json
-
         source_file = folder / "source.json"
         if not source_file.is_file():
             raise UserError(
@@ -197,7 +183,7 @@ class Prices:
         if facts["options"] != self._file_options():
             raise UserError(f"{folder} holds prices fetched with other options (see {source_file}); fetch them again.")
         data_file = folder / facts["file"]
-        shown = self._shown_path() if self.source == "csv" else str(data_file)
+        shown = self._own().shown if self.source == "csv" else str(data_file)
         table = Table.read(data_file, shown)
         frame, target = table.prices(self.date, self.target, self.volume)
         notes = [*facts["notes"], *table.notes]
@@ -213,7 +199,7 @@ class Prices:
                 f"task.symbol={self.symbol}: the sample has {listed}{nearest(symbol.upper(), SAMPLE_SYMBOLS)}. "
                 f"For any other ticker: task.source=yahoo."
             )
-        _sample_file()
+        installed_table(SAMPLE_NAME)
 
     def _check_yahoo(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9^][A-Za-z0-9.^=-]*", self.symbol or ""):
@@ -229,25 +215,10 @@ class Prices:
         if self.interval in INTRADAY and self.start is None:
             raise UserError(f"task.start is missing: Yahoo keeps few days at task.interval={self.interval}.")
 
-    def _check_csv(self) -> None:
-        from rnnlab.data.download import is_address
-
+    def _own(self) -> OwnTable:
         if not self.path:
             raise UserError("task.path is missing: give your table, as task.source=csv task.path=my.csv.")
-        if is_address(self.path):
-            return
-        path = Path(self.path)
-        if not path.exists():
-            siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}.")
-        if not path.is_file():
-            raise UserError(f"task.path={self.path} is not a file; name one table.")
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise UserError(
-                f"task.path={self.path} cannot be read ({error.strerror}); change its permissions."
-            ) from None
+        return OwnTable(self.path)
 
     def _file_options(self) -> dict[str, Any]:
         """The options that decide which file is fetched."""
@@ -255,17 +226,11 @@ class Prices:
             return {"source": "sample", "symbol": self.symbol}
         if self.source == "yahoo":
             return {"source": "yahoo"} | self._yahoo_options()
-        digest = hashlib.sha256((self.path or "").encode()).hexdigest()  # tells addresses apart by their secrets too
-        return {"source": "csv", "path": self._shown_path(), "path_sha256": digest}
+        return {"source": "csv", **self._own().identity()}
 
     def _yahoo_options(self) -> dict[str, Any]:
         symbol = (self.symbol or "").upper()
         return {"symbol": symbol, "interval": self.interval, "start": self.start, "end": self.end}
-
-    def _shown_path(self) -> str:
-        from rnnlab.data.download import without_secrets
-
-        return without_secrets(self.path or "")
 
     def _cut(self, frame: "pd.DataFrame", shown: str, notes: list[str]) -> "pd.DataFrame":
         """The rows in [start, end); a remark where they do not reach as far as was asked."""
@@ -286,17 +251,6 @@ class Prices:
                 f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
             )
         return frame.reset_index(drop=True)
-
-
-def _sample_file() -> Path:
-    """The packed table in bokeh-sampledata, found without importing that package."""
-    from importlib.util import find_spec
-
-    found = find_spec("bokeh_sampledata")
-    path = Path(found.origin).parent / "_data" / "stocks.csv.gz" if found and found.origin else None
-    if path is None or not path.is_file():
-        raise UserError("task.source=sample needs the package bokeh-sampledata: pip install bokeh-sampledata.")
-    return path
 
 
 def _write_sample(packed: Path, symbol: str, part: Path) -> None:

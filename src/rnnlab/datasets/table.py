@@ -1,7 +1,8 @@
-"""Anyone's table of dates and prices: encoding, separator, columns, dates and decimal mark are found, not asked for.
+"""Anyone's table of dates and numbers: encoding, separator, columns, dates and decimal mark are found, not asked for.
 
     table = Table.read(Path("my.csv"), shown="my.csv")
     frame, target = table.prices(date=None, target=None, volume=None)
+    frame = table.series(date=None, target="sales", inputs=["visitors"])
 
 What differs from Yahoo's own downloads is said in `table.notes`; what leaves a doubt is refused, with its place.
 """
@@ -17,7 +18,16 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rnnlab.datasets.cells import DATES, GROUP_MARKS, are_dates, instants_of, likely_marks, not_a_number, number_of
+from rnnlab.datasets.cells import (
+    DATES,
+    GROUP_MARKS,
+    MISSING,
+    are_dates,
+    instants_of,
+    likely_marks,
+    not_a_number,
+    number_of,
+)
 from rnnlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,13 +64,18 @@ class Table:
 
     @classmethod
     def read(cls, path: Path, shown: str) -> "Table":
-        """Cut the file into cells; blank lines are left out.
+        """As `parse`, of a file."""
+        return cls.parse(path.read_bytes(), shown)
+
+    @classmethod
+    def parse(cls, content: bytes, shown: str) -> "Table":
+        """Cut the text into cells; blank lines are left out.
 
         Raises:
             UserError: no text, no rows, one column only, or rows of another length than the header.
         """
         notes: list[str] = []
-        text = _decode(path.read_bytes(), shown, notes)
+        text = _decode(content, shown, notes)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text, shown, notes))
         rows, lines = [], []
         try:
@@ -71,7 +86,7 @@ class Table:
         except csv.Error as error:
             raise UserError(f"{shown}, line {reader.line_num}: {error}; the file may be damaged.") from None
         if len(rows) < 2:
-            raise UserError(f"{shown} has a header and no rows; give it prices.")
+            raise UserError(f"{shown} has a header and no rows; give it numbers.")
         for row, line in zip(rows, lines, strict=True):
             if len(row) != len(rows[0]):
                 raise UserError(
@@ -92,19 +107,61 @@ class Table:
         import pandas as pd
 
         date_column = self._date_column(date)
-        columns: dict[str, Any] = {"date": pd.Series(self._instants(date_column), dtype="datetime64[us]")}
-        target_column = self._target_column(target, date_column)
+        columns: dict[str, Any] = {"date": self._dates(date_column)}
+        target_column = self._target_column(target, date_column, "price")
         columns["close"] = self._numbers(target_column, lambda price: price > 0, "but a price is above zero")
         volumes = self._volumes(volume)
         if volumes is not None:
             columns["volume"] = volumes
         frame = pd.DataFrame(columns)
-        self._refuse_duplicates(frame["date"])
-        if not frame["date"].is_monotonic_increasing:
-            newest_first = frame["date"].is_monotonic_decreasing
-            self._note(f"rows sorted by date; they came {'newest first' if newest_first else 'unsorted'}")
-            frame = frame.sort_values("date", ignore_index=True)
-        return frame, self.columns[target_column]
+        self._note_order(frame["date"])
+        return frame.sort_values("date", ignore_index=True), self.columns[target_column]
+
+    def series(
+        self, date: str | None, target: str | None, inputs: Sequence[str], empty_cells: bool = True
+    ) -> "pd.DataFrame":
+        """The target and then the inputs by ascending date, as numbers; NaN where a cell is empty.
+
+        Args:
+            date, target: names of columns, in any case and spacing; None: found.
+            inputs: names of columns, or ["all"]: all that hold numbers.
+            empty_cells: whether there may be any.
+
+        Raises:
+            UserError: no such column, a cell that is no date or number, or a date that comes twice.
+        """
+        import pandas as pd
+
+        date_column = self._date_column(date)
+        target_column = self._target_column(target, date_column, "target")
+        dates = self._dates(date_column)
+        numbers = {self.columns[target_column]: self._numbers(target_column, empty_cells=empty_cells)}
+        if list(inputs) == ["all"]:
+            numbers |= self._all_numbers({date_column, target_column}, empty_cells)
+        else:
+            for name in inputs:
+                column = self._column(name, "inputs")
+                assert column is not None
+                if column in (date_column, target_column):
+                    raise UserError(f"task.inputs names '{name}', which is the date or the target; name other columns.")
+                numbers[self.columns[column]] = self._numbers(column, empty_cells=empty_cells)
+        self._note_order(dates)
+        return pd.DataFrame(numbers).set_index(pd.DatetimeIndex(dates)).sort_index()
+
+    def _all_numbers(self, used: set[int], empty_cells: bool) -> dict[str, list[float]]:
+        """The numbers of all columns but those already used; a column that holds none is left out, and said to be."""
+        numbers, others = {}, []
+        for column, name in enumerate(self.columns):
+            if column in used:
+                continue
+            mark = likely_marks(self._cells(column))[0]
+            if all(number_of(cell, mark) is None for cell in self._cells(column)):
+                others.append(name)
+            else:
+                numbers[name] = self._numbers(column, empty_cells=empty_cells)
+        if others:
+            self._note(f"columns without numbers left out: {', '.join(others)}")
+        return numbers
 
     def _cells(self, column: int) -> list[str]:
         return [row[column] for row in self.rows]
@@ -119,7 +176,7 @@ class Table:
 
     def _column(self, name: str | None, key: str) -> int | None:
         """The column of that name, else of the first usual name that there is."""
-        for wanted in USUAL_NAMES[key] if name is None else (name,):
+        for wanted in USUAL_NAMES.get(key, ()) if name is None else (name,):
             for same in (str.strip, _plain_name):
                 found = [column for column, known in enumerate(self.columns) if same(known) == same(wanted)]
                 if not found:
@@ -152,17 +209,17 @@ class Table:
             f"{self._listed()}. Name the one that holds the date, as task.date=NAME."
         )
 
-    def _target_column(self, name: str | None, date_column: int) -> int:
+    def _target_column(self, name: str | None, date_column: int, role: str) -> int:
         column = self._column(name, "target")
         if column is not None:
             return column
         others = [column for column in range(len(self.columns)) if column != date_column]
         if len(others) == 1:
-            self._note(f"column '{self.columns[others[0]]}' taken for the price: there is no other")
+            self._note(f"column '{self.columns[others[0]]}' taken for the {role}: there is no other")
             return others[0]
+        what = "no column 'close'" if role == "price" else "several columns beside the date"
         raise UserError(
-            f"{self.shown} has no column 'close': its columns are {self._listed()}. "
-            "Name the one to forecast, as task.target=NAME."
+            f"{self.shown} has {what}: its columns are {self._listed()}. Name the one to forecast, as task.target=NAME."
         )
 
     def _volumes(self, name: str | None) -> list[float] | None:
@@ -177,6 +234,11 @@ class Table:
                 raise
             self._note(f"volumes left out: {error}")
             return None
+
+    def _dates(self, column: int) -> "pd.Series[Any]":
+        import pandas as pd
+
+        return pd.Series(self._instants(column), dtype="datetime64[us]")
 
     def _instants(self, column: int) -> list[datetime]:
         """The dates, in UTC, without a time zone; read in the one way that suits the most cells."""
@@ -205,12 +267,21 @@ class Table:
             self._note("time zones converted to UTC")
         return [instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant for instant in instants]
 
-    def _numbers(self, column: int, fits: Callable[[float], bool], otherwise: str) -> list[float]:
-        """The numbers of a column, all finite and such that each `fits`."""
+    def _numbers(
+        self,
+        column: int,
+        fits: Callable[[float], bool] = lambda _: True,
+        otherwise: str = "",
+        empty_cells: bool = False,
+    ) -> list[float]:
+        """The numbers of a column, all finite and such that each `fits`; NaN for `empty_cells` where they may be."""
         cells = self._cells(column)
         mark = self._decimal_mark(column)
         numbers = []
         for row, cell in enumerate(cells):
+            if empty_cells and cell.lower() in MISSING:
+                numbers.append(math.nan)
+                continue
             number = number_of(cell, mark)
             if number is None:
                 self._refuse(row, column, not_a_number(cell))
@@ -238,6 +309,13 @@ class Table:
                 with_comma, column, "whose comma may group thousands or mark decimals; write decimals with a point"
             )
         return likely[0]
+
+    def _note_order(self, dates: "pd.Series[Any]") -> None:
+        """A remark where the rows are not in order of time; a date that comes twice is refused."""
+        self._refuse_duplicates(dates)
+        if not dates.is_monotonic_increasing:
+            newest_first = dates.is_monotonic_decreasing
+            self._note(f"rows sorted by date; they came {'newest first' if newest_first else 'unsorted'}")
 
     def _refuse_duplicates(self, dates: "pd.Series[Any]") -> None:
         doubled = dates[dates.duplicated(keep=False)]
@@ -278,7 +356,7 @@ def _decode(content: bytes, shown: str, notes: list[str]) -> str:
         if re.search("[\x00-\x08\x0e-\x1f\x7f]", text):
             break
         if not text.strip():
-            raise UserError(f"{shown} is empty; give a table with a header, dates and prices.")
+            raise UserError(f"{shown} is empty; give a table with a header, dates and numbers.")
         if remark:
             notes.append(f"encoding: {remark}")
         return text
@@ -300,7 +378,7 @@ def _separator(text: str, shown: str, notes: list[str]) -> str:
         separator = max(reversed(named), key=head[0].count)
         if separator not in head[0]:
             raise UserError(
-                f"{shown}, line 1: found one column, '{head[0].strip()[:60]}'; a date and a price are needed."
+                f"{shown}, line 1: found one column, '{head[0].strip()[:60]}'; a date and a number are needed."
             )
     if separator != ",":
         notes.append(f"fields separated by {named[separator]}s")

@@ -9,19 +9,21 @@ KINDS = ("none", "luong", "bahdanau")
 class Attention(nn.Module):
     """context = Σₛ aₛ mₛ, a = softmax over the real timesteps s of the memory of score(query, mₛ).
 
-    query: (batch, ..., query_size); memory: (batch, time, memory_size); real: (batch, time) ->
-    the context (batch, ..., memory_size) and the weights (batch, ..., time).
+    query: (batch, steps, query_size); keys: of `keys(memory)`, once for a sequence; memory: (batch, time, memory_size);
+    real: (batch, time) -> the context (batch, steps, memory_size) and the weights (batch, steps, time).
     """
 
-    def forward(self, query: Tensor, memory: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        scores = self.score(query, memory)
-        shape = (len(real), *[1] * (scores.dim() - 2), real.shape[1])
-        weights = scores.masked_fill(~real.view(shape), -torch.inf).softmax(dim=-1)
-        if weights.dim() == 2:
-            return torch.bmm(weights[:, None], memory)[:, 0], weights
+    def forward(self, query: Tensor, keys: Tensor, memory: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        scores = self.score(query, keys).masked_fill(~real[:, None], -torch.inf)
+        weights = scores.softmax(dim=-1)
         return torch.bmm(weights, memory), weights
 
-    def score(self, query: Tensor, memory: Tensor) -> Tensor:
+    def keys(self, memory: Tensor) -> Tensor:
+        """All of a score that depends on the memory alone."""
+        raise NotImplementedError
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        """(batch, steps, time)"""
         raise NotImplementedError
 
 
@@ -32,15 +34,16 @@ class Luong(Attention):
         super().__init__()
         self.weight = nn.Linear(memory_size, query_size, bias=False)
 
-    def score(self, query: Tensor, memory: Tensor) -> Tensor:
-        keys = self.weight(memory)
-        if query.dim() == 2:
-            return torch.bmm(keys, query[..., None])[..., 0]
+    def keys(self, memory: Tensor) -> Tensor:
+        keys: Tensor = self.weight(memory)
+        return keys
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
         return torch.bmm(query, keys.transpose(1, 2))
 
 
 class Bahdanau(Attention):
-    """score(q, m) = vᵀ tanh(W q + U m), Bahdanau, Cho and Bengio (2015)."""
+    """score(q, m) = vᵀ tanh(W q + U m + b), Bahdanau, Cho and Bengio (2015)."""
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -48,9 +51,10 @@ class Bahdanau(Attention):
         self.of_memory = nn.Linear(memory_size, query_size, bias=False)
         self.to_score = nn.Linear(query_size, 1, bias=False)
 
-    def score(self, query: Tensor, memory: Tensor) -> Tensor:
-        keys = self.of_memory(memory)
-        if query.dim() == 3:
-            keys = keys[:, None]
-        scores: Tensor = self.to_score(torch.tanh(self.of_query(query)[..., None, :] + keys))
+    def keys(self, memory: Tensor) -> Tensor:
+        keys: Tensor = self.of_memory(memory)
+        return keys
+
+    def score(self, query: Tensor, keys: Tensor) -> Tensor:
+        scores: Tensor = self.to_score(torch.tanh(self.of_query(query)[:, :, None] + keys[:, None]))
         return scores[..., 0]

@@ -6,20 +6,27 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import Shared, State
-from rnnlab.data.vocabulary import END, IGNORED, PADDING, START
-from rnnlab.layouts.attention import KINDS, Bahdanau, Luong
+from rnnlab.data.vocabulary import END, IGNORED, PADDING, START, UNKNOWN
+from rnnlab.layouts.attention import KINDS, Attention, Bahdanau, Luong
 from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select
+from rnnlab.unroll.around import detached
+
+NEVER_WRITTEN = [PADDING, START, UNKNOWN]
 
 
 class Memory(NamedTuple):
-    """What a decoder may look at. timesteps: (batch, time, size); real: (batch, time); summary: (batch, size)."""
+    """What a decoder may look at. timesteps: (batch, time, size); real: (batch, time); summary: (batch, size).
+
+    keys: what attention makes of the timesteps, (batch, time, ...); the decoder's own.
+    """
 
     timesteps: Tensor
     real: Tensor
     summary: Tensor
+    keys: Tensor | None = None
 
     def rows(self, rows: Tensor) -> "Memory":
-        return Memory(*(part.index_select(0, rows) for part in self))
+        return Memory(*(None if part is None else part.index_select(0, rows) for part in self))  # type: ignore[arg-type]
 
 
 class Carried(NamedTuple):
@@ -46,9 +53,10 @@ class Decoded(NamedTuple):
 class Decoder(nn.Module):
     """p(yₜ | y₁..yₜ₋₁, memory), the tokens y from a vocabulary of `size` that starts with the special ones.
 
-    Without attention, each step reads [vector of yₜ₋₁; summary] (Cho et al. 2014). `bahdanau`: the context of attention
-    by the output hₜ₋₁ stands in the place of the summary, so that the net runs step by step in training, too. `luong`:
-    the net reads the tokens alone, at full speed, and h̃ₜ = tanh(W [contextₜ; hₜ]) goes to the head.
+    Each step reads [vector of yₜ₋₁; summary] (Cho et al. 2014). `luong`: the net runs at full speed, and with the
+    context of attention by its output hₜ, h̃ₜ = tanh(W [contextₜ; hₜ]) goes to the head in the place of hₜ. `bahdanau`:
+    the context of attention by hₜ₋₁ stands in the place of the summary, so that the net runs step by step in training,
+    too; h₀ is tanh(W summary).
     """
 
     def __init__(
@@ -67,11 +75,12 @@ class Decoder(nn.Module):
         check_share("output_dropout", dropout)
         self.kind = attention
         self.embedding = nn.Embedding(size, embedding_size)
-        extra = {"none": summary_size, "luong": 0, "bahdanau": memory_size}[attention]
-        self.recurrent = make(embedding_size + extra, bidirectional=False)
+        self.recurrent = make(
+            embedding_size + (memory_size if attention == "bahdanau" else summary_size), bidirectional=False
+        )
         out = self.recurrent.output_size
         if attention == "bahdanau":
-            self.attention: nn.Module = Bahdanau(out, memory_size)
+            self.attention: Attention = Bahdanau(out, memory_size)
             self.first_query = nn.Linear(summary_size, out)
         elif attention == "luong":
             self.attention = Luong(out, memory_size)
@@ -82,29 +91,47 @@ class Decoder(nn.Module):
     def forward(self, targets: Tensor, memory: Memory, states: list[State] | None) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing: logits (batch, time, size) of each target, after the true ones before it, and the weights.
 
-        targets: (batch, time), `IGNORED` behind the end.
+        targets: (batch, time), `IGNORED` behind the end. states: to start from; None: the initial ones.
         """
         before = torch.cat([torch.full_like(targets[:, :1], START), targets[:, :-1]], dim=1)
         vectors = self.embedding(before.masked_fill(before == IGNORED, PADDING))
+        memory = self._with_keys(memory)
+        weights: Tensor | None
         if self.kind == "bahdanau":
-            carried, prepared = self.start(memory, states), self.recurrent.prepare()
-            steps, looks = [], []
-            for vector in vectors.unbind(1):
-                carried, look = self._step(vector, carried, memory, prepared)
-                assert look is not None
-                steps.append(carried.output)
-                looks.append(look)
-            return self.head(self.dropout(torch.stack(steps, dim=1))), torch.stack(looks, dim=1)
-        if self.kind == "none":
-            vectors = torch.cat([vectors, memory.summary[:, None].expand(-1, vectors.shape[1], -1)], dim=-1)
-        outputs, _ = self.recurrent(vectors, states)
-        outputs, weights = self._look(outputs, memory)
+            outputs, weights = self._step_by_step(vectors, memory, states)
+        else:
+            summary = memory.summary[:, None].expand(-1, vectors.shape[1], -1)
+            outputs, _ = self.recurrent(torch.cat([vectors, summary], dim=-1), states)
+            outputs, weights = self._look(outputs, memory)
         return self.head(self.dropout(outputs)), weights
 
+    def _step_by_step(self, vectors: Tensor, memory: Memory, states: list[State] | None) -> tuple[Tensor, Tensor]:
+        carried, prepared = self.start(memory, states), self.recurrent.prepare()
+        drops, truncate = self.recurrent.drops(len(vectors)), self.recurrent.truncate
+        outputs, looks = [], []
+        for number, vector in enumerate(vectors.unbind(1)):
+            if truncate is not None and number > 0 and number % truncate == 0:
+                carried = Carried(detached(carried.states), carried.output.detach())
+            carried, weights = self._step(vector, carried, memory, prepared, drops)
+            assert weights is not None
+            outputs.append(carried.output)
+            looks.append(weights)
+        return torch.stack(outputs, dim=1), torch.stack(looks, dim=1)
+
+    def _with_keys(self, memory: Memory) -> Memory:
+        return memory if self.kind == "none" else memory._replace(keys=self.attention.keys(memory.timesteps))
+
+    def _attend(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """query: (batch, steps, size) -> the context and the weights."""
+        assert memory.keys is not None
+        found: tuple[Tensor, Tensor] = self.attention(query, memory.keys, memory.timesteps, memory.real)
+        return found
+
     def _look(self, outputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """What goes to the head, (batch, steps, size), and the weights of Luong's attention."""
         if self.kind != "luong":
             return outputs, None
-        context, weights = self.attention(outputs, memory.timesteps, memory.real)
+        context, weights = self._attend(outputs, memory)
         return torch.tanh(self.combine(torch.cat([context, outputs], dim=-1))), weights
 
     def start(self, memory: Memory, states: list[State] | None) -> Carried:
@@ -115,30 +142,39 @@ class Decoder(nn.Module):
             return Carried(states, torch.tanh(self.first_query(memory.summary)))
         return Carried(states, memory.summary.new_zeros(batch, self.recurrent.output_size))
 
-    def step(
+    def _step(
+        self,
+        vector: Tensor,
+        carried: Carried,
+        memory: Memory,
+        prepared: list[Shared],
+        drops: list[list[Tensor]] | None = None,
+    ) -> tuple[Carried, Tensor | None]:
+        """One step of the recurrent net, with the weights of Bahdanau's attention, (batch, time)."""
+        weights, read = None, memory.summary
+        if self.kind == "bahdanau":
+            context, weights = (part[:, 0] for part in self._attend(carried.output[:, None], memory))
+            read = context
+        output, states = self.recurrent.step(torch.cat([vector, read], dim=-1), carried.states, prepared, drops)
+        return Carried(states, output), weights
+
+    def _write(
         self, tokens: Tensor, carried: Carried, memory: Memory, prepared: list[Shared]
     ) -> tuple[Tensor, Carried, Tensor | None]:
-        """The token before, (batch,) -> logits of the next one (batch, size), what to carry, attention's weights."""
+        """The tokens before, (batch,) -> ln p of each next one (batch, size), what to carry, attention's weights."""
         carried, weights = self._step(self.embedding(tokens), carried, memory, prepared)
         output = carried.output
         if self.kind == "luong":
-            output, weights = self._look(output, memory)
-        return self.head(self.dropout(output)), carried, weights
-
-    def _step(
-        self, vector: Tensor, carried: Carried, memory: Memory, prepared: list[Shared]
-    ) -> tuple[Carried, Tensor | None]:
-        weights = None
-        if self.kind == "bahdanau":
-            context, weights = self.attention(carried.output, memory.timesteps, memory.real)
-            vector = torch.cat([vector, context], dim=-1)
-        elif self.kind == "none":
-            vector = torch.cat([vector, memory.summary], dim=-1)
-        output, states = self.recurrent.step(vector, carried.states, prepared)
-        return Carried(states, output), weights
+            looked, looks = self._look(output[:, None], memory)
+            assert looks is not None
+            output, weights = looked[:, 0], looks[:, 0]
+        logits = self.head(self.dropout(output))
+        logits[:, NEVER_WRITTEN] = -torch.inf
+        return logits.log_softmax(-1), carried, weights
 
     def greedy(self, memory: Memory, states: list[State] | None, longest: int) -> Decoded:
         """The likeliest token at each step, until END or `longest` tokens."""
+        memory = self._with_keys(memory)
         carried, prepared = self.start(memory, states), self.recurrent.prepare()
         batch = len(memory.summary)
         token = torch.full((batch,), START, device=memory.summary.device)
@@ -146,23 +182,24 @@ class Decoder(nn.Module):
         scores = memory.summary.new_zeros(batch)
         tokens, looks = [], []
         for _ in range(longest):
-            logits, carried, weights = self.step(token, carried, memory, prepared)
-            best, token = _only_words(logits).log_softmax(-1).max(-1)
+            each, carried, weights = self._write(token, carried, memory, prepared)
+            best, token = each.max(-1)
             token = token.masked_fill(~going, PADDING)
             scores = scores + best * going
             tokens.append(token)
-            looks.append(weights)
+            if weights is not None:
+                looks.append(weights)
             going = going & (token != END)
             if not going.any():
                 break
-        found = None if looks[0] is None else torch.stack([look for look in looks if look is not None], dim=1)
-        return Decoded(torch.stack(tokens, dim=1), scores, found)
+        return Decoded(torch.stack(tokens, dim=1), scores, torch.stack(looks, dim=1) if looks else None)
 
     def beam(self, memory: Memory, states: list[State] | None, longest: int, width: int, alpha: float = 0.6) -> Decoded:
         """The likeliest of the `width` best beginnings at each step, ln p divided by ((5 + length) / 6)^alpha.
 
-        The penalty is that of Wu et al. (2016). With width 1 and alpha 0 it is `greedy`.
+        The penalty is that of Wu et al. (2016). With width 1 it is `greedy`.
         """
+        memory = self._with_keys(memory)
         batch, device = len(memory.summary), memory.summary.device
         every = torch.arange(batch, device=device).repeat_interleave(width)
         carried, prepared = self.start(memory, states).rows(every), self.recurrent.prepare()
@@ -175,8 +212,8 @@ class Decoder(nn.Module):
         written = torch.zeros(batch, width, 0, dtype=torch.long, device=device)
         lengths = torch.zeros(batch, width, device=device)
         for _ in range(longest):
-            logits, carried, _ = self.step(token, carried, memory, prepared)
-            each = _only_words(logits).log_softmax(-1).view(batch, width, -1)
+            each, carried, _ = self._write(token, carried, memory, prepared)
+            each = each.view(batch, width, -1)
             # what has ended goes on with PADDING alone, at no cost
             ended = torch.full_like(each, -torch.inf)
             ended[..., PADDING] = 0
@@ -196,14 +233,6 @@ class Decoder(nn.Module):
         first = (scores / _penalty(lengths, alpha)).argmax(dim=1)
         rows = torch.arange(batch, device=device)
         return Decoded(written[rows, first], scores[rows, first], None)
-
-
-def _only_words(logits: Tensor) -> Tensor:
-    """Without PADDING and START, which are never written."""
-    logits = logits.clone()
-    logits[..., PADDING] = -torch.inf
-    logits[..., START] = -torch.inf
-    return logits
 
 
 def _penalty(lengths: Tensor, alpha: float) -> Tensor:

@@ -1,9 +1,11 @@
 """Layouts that read a sequence and say something of it as a whole, or at each of its timesteps."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import State
+from rnnlab.cells.cell import Shared, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Entry, Layout, Make, check_choice, check_share, summary
@@ -112,9 +114,14 @@ class ManyToMany(Layout):
         outputs, last = self.recurrent(self.entry(batch.inputs), state, lengths=batch.lengths)
         return self._leave(outputs), last
 
-    def step(self, inputs: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """One timestep of a stream. inputs: (batch, input_size), or tokens (batch,) -> (batch, output_size)."""
-        outputs, last = self.recurrent.step(self.entry(inputs), state)
+    def step(
+        self, inputs: Tensor, state: list[State] | None = None, prepared: Sequence[Shared] | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """One timestep of a stream. inputs: (batch, input_size), or tokens (batch,) -> (batch, output_size).
+
+        prepared: of `recurrent.prepare`, for many steps of the same weights.
+        """
+        outputs, last = self.recurrent.step(self.entry(inputs), state, prepared)
         return self._leave(outputs), last
 
     def _leave(self, outputs: Tensor) -> Tensor:

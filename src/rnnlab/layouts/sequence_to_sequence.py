@@ -1,5 +1,7 @@
 """A sequence in, another out: one recurrent net reads, a second one writes."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,8 @@ class SequenceToSequence(Layout):
 
     inputs: tokens (batch, time) or numbers (batch, time, input_size), with lengths; targets: (batch, time), END
     included -> logits (batch, time, output_size). The decoder starts from the encoder's final states, of a
-    bidirectional one those of the forward direction, and knows its summary [h_T; h̄_1].
+    bidirectional one those of the forward direction, and knows its summary [h_T; h̄_1]. Where a state depends on the
+    size of what is read and does not fit (past inputs of a feed-forward cell), it starts from the initial one.
 
     attention: `none`, `luong` or `bahdanau`, see `Decoder`. embedding_size: of the tokens on both sides. input_dropout,
     output_dropout: share of what the encoder reads, and of what the decoder's head reads.
@@ -34,6 +37,8 @@ class SequenceToSequence(Layout):
         self.entry = Entry(spec, embedding_size, input_dropout)
         self.recurrent = make(self.entry.size)
         size = self.recurrent.output_size
+        # an initial state of its own to learn or to draw would never be used
+        make = partial(make, initial_state="zeros")
         self.decoder = Decoder(spec.output_size, size, size, make, attention, embedding_size, output_dropout)
 
     def read(self, batch: Batch, state: list[State] | None = None) -> tuple[Memory, list[State]]:
@@ -43,7 +48,9 @@ class SequenceToSequence(Layout):
         if batch.lengths is not None:
             real = torch.arange(outputs.shape[1], device=outputs.device) < batch.lengths[:, None]
         memory = Memory(outputs, real, summary(self.recurrent, outputs, batch.lengths))
-        return memory, states[:: self.recurrent.directions]
+        initial = self.decoder.recurrent.initial_state(len(outputs))
+        handed = zip(states[:: self.recurrent.directions], initial, strict=True)
+        return memory, [theirs if _shapes(theirs) == _shapes(ours) else ours for theirs, ours in handed]
 
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         memory, states = self.read(batch, state)
@@ -57,3 +64,7 @@ class SequenceToSequence(Layout):
         if beam == 1:
             return self.decoder.greedy(memory, states, longest)
         return self.decoder.beam(memory, states, longest, beam)
+
+
+def _shapes(state: State) -> list[torch.Size]:
+    return [part.shape for part in state]

@@ -64,7 +64,8 @@ class Entry:
 class Section:
     """One task on one state of its data: only what was judged on the same test split is compared.
 
-    overlap: how many consecutive items of the test split share what they are judged on.
+    overlap: how many consecutive items of the test split share what they are judged on. parts: what the number at the
+    end of a metric's name counts: steps ahead, a length.
     """
 
     task: str
@@ -73,6 +74,7 @@ class Section:
     direction: str
     reference: str
     overlap: int
+    parts: str
     entries: list[Entry]
 
 
@@ -116,7 +118,7 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
         metrics = read_json(path)
         entries.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)))
     direction = spec["metrics"][spec["rank_by"]]
-    return Section(task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], entries)
+    return Section(task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], spec["parts"], entries)
 
 
 def _first_run(results: Results) -> dict[str, Any]:
@@ -214,9 +216,13 @@ def in_words(section: Section, table: list[Row]) -> str:
     cells = [row for row in table if row.kind == "cell"]
     if not cells:
         return "No cell has been evaluated."
-    winners = [row.name for row in cells if row.verdict.startswith("better") and row.seeds > 1]
+    better = [row for row in cells if row.verdict.startswith("better")]
+    winners = [row.name for row in better if row.seeds > 1]
     if winners:
         text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
+    elif better:
+        names = ", ".join(row.name for row in better)
+        text = f"Better than {section.reference} with the one seed that was trained: {names}. Train several."
     else:
         text = f"No cell beats {section.reference}: what differs is within the noise, or worse."
     best_baseline = next(row for row in table if row.kind == "baseline")
@@ -323,8 +329,8 @@ def _figures(section: Section, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def by_step(section: Section) -> pd.DataFrame:
-    """All metrics that a task reports for single steps ahead, keys that end in a number: a row for each name and step.
+def by_part(section: Section) -> pd.DataFrame:
+    """All metrics of single parts of the test split, keys that end in a number: a row for each name and part.
 
     Where a metric has an interval, keys with `_low` and `_high`, both are shown behind it.
     """
@@ -336,7 +342,7 @@ def by_step(section: Section) -> pd.DataFrame:
                 table.setdefault((entry.name, int(step)), {})[metric] = value
     shown = []
     for (name, number), metrics in table.items():
-        cells: dict[str, str] = {"name": name, "steps ahead": str(number)}
+        cells: dict[str, str] = {"name": name, section.parts: str(number)}
         for metric, value in metrics.items():
             if not metric.endswith(("_low", "_high")):
                 low, high = metrics.get(f"{metric}_low"), metrics.get(f"{metric}_high")
@@ -353,10 +359,11 @@ def _html(tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]
             {
                 "headline": _headline(section),
                 "data": section.data,
+                "parts": section.parts,
                 "words": in_words(section, table),
                 "columns": _columns(section),
                 "rows": [(row.kind, _cells(row)) for row in table],
-                "by_step": by_step(section).to_dict("split"),
+                "by_part": by_part(section).to_dict("split"),
                 "figures": {
                     title: base64.b64encode(path.read_bytes()).decode() for title, path in section_figures.items()
                 },

@@ -1,0 +1,87 @@
+"""Texts and what they become, from one of three places.
+
+| source   | from                                                 | pairs                          | licence           |
+|----------|------------------------------------------------------|--------------------------------|-------------------|
+| dates    | drawn, and written by babel as the Unicode CLDR says | as many as asked for           | Unicode-3.0, BSD  |
+| names    | package pycountry: names of languages in other ones  | 7,877 from English to French   | LGPL-2.1          |
+| multi30k | Elliott et al. (2016), descriptions of photographs   | 29,000, 1,014 and 1,000 (test) | none stated       |
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.datasets.dataset import Dataset, File
+from rnnlab.errors import UserError
+
+
+class Pairs(NamedTuple):
+    """Texts and what they become, one of each for every pair.
+
+    groups: pairs of one group stay on one side of a split. kinds: what the pairs differ in, where they do.
+    splits: 0 train, 1 validation, 2 test, where the data has its own; else None.
+    """
+
+    sources: list[str]
+    targets: list[str]
+    groups: list[str]
+    kinds: list[str] | None = None
+    splits: NDArray[np.int8] | None = None
+
+
+@dataclass(frozen=True)
+class PairedTexts(Dataset):
+    """A data set of one source that reads `Pairs`."""
+
+    def read(self, folder: Path) -> Pairs:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Translations(Dataset):
+    """The one of them that `source` names; see the module's table.
+
+    locales, examples: of `rnnlab.datasets.dates.Dates`. languages: (read, written), two codes, of the others; None:
+    English and French of the names, German and English of multi30k.
+    """
+
+    sources: ClassVar[tuple[str, ...]] = ("dates", "names", "multi30k")
+
+    locales: Any = "latin"
+    examples: int = 12_000
+    languages: Any = None
+
+    @property
+    def chosen(self) -> PairedTexts:
+        from rnnlab.datasets.dates import Dates
+        from rnnlab.datasets.language_names import LanguageNames
+        from rnnlab.datasets.multi30k import Multi30k
+
+        if self.source == "dates":
+            return Dates(locales=self.locales, examples=self.examples)
+        languages = None if self.languages is None else tuple(self.languages)
+        if self.source == "names":
+            return LanguageNames(languages=languages or ("en", "fr"))
+        return Multi30k(languages=languages or ("de", "en"))
+
+    def check(self) -> None:
+        super().check()
+        if self.languages is not None and (isinstance(self.languages, str) or len(set(self.languages)) != 2):
+            raise UserError(f"task.languages={self.languages}: two are needed, one read and one written: [en, fr].")
+        self.chosen.check()
+
+    def files(self) -> list[File]:
+        return self.chosen.files()
+
+    def fingerprint(self) -> dict[str, Any]:
+        return self.chosen.fingerprint()
+
+    def fetch(self, folder: Path, mirror: str | None = None) -> None:
+        self.check()
+        self.chosen.fetch(folder, mirror)
+
+    def read(self, folder: Path) -> Pairs:
+        return self.chosen.read(folder)
