@@ -10,6 +10,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab import config, grid
+from rnnlab.grid import grid
 from rnnlab.paths import CONF
 from tests.conftest import CHECKOUT, Run
 
@@ -134,7 +135,9 @@ def test_composing_twice_gives_the_same_files(run: Run, root: Path) -> None:
         assert run("compose").code == 0
         contents.append({path: path.read_bytes() for path in (root / "configs").rglob("*.yaml")})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 1 + 1 + 1 + 3 + 3 + 1
+    pairs = grid()
+    tasks, trained = len(pairs.tasks), len(pairs.tasks) * len(pairs.cells)
+    assert len(contents[0]) == len(pairs.datasets) + 2 * tasks + 2 * trained + 1
 
 
 def test_answering_a_question_imports_nothing_heavy() -> None:

@@ -454,6 +454,11 @@ def test_a_net_writes_text_without_special_tokens(tmp_path: Path, unit: str) -> 
     assert len(task.write(module, "\n", 50, temperature=0).encode()) >= 50
 
 
+def test_a_net_that_would_read_its_targets_is_refused(task: LanguageModelling) -> None:
+    with pytest.raises(UserError, match="may not read it"):
+        RNN(name="rnn", spec=task.spec.as_dict(), optimizer={}, hidden_size=8, bidirectional=True)
+
+
 # --- pictures ---
 
 

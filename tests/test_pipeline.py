@@ -22,14 +22,17 @@ Shell = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's files under git in a new folder, set to train for two epochs."""
+    """The project's files under git in a new folder, set to train on one task, for two epochs."""
     copy = tmp_path_factory.mktemp("project")
     listed = ["git", "-C", str(CHECKOUT), "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines():
         if (CHECKOUT / name).is_file() and name != "dvc.lock":
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, copy / name)
-    edit(copy / "conf/trainer/default.yaml", "max_epochs: 40", "max_epochs: 2")
+    edit(copy / "conf/task/price.yaml", "max_epochs: 40", "max_epochs: 2")
+    edit(copy / "conf/grid.yaml", "tasks: [price, digits]", "tasks: [price]")
+    edit(copy / "conf/grid.yaml", ", digits: mnist", "")
+    edit(copy / "conf/grid.yaml", ", mnist: digits", "")
     git = ["git", "-C", str(copy), "-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "add", "-A"], check=True)
@@ -113,7 +116,7 @@ GRU_STAGES = {"train@price-gru", "evaluate@price-gru"}
     ("path", "old", "new", "stages"),
     [
         ("conf/cell/gru.yaml", "name: gru", "name: gru\nhidden_size: 16", {"train@price-gru"}),
-        ("conf/recurrent.yaml", "hidden_size: 32", "hidden_size: 16", "all cells"),
+        ("conf/recurrent.yaml", "num_layers: 1", "num_layers: 2", "all cells"),
         ("src/rnnlab/unroll/kernel.h", "ROWS = 12", "ROWS = 8", "all of all cells"),
         ("src/rnnlab/cells/gru.py", "candidate + update", "candidate + 1.0 * update", GRU_STAGES),
         ("src/rnnlab/cells/gru.py", '"""The GRU (', '"""The well-known GRU (', set()),

@@ -19,6 +19,7 @@ from rnnlab.unroll.watching import watched
 
 SHOWN_UNITS = 40
 SHOWN_GATES = 6
+LARGEST = 2.5
 
 Array = NDArray[np.float64]
 
@@ -88,19 +89,20 @@ def _single(found: Tensor, cell: Cell) -> list[Tensor]:
 def draw_activations(found: Activations, labels: Sequence[str], title: str) -> Figure:
     """The first sequence of the batch: a picture of each field of the state, and the mean of each gate over its units.
 
-    labels: one for each timestep. Of many units, those that change most; like ones stand beside each other.
+    A unit's colour is the distance from its own mean over time, in its standard deviations. Of many units, those that
+    change most are shown; like ones stand beside each other. labels: one for each timestep.
     """
     fields = {name: _units(values[:, 0]) for name, values in found.states.items() if values[:, 0].numel()}
     gates = found.gates[:SHOWN_GATES]
     heights = [0.09 * len(values) + 0.3 for values in fields.values()] + [1.6] * bool(gates)
-    figure = Figure(figsize=(max(6, 1.5 + 0.145 * len(labels)), sum(heights) + 1.2), layout="constrained")
+    figure = Figure(figsize=(max(6, 1.5 + 0.145 * len(labels)), sum(heights) + 1.2))
+    figure.set_layout_engine("constrained", h_pad=0.08)
     panels: NDArray[Any] = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (name, values) in zip(panels, fields.items(), strict=False):
-        largest = max(float(np.abs(values).max()), 1e-6)
-        picture = axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="none")
+        picture = axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-LARGEST, vmax=LARGEST, interpolation="none")
         axes.set_ylabel(f"{name}, {len(values)} unit{'s' * (len(values) > 1)}")
         axes.set_yticks([])
-        figure.colorbar(picture, ax=axes, pad=0.01, fraction=0.03)
+        figure.colorbar(picture, ax=axes, pad=0.01, fraction=0.03, extend="both")
     if gates:
         _draw_gates(panels[-1], gates)
     panels[-1].set_xticks(range(len(labels)), list(labels), family="monospace")
@@ -120,10 +122,11 @@ def _draw_gates(axes: Axes, gates: list[Tensor]) -> None:
 
 
 def _units(values: Tensor) -> Array:
-    """(units, time): those that change most over time, in an order in which neighbours are alike."""
+    """(units, time): those that change most over time, standardised, in an order in which neighbours are alike."""
     series: Array = values.flatten(1).double().cpu().numpy().T
-    most = np.argsort(-series.std(axis=1), kind="stable")[:SHOWN_UNITS]
-    series = series[most]
+    deviation = series.std(axis=1)
+    most = np.argsort(-deviation, kind="stable")[:SHOWN_UNITS]
+    series = (series[most] - series[most].mean(axis=1, keepdims=True)) / np.maximum(deviation[most, None], 1e-12)
     if len(series) < 3:
         return series
     ordered: Array = series[leaves_list(linkage(series, "average", optimal_ordering=True))]

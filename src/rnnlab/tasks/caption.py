@@ -184,7 +184,7 @@ class CaptionData(Written):
         most training pictures have."""
         train, test = (torch.from_numpy(np.array(self._images[split], np.float32)) for split in ("train", "test"))
         nearest: list[int] = []
-        for some in test.flatten(1).split(DISTANCES):
+        for some in torch.split(test.flatten(1), DISTANCES):
             nearest += torch.cdist(some, train.flatten(1)).argmin(dim=1).tolist()
         captions = self._captions["train"]
         frequent = pd.Series(captions).mode()[0]
@@ -293,7 +293,7 @@ def draw_captions(pictures: Images, references: list[str], written: list[str], n
     for axes, picture, reference, text in zip(all_axes, pictures, references, written, strict=False):
         axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(reference, fontsize=8)
+        axes.set_title(f"\n{reference}", fontsize=8)
         if text != reference:
             axes.set_xlabel(text or "(nothing)", fontsize=8, color="C3")
     figure.suptitle(

@@ -1,5 +1,6 @@
 """Videos of moving digits: which digit is it, in each frame, also in those that do not show it?"""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -153,7 +154,8 @@ class FramesData(Classification):
 
     def outputs(self, model: Model, split: Split = "test") -> Array:
         """(frames of all videos, classes)"""
-        return super().outputs(model, split).reshape(-1, 10)
+        found: Array = super().outputs(model, split).reshape(-1, 10)
+        return found
 
     def columns(self) -> dict[str, Any]:
         videos = self._videos["test"]
@@ -168,7 +170,8 @@ class FramesData(Classification):
     def losses(self, predictions: pd.DataFrame) -> Array:
         """Of each video the share of frames with a wrong answer: the frames of one video depend on each other."""
         wrong = super().losses(predictions)
-        return wrong.reshape(-1, self._videos["test"].labels.shape[1]).mean(axis=1)
+        by_video: Array = wrong.reshape(-1, self._videos["test"].labels.shape[1]).mean(axis=1)
+        return by_video
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """As of any classification, frame by frame, and
@@ -187,8 +190,8 @@ class FramesData(Classification):
         return metrics
 
     def baselines(self) -> dict[str, pd.DataFrame]:
-        """carried: logistic regression on the pixels of a frame; of a hidden one, its answer to the last that showed the
-        digit: a memory made by hand. linear: without that memory. frequency: each class as often as in training."""
+        """carried: logistic regression on a frame's pixels, and for a hidden one its answer to the last that showed the
+        digit: a memory made by hand. linear: without it. frequency: each class as often as in training."""
         train, validation, test = (self._videos[split] for split in SPLITS)
         x, y = visible_frames(train, BASELINE_FRAMES)
         linear = logistic_regression(x, y, *visible_frames(validation, BASELINE_FRAMES), _pixels(test.frames), 10)
@@ -241,7 +244,7 @@ def scenes(time: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     free = time - count * SHORTEST_SCENE
     cuts = np.sort(rng.integers(0, free + 1, count - 1)) + SHORTEST_SCENE * np.arange(1, count)
     edges = [0, *cuts.tolist(), time]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def way(time: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -272,7 +275,7 @@ def _pixels(frames: Images) -> Array:
 
 
 def accuracy_by(column: str, predictions: pd.DataFrame) -> "pd.Series[float]":
-    right = predictions["label"] == predictions["predicted"]
+    right = (predictions["label"] == predictions["predicted"]).astype(np.float64)
     return right.groupby(predictions[column].clip(upper=LONGEST_HIDDEN)).mean()
 
 
