@@ -10,7 +10,6 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab import config, grid
-from rnnlab.grid import grid
 from rnnlab.paths import CONF
 from tests.conftest import CHECKOUT, Run
 
@@ -135,7 +134,7 @@ def test_composing_twice_gives_the_same_files(run: Run, root: Path) -> None:
         assert run("compose").code == 0
         contents.append({path: path.read_bytes() for path in (root / "configs").rglob("*.yaml")})
     assert contents[0] == contents[1]
-    pairs = grid()
+    pairs = grid.grid()
     tasks, trained = len(pairs.tasks), len(pairs.tasks) * len(pairs.cells)
     assert len(contents[0]) == len(pairs.datasets) + 2 * tasks + 2 * trained + 1
 
