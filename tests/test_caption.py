@@ -27,6 +27,7 @@ from rnnlab.tasks.caption import (
     MOST,
     NAMES,
     PLURALS,
+    SHOWN_LETTERS,
     SIDES,
     WIDTH,
     CaptionData,
@@ -111,6 +112,8 @@ def test_a_caption_says_what_is_there_and_nothing_else_does(stands: list[Thing])
 def test_the_longest_caption_is_as_long_as_may_be_written() -> None:
     longest = caption([Thing("large", digit) for digit in range(MOST)])
     assert len(tokens_of(longest)) + 1 == LONGEST
+    widest = caption([Thing("large", digit) for digit in (3, 7, 8, 3)])
+    assert len(widest) <= SHOWN_LETTERS
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -213,7 +216,7 @@ def test_metrics_of_right_and_wrong_captions(opened: Callable[..., CaptionData])
     assert task.judge(half)["exact_match"] == pytest.approx(same)
     assert 1 - task.losses(half).mean() == pytest.approx(same)
     by_count = task.plot_rows([half, half])
-    assert by_count["part"].tolist() == ["1", "2", "3", "4"]
+    assert by_count["part"].tolist() == ["one", "two", "three", "four"]
     assert (by_count["score"] * by_count["examples"]).sum() == pytest.approx(same * len(references))
 
 

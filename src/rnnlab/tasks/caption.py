@@ -3,6 +3,7 @@
 import io
 from itertools import groupby
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
-from rnnlab.data.vocabulary import IGNORED, Vocabulary
+from rnnlab.data.vocabulary import END, IGNORED, Vocabulary
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
@@ -48,6 +49,9 @@ DISTANCES = 200
 """Test images that are compared with all training images at a time."""
 
 SHOWN = 8
+
+SHOWN_LETTERS = 70
+"""Of a caption under a picture; a right one is never longer."""
 
 
 class Thing(NamedTuple):
@@ -177,7 +181,8 @@ class CaptionData(Written):
         return {"digits": self._test_counts}
 
     def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
-        return predictions["digits"].astype(str)
+        names = pd.Categorical([NAMES[count] for count in predictions["digits"]], NAMES[1 : MOST + 1], ordered=True)
+        return pd.Series(names, predictions.index)
 
     def baselines(self) -> dict[str, pd.DataFrame]:
         """nearest: the caption of the training picture whose pixels differ least (Euclid). frequent: the caption that
@@ -216,7 +221,8 @@ class CaptionData(Written):
         decoded = model.net.decode(batch, self.longest)
         if decoded.weights is None:
             return {}
-        words = [self.vocabulary.decode(numbers) for numbers in decoded.tokens.tolist()]
+        tokens = decoded.tokens.tolist()
+        words = [self.vocabulary.decode(numbers) + ["(end)"] * (END in numbers) for numbers in tokens]
         weights = [found[: len(row)] for found, row in zip(decoded.weights.cpu().numpy(), words, strict=True)]
         return {"attention": draw_attention(self._images["test"][indices], words, weights)}
 
@@ -295,7 +301,7 @@ def draw_captions(pictures: Images, references: list[str], written: list[str], n
         axes.set(xticks=[], yticks=[])
         axes.set_title(f"\n{reference}", fontsize=8)
         if text != reference:
-            axes.set_xlabel(text or "(nothing)", fontsize=8, color="C3")
+            axes.set_xlabel(shorten(text, SHOWN_LETTERS, placeholder=" ...") or "(nothing)", fontsize=8, color="C3")
     figure.suptitle(
         f"{name}{': ' if name else ''}captions, and below them in red what was written wrongly", fontsize=10
     )

@@ -288,7 +288,8 @@ def draw_memory(predictions: pd.DataFrame, name: str) -> Figure:
         (right, accuracy_by("views", predictions[predictions["unseen"] == 0]), "frames that have shown the digit"),
     ):
         names = [f"{number}+" if number == LONGEST_HIDDEN else str(number) for number in rows.index]
-        bars = axes.bar(names, rows.to_numpy(), color="C1", width=0.7)
+        bars = axes.bar(rows.index, rows.to_numpy(), color="C1", width=0.7)
+        axes.set_xticks(rows.index, names)
         axes.bar_label(bars, fmt="%.2f", fontsize=8)
         axes.axhline(0.1, color="black", linewidth=0.8, linestyle="--")
         axes.set_xlabel(label)

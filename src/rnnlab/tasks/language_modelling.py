@@ -40,6 +40,8 @@ PASSAGE = 800
 SENTENCE = 70
 WRITTEN = 600
 TEMPERATURES = (0.5, 1.0)
+NEVER = (PADDING, START, END, UNKNOWN)
+"""What is not written."""
 
 
 class LanguageModelling(Task):
@@ -306,10 +308,6 @@ class LanguageModelling(Task):
     def _characters(self, tokens: NDArray[np.integer]) -> list[str]:
         """Each token as one character; U+FFFD for those that stand for none."""
         return [token if len(token) == 1 else "\ufffd" for token in map(self.vocabulary.tokens.__getitem__, tokens)]
-
-
-NEVER = (PADDING, START, END, UNKNOWN)
-"""What is not written."""
 
 
 def _beginning(pieces: Iterable[Codes], size: int) -> Iterator[Codes]:
