@@ -18,18 +18,17 @@ from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import MissingExtra
 from rnnlab.grid import _compose
+from rnnlab.layouts import LAYOUTS
 from rnnlab.module import SequenceModule
 from rnnlab.paths import CONF
 from rnnlab.preparation import open_task, prepared_data
-from rnnlab.tasks.task import Task
+from rnnlab.tasks.task import SPLITS, Task
 from rnnlab.training import build_module
 from tests.conftest import Run
 from tests.tasks.catalogue import Bad, Example, examples
 
 EXAMPLES = examples()
 CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
-SPLITS = ("train", "validation", "test")
-LAYOUT_OF = {"sequence_to_sequence", "one_to_many", "one_to_one", "many_to_one", "many_to_many"}
 
 by_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
 
@@ -75,7 +74,7 @@ def test_every_layout_has_a_task(opened: Any) -> None:
     for example in EXAMPLES:
         if example.task in ("xor", "digits", "shakespeare", "caption", "translate"):
             found.add(opened(example)[1].spec.layout)
-    assert found == LAYOUT_OF
+    assert found == set(LAYOUTS)
 
 
 @by_example

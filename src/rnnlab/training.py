@@ -260,7 +260,8 @@ def _fit(
     label: str,
 ) -> dict[str, Any]:
     """Train, leave the best epoch's weights in `module`, and tell what it took."""
-    samples = [KeepSamples(task, checkpoints / SAMPLES, cfg.trainer.log_samples)] if cfg.trainer.log_samples else []
+    every = cfg.trainer.log_samples
+    samples = [KeepSamples(task, checkpoints / SAMPLES, every)] if every and task.writes else []
     trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *samples)
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)

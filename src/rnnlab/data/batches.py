@@ -19,27 +19,18 @@ class Batch(NamedTuple):
 
     inputs: (batch, time, input_size) or, of tokens, (batch, time); where nothing is read over time, no time.
     targets: (batch, ...), whole numbers for classes, `IGNORED` where there is none (padding, or no label here).
-    lengths: (batch,), how many timesteps of each input are real; None: all. target_lengths: likewise of the targets.
+    lengths: (batch,), how many timesteps of each input are real; None: all.
     starts: whether each sequence begins here, and does not go on from the batch before.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
-    target_lengths: Tensor | None = None
     starts: bool = True
 
     def to(self, device: torch.device) -> "Batch":
-        def moved(part: Tensor | None) -> Tensor | None:
-            return None if part is None else part.to(device)
-
-        return Batch(
-            self.inputs.to(device),
-            self.targets.to(device),
-            moved(self.lengths),
-            moved(self.target_lengths),
-            self.starts,
-        )
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), lengths, self.starts)
 
 
 class Order:

@@ -7,6 +7,7 @@
 | multi30k | Elliott et al. (2016), descriptions of photographs   | 29,000, 1,014 and 1,000 (test) | none stated       |
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -36,8 +37,9 @@ class Pairs(NamedTuple):
 class PairedTexts(Dataset):
     """A data set of one source that reads `Pairs`."""
 
+    @abstractmethod
     def read(self, folder: Path) -> Pairs:
-        raise NotImplementedError
+        """Raises: `UserError` for files of another content than expected."""
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,12 @@ class Decoder(nn.Module):
         logits[:, NEVER_WRITTEN] = -torch.inf
         return logits.log_softmax(-1), carried, weights
 
+    def decode(self, memory: Memory, states: list[State] | None, longest: int, beam: int) -> Decoded:
+        """What is written, greedily or with a beam, of at most `longest` tokens."""
+        if beam == 1:
+            return self.greedy(memory, states, longest)
+        return self.beam(memory, states, longest, beam)
+
     def greedy(self, memory: Memory, states: list[State] | None, longest: int) -> Decoded:
         """The likeliest token at each step, until END or `longest` tokens."""
         memory = self._with_keys(memory)

@@ -78,10 +78,7 @@ class OneToMany(Layout):
     @torch.inference_mode()
     def decode(self, batch: Batch, longest: int, beam: int = 1) -> Decoded:
         """What the net writes by itself, greedily or with a beam."""
-        memory = self._see(batch.inputs)
-        if beam == 1:
-            return self.decoder.greedy(memory, None, longest)
-        return self.decoder.beam(memory, None, longest, beam)
+        return self.decoder.decode(self._see(batch.inputs), None, longest, beam)
 
 
 def _convolution(inputs: int, outputs: int, size: Any, **options: Any) -> tuple[nn.Module, ...]:

@@ -60,10 +60,7 @@ class SequenceToSequence(Layout):
     @torch.inference_mode()
     def decode(self, batch: Batch, longest: int, beam: int = 1) -> Decoded:
         """What the net writes by itself, greedily or with a beam."""
-        memory, states = self.read(batch)
-        if beam == 1:
-            return self.decoder.greedy(memory, states, longest)
-        return self.decoder.beam(memory, states, longest, beam)
+        return self.decoder.decode(*self.read(batch), longest, beam)
 
 
 def _shapes(state: State) -> list[torch.Size]:

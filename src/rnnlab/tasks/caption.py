@@ -21,10 +21,8 @@ from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.canvas import Images, put, shrunk
-from rnnlab.tasks.task import Model, Split, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Model, Split, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, read_texts, write_texts
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLURALS = ("zeros", "ones", "twos", "threes", "fours", "fives", "sixes", "sevens", "eights", "nines")
@@ -109,8 +107,7 @@ class CaptionData(Written):
         self.beam = beam
 
     def check(self) -> None:
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         for key in ("images", "batch_size", "beam"):
             check_whole(key, getattr(self, key))
 
@@ -164,8 +161,8 @@ class CaptionData(Written):
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         images = torch.from_numpy(self._images[split][indices.numpy()]).float().div_(255)
-        targets, lengths = self._targets[split].take(indices, padding=IGNORED)
-        return Batch(images, targets, target_lengths=lengths)
+        targets, _ = self._targets[split].take(indices, padding=IGNORED)
+        return Batch(images, targets)
 
     def loader(self, split: Split) -> Batches:
         order = Order(len(self._images[split]), self.seed if split == "train" else None)

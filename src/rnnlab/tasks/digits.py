@@ -15,11 +15,9 @@ from rnnlab.datasets.mnist import SIDE, Mnist
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
-from rnnlab.tasks.task import Array, Split, check_choice, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Split, check_choice, check_parts, check_whole
 
 ORDERS = ("rows", "pixels", "permuted")
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 PERMUTATION_SEED = 0
 """The one permutation of the pixels that all runs share, as in Le, Jaitly and Hinton (2015)."""
@@ -50,8 +48,7 @@ class DigitsData(Classification):
 
     def check(self) -> None:
         check_choice("order", self.order, ORDERS)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:

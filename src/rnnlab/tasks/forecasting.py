@@ -17,7 +17,7 @@ from rnnlab.data.scaler import Scaler
 from rnnlab.errors import UserError
 from rnnlab.report.statistics import diebold_mariano
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_share, check_whole
+from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_parts, check_whole
 
 DIFFERENCES = ("none", "target", "both")
 """none: the net reads levels and says yₜ₊ₕ; target: it says yₜ₊ₕ - yₜ; both: it also reads changes."""
@@ -101,10 +101,7 @@ class Forecasting(Task):
     def check(self) -> None:
         for key in ("window", "horizon", "batch_size"):
             check_whole(key, getattr(self, key))
-        for key in ("validation", "test"):
-            check_share(key, getattr(self, key))
-        if self.validation + self.test >= 1:
-            raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+        check_parts(self.validation, self.test)
         check_choice("loss", self.loss, ("mae", "mse"))
         check_choice("difference", self.difference, DIFFERENCES)
 

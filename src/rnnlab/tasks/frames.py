@@ -20,9 +20,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.canvas import Images, put, shrunk
 from rnnlab.tasks.classification import METRICS, Classification
-from rnnlab.tasks.task import Array, Model, Split, check_share, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_share, check_whole
 
 SIDE = 20
 """Of a frame, in pixels."""
@@ -99,8 +97,8 @@ class FramesData(Classification):
         check_whole("videos", self.videos)
         check_whole("frames", self.frames, at_least=SHORTEST_SCENE)
         check_whole("batch_size", self.batch_size)
-        for key in ("hidden", "validation", "test"):
-            check_share(key, getattr(self, key))
+        check_share("hidden", self.hidden)
+        check_parts(self.validation, self.test)
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:
         digits = dataset.read(raw)

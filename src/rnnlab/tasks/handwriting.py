@@ -20,9 +20,7 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
-from rnnlab.tasks.task import Array, Split, check_share, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Split, check_parts, check_whole
 
 PATH_POINTS = 64
 """Points that stand for a whole character where all must have as many."""
@@ -73,8 +71,7 @@ class HandwritingData(Classification):
 
     def check(self) -> None:
         check_whole("classes", self.class_count, at_least=2)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
         if isinstance(self.spacing, bool) or not isinstance(self.spacing, int | float) or not 1 <= self.spacing <= SIDE:
             raise UserError(

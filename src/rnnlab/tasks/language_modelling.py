@@ -20,12 +20,10 @@ from rnnlab.layouts.sampling import probabilities, sample
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.kneser_ney import LONGEST, KneserNey
 from rnnlab.tasks.passages import draw_next, draw_passage, draw_places, shown
-from rnnlab.tasks.task import Array, Model, Split, Task, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_parts, check_whole
 
 CODES = 0x110000
 """One more than the largest code point."""
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 WINDOW = 100
 """Tokens whose mean loss is taken for independent of that of the next ones."""
@@ -85,10 +83,7 @@ class LanguageModelling(Task):
         self.epoch_steps = epoch_steps
 
     def check(self) -> None:
-        check_share("validation", self.validation)
-        check_share("test", self.test)
-        if self.validation + self.test >= 1:
-            raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+        check_parts(self.validation, self.test)
         check_whole("largest_part", self.largest_part, 2 * WINDOW)
         for key in ("at_least", "timesteps", "batch_size"):
             check_whole(key, getattr(self, key))

@@ -23,9 +23,7 @@ from rnnlab.report.statistics import proportion_interval
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
-from rnnlab.tasks.task import Array, Model, Split, Task, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_whole
 
 ROUNDS = 100
 """How often sequences that another part has already are drawn anew, before there are taken to be too few of them."""

@@ -20,11 +20,9 @@ from rnnlab.data.splits import split_at_random
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.task import Array, Model, Split, Task, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_parts, check_whole
 
 METRICS: dict[str, Literal["min", "max"]] = {"nll": "min", "nll_by_piece": "min", "accuracy": "max"}
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 OCTAVE = 12
 PARTS = (0, 8, 16, 32, 64)
@@ -68,10 +66,7 @@ class MusicData(Task):
         self.transpose = transpose
 
     def check(self) -> None:
-        check_share("validation", self.validation)
-        check_share("test", self.test)
-        if self.validation + self.test >= 1:
-            raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
         check_whole("transpose", self.transpose, at_least=0)
         if self.transpose > OCTAVE:

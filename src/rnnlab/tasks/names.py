@@ -19,9 +19,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification, f1_by_class
 from rnnlab.tasks.ngrams import NGrams
-from rnnlab.tasks.task import Array, Split, check_share, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Split, check_parts, check_whole
 
 AT_LEAST = 2
 """A letter met once in training stays unknown, so that training shows what an unknown letter is worth."""
@@ -58,8 +56,7 @@ class NamesData(Classification):
     def check(self) -> None:
         if self.per_class is not None:
             check_whole("per_class", self.per_class)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Surnames, raw: Path, folder: Path) -> dict[str, Any]:

@@ -23,9 +23,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies
 from rnnlab.tasks.classification import METRICS, Classification
 from rnnlab.tasks.ngrams import NGrams, nb_svm
-from rnnlab.tasks.task import Array, Model, Split, check_share, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_whole
 
 CLASSES = ("negative", "positive")
 
@@ -75,8 +73,7 @@ class SentimentData(Classification):
     def check(self) -> None:
         for key, value in (("vocabulary", self.vocabulary_size), ("longest", self.longest)):
             check_whole(key, value)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Reviews, raw: Path, folder: Path) -> dict[str, Any]:

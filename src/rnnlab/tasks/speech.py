@@ -25,12 +25,10 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
-from rnnlab.tasks.task import Array, Model, Split, check_choice, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.warping import warped_distances
 
 PARTITIONS = ("official", "random", "speaker")
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 TEMPERATURES = 2.0 ** np.arange(-10, 3)
 FITTED = 100
@@ -89,8 +87,7 @@ class SpeechData(Classification):
         check_choice("split", self.split, PARTITIONS)
         check_whole("hop", self.hop)
         check_whole("filters", self.filters)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Speech, raw: Path, folder: Path) -> dict[str, Any]:

@@ -24,9 +24,7 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification, draw_confusion, draw_reliability
-from rnnlab.tasks.task import Array, Model, Split, check_share, check_whole
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_whole
 
 KINDS = ("one tag", "several tags", "unknown")
 """What training knows of a word: it had one tag there, or several, or the word did not occur."""
@@ -72,10 +70,7 @@ class TaggingData(Classification):
 
     def check(self) -> None:
         check_whole("at_least", self.at_least)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
-        if self.validation + self.test >= 1:
-            raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+        check_parts(self.validation, self.test)
         check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Treebank, raw: Path, folder: Path) -> dict[str, Any]:

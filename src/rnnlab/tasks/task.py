@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 Split = Literal["train", "validation", "test"]
 
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
 
 class Model(Protocol):
     """What a task sees of a trained net: `model(batch)`, and its layout as `model.net` (see `rnnlab.layouts`)."""
@@ -108,6 +110,11 @@ class Task(pl.LightningDataModule, ABC):
         """Pictures of what one trained net does, by file name: where it attends, what it writes."""
         return {}
 
+    @property
+    def writes(self) -> bool:
+        """Whether there are any `samples`."""
+        return type(self).samples is not Task.samples
+
     def samples(self, model: Model) -> dict[str, str | bytes]:
         """What one net writes by itself, by file name with its ending, during training and at its end."""
         return {}
@@ -151,6 +158,14 @@ def check_share(key: str, value: Any) -> None:
     """Raises: `UserError` unless task.<key> lies between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
         raise UserError(f"task.{key}={value}: a share between 0 and 1 is needed.")
+
+
+def check_parts(validation: Any, test: Any) -> None:
+    """Raises: `UserError` unless both shares lie between 0 and 1 and leave something to train on."""
+    check_share("validation", validation)
+    check_share("test", test)
+    if validation + test >= 1:
+        raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
 
 
 def check_choice(key: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -26,10 +26,8 @@ from rnnlab.datasets.synthetic_speech import FASTEST, HIGHEST, LOWEST, SLOWEST, 
 from rnnlab.errors import UserError
 from rnnlab.layouts.ctc import decode, label_loss, make_head, timesteps_needed
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.task import Array, Model, Split, check_choice, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, read_texts, write_texts
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 UNITS = ("words", "letters")
 
@@ -114,8 +112,7 @@ class TranscribeData(Written):
         for key in ("digits", "hop", "filters", "batch_size", "beam"):
             check_whole(key, getattr(self, key))
         check_whole("size", self.size, at_least=10)
-        check_share("validation", self.validation)
-        check_share("test", self.test)
+        check_parts(self.validation, self.test)
         if self._sizes()["train"] < 1:
             raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
 
@@ -268,8 +265,8 @@ class TranscribeData(Written):
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         inputs, lengths = self._frames[split].take(indices)
-        labels, target_lengths = self._labels[split].take(indices, padding=IGNORED)
-        return Batch(inputs, labels, lengths, target_lengths)
+        labels, _ = self._labels[split].take(indices, padding=IGNORED)
+        return Batch(inputs, labels, lengths)
 
     def loader(self, split: Split) -> Batches:
         order = ByLength(self._frames[split].lengths, self.seed if split == "train" else None)

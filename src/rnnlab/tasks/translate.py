@@ -17,12 +17,9 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random
 from rnnlab.data.vocabulary import END, IGNORED, SPECIAL, Vocabulary
 from rnnlab.datasets.pairs import Pairs, Translations
-from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.task import Model, Split, check_choice, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, by_length, read_texts, write_texts
-
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 """A word, hyphens and apostrophes within it included, or a mark."""
@@ -95,10 +92,7 @@ class TranslateData(Written):
         check_choice("source", self.source, tuple(MANNERS))
         for key in ("at_least", "beam", "batch_size"):
             check_whole(key, getattr(self, key))
-        check_share("validation", self.validation)
-        check_share("test", self.test)
-        if self.validation + self.test >= 1:
-            raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
+        check_parts(self.validation, self.test)
 
     @property
     def _of_words(self) -> bool:
@@ -198,8 +192,8 @@ class TranslateData(Written):
 
         def take(indices: Tensor) -> Batch:
             inputs, lengths = sources.take(indices)
-            wanted, target_lengths = targets.take(indices, padding=IGNORED)
-            return Batch(inputs, wanted, lengths, target_lengths)
+            wanted, _ = targets.take(indices, padding=IGNORED)
+            return Batch(inputs, wanted, lengths)
 
         return Batches(take, ByLength(sources.lengths, self.seed if split == "train" else None), self.batch_size)
 
