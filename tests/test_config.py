@@ -50,13 +50,6 @@ def test_every_option_of_every_group_composes(group: str) -> None:
             get_class(cfg[group]._target_)
 
 
-@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_experiment_composes_with_the_first_job_of_its_sweep(path: Path) -> None:
-    params = OmegaConf.load(path).hydra.sweeper.params
-    first = [f"{key}={str(value).split(',')[0]}" for key, value in params.items()]
-    grid._compose("price", f"experiment={path.stem}", *first)
-
-
 def test_the_setting_of_a_cell_is_its_own() -> None:
     """Equations of one cell are no part of another's setting; shared code is part of both."""
     gru, lstm = (config.train_setting(grid._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm"))

@@ -191,7 +191,7 @@ def test_what_was_learnt_from_data_travels_in_the_checkpoint(opened: Any, exampl
 
 @by_example
 def test_every_cell_runs_on_the_task(opened: Any, example: Example) -> None:
-    """Two steps of training and a batch of validation, the loss finite, every weight moved by some gradient."""
+    """Two steps of training and a batch of validation, all losses finite."""
     cfg, task = opened(example)
     for cell in CELLS:
         if cell in example.slow_cells:
@@ -202,7 +202,7 @@ def test_every_cell_runs_on_the_task(opened: Any, example: Example) -> None:
             module = build_module(cfg, task)
         except MissingExtra:
             continue
-        assert np.isfinite(two_steps(module, task)).all(), cell
+        assert np.isfinite(run_steps(module, task, 2)).all(), cell
 
 
 @cache
@@ -212,14 +212,29 @@ def options_of(cell: str) -> DictConfig:
     return options
 
 
-def two_steps(module: SequenceModule, task: Task) -> list[float]:
+def run_steps(module: SequenceModule, task: Task, steps: int) -> list[float]:
+    """So many steps of training and a batch of validation: the losses."""
     trainer = pl.Trainer(
-        max_steps=2, limit_val_batches=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        max_steps=steps, limit_val_batches=1, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, max_epochs=2,
-        limit_train_batches=2, barebones=False,
+        limit_train_batches=steps, barebones=False,
     )  # fmt: skip
     trainer.fit(module, datamodule=task)
     return [float(value) for value in trainer.callback_metrics.values()]
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkeypatch: Any, path: Path) -> None:
+    """At its full size, though on a processor, two sequences at a time and from the task's default source."""
+    saved = OmegaConf.load(path)
+    (task_name,) = (entry["override /task"] for entry in saved.defaults)
+    default = OmegaConf.load(CONF / "task" / f"{task_name}.yaml").source
+    small = Example(task_name, (f"experiment={path.stem}", f"task.source={default}", "task.batch_size=2"))
+    monkeypatch.setenv("RNNLAB_ROOT", str(prepared(small)))
+    for cell in saved.hydra.sweeper.params.cell.split(","):
+        cfg = _compose(small.task, *small.overrides, f"cell={cell}")
+        task = open_task(cfg, 0)
+        assert np.isfinite(run_steps(build_module(cfg, task), task, 1)).all(), cell
 
 
 BAD = [(example, bad) for example in EXAMPLES for bad in example.bad]
