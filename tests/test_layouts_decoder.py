@@ -54,7 +54,7 @@ def make_net(name: str, attention: str, size: int = SIZE, image: tuple[int, int]
     with torch.no_grad():
         net.decoder.head.weight *= 8
         net.decoder.head.bias.zero_()
-        net.decoder.embedding.weight *= 5
+        net.decoder.embedding.weight *= 3
     return net
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import Shared, State
 from rnnlab.data.vocabulary import END, IGNORED, PADDING, START, UNKNOWN
 from rnnlab.layouts.attention import KINDS, Attention, Bahdanau, Luong
-from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select, vectors
+from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select
 from rnnlab.unroll.around import detached
 
 NEVER_WRITTEN = [PADDING, START, UNKNOWN]
@@ -74,7 +74,7 @@ class Decoder(nn.Module):
         check_size("embedding_size", embedding_size)
         check_share("output_dropout", dropout)
         self.kind = attention
-        self.embedding = vectors(size, embedding_size)
+        self.embedding = nn.Embedding(size, embedding_size)
         self.recurrent = make(
             embedding_size + (memory_size if attention == "bahdanau" else summary_size), bidirectional=False
         )

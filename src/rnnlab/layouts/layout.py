@@ -82,31 +82,27 @@ LOSSES: dict[str, Callable[[Tensor, Batch], tuple[Tensor, int]]] = {
 class Entry(nn.Module):
     """What enters the recurrent net: numbers as they are, tokens as learnt vectors; `dropout` of them in training.
 
+    embedding_std: standard deviation of the vectors' numbers at the start. With torch's own 1, tokens are told apart
+    from the first step on, as suits characters; but the vector of a rare word, which training hardly moves, stays loud
+    and arbitrary, and 0.1 does better where rare words are many.
     size: numbers that come out, for each timestep.
     """
 
-    def __init__(self, spec: TaskSpec, embedding_size: int, dropout: float) -> None:
+    def __init__(self, spec: TaskSpec, embedding_size: int, dropout: float, embedding_std: float = 1.0) -> None:
         super().__init__()
         check_share("input_dropout", dropout)
         check_size("embedding_size", embedding_size)
-        self.embedding = vectors(spec.input_size, embedding_size) if spec.tokens else None
+        check_positive("embedding_std", embedding_std)
+        self.embedding = nn.Embedding(spec.input_size, embedding_size) if spec.tokens else None
+        if self.embedding is not None:
+            with torch.no_grad():
+                self.embedding.weight *= embedding_std
         self.size = embedding_size if spec.tokens else spec.input_size
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
         x: Tensor = self.dropout(inputs if self.embedding is None else self.embedding(inputs))
         return x
-
-
-def vectors(tokens: int, size: int) -> nn.Embedding:
-    """A vector for each token, drawn from N(0, 1/size), so about 1 long.
-
-    torch's own N(0, 1) makes of each rare word, whose vector training hardly moves, a loud and arbitrary input: on IMDB
-    that costs one to two points of accuracy (docs/measurements.md).
-    """
-    embedding = nn.Embedding(tokens, size)
-    nn.init.normal_(embedding.weight, std=size**-0.5)
-    return embedding
 
 
 def check_share(name: str, value: Any) -> None:
@@ -117,6 +113,11 @@ def check_share(name: str, value: Any) -> None:
 def check_size(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UserError(f"task.net.{name}={value}: a whole number of at least 1 is needed.")
+
+
+def check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise UserError(f"task.net.{name}={value}: a number above 0 is needed.")
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -37,7 +37,8 @@ class ManyToOne(Layout):
     direction's (where there is one) at the first, each of which has read the whole sequence; `mean` or `max`, of the
     outputs of all timesteps. inputs: (batch, time, input_size), or tokens (batch, time) -> (batch, output_size).
 
-    embedding_size: of tokens. input_dropout, output_dropout: share of what enters the net, and of r.
+    embedding_size: of tokens. input_dropout, output_dropout: share of what enters the net, and of r. embedding_std: see
+    `Entry`.
     """
 
     def __init__(
@@ -48,12 +49,13 @@ class ManyToOne(Layout):
         readout: str = "last",
         input_dropout: float = 0.0,
         output_dropout: float = 0.0,
+        embedding_std: float = 1.0,
     ) -> None:
         super().__init__(spec, make)
         check_choice("readout", readout, READOUTS)
         check_share("output_dropout", output_dropout)
         self.readout = readout
-        self.entry = Entry(spec, embedding_size, input_dropout)
+        self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)
         self.recurrent = make(self.entry.size)
         self.dropout = nn.Dropout(output_dropout)
         self.head = nn.Linear(self.recurrent.output_size, spec.output_size)
@@ -79,8 +81,8 @@ class ManyToMany(Layout):
     inputs: (batch, time, input_size), or tokens (batch, time) -> (batch, time, output_size).
 
     embedding_size: of tokens. input_dropout, output_dropout: share of what enters and leaves the recurrent net.
-    tied: W is the matrix of the tokens' vectors (Press and Wolf 2017), after a linear map to their size where the
-    recurrent net's differs.
+    embedding_std: see `Entry`. tied: W is the matrix of the tokens' vectors (Press and Wolf 2017), after a linear map
+    to their size where the recurrent net's differs.
 
     Raises: `UserError` for a bidirectional net on a task whose targets are its future, or where the state is carried.
     """
@@ -93,10 +95,11 @@ class ManyToMany(Layout):
         input_dropout: float = 0.0,
         output_dropout: float = 0.0,
         tied: bool = False,
+        embedding_std: float = 1.0,
     ) -> None:
         super().__init__(spec, make)
         check_share("output_dropout", output_dropout)
-        self.entry = Entry(spec, embedding_size, input_dropout)
+        self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)
         self.recurrent = make(self.entry.size)
         if self.recurrent.directions == 2 and spec.causal:
             raise UserError(f"cell.bidirectional=true: {spec.task} predicts what comes next, and may not read it.")

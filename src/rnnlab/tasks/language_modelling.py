@@ -45,8 +45,9 @@ NEVER = (PADDING, START, END, UNKNOWN)
 class LanguageModelling(Task):
     """The next token of a text, a character or a byte, after all those before it.
 
-    The text is cut into a training, a validation and a test part, in this order. The vocabulary is that of the
-    training part; what is not in it is one unknown token. An epoch reads the training part as streams side by side,
+    The text is cut into a validation, a training and a test part, in this order, so that what is known just before the
+    test part is learnt from: half a play read, its other half is easier. The vocabulary is that of the training part;
+    what is not in it is one unknown token. An epoch reads the training part as streams side by side,
     each batch going on with the state in which the one before ended. The other parts are read in streams as well, each
     from a little before its first token, so that every token is predicted from a past.
 
@@ -95,7 +96,7 @@ class LanguageModelling(Task):
         size = sum(len(codes) for codes in dataset.codes(raw))
         splits = self._split(size)
         counts = np.zeros(CODES, np.int64)
-        for codes in _beginning(dataset.codes(raw), splits["train"][1]):
+        for codes in _between(dataset.codes(raw), *splits["train"]):
             counts += np.bincount(codes, minlength=CODES)
         kept = np.flatnonzero(counts >= self.at_least)
         kept = kept[np.argsort(-counts[kept], kind="stable")]
@@ -121,8 +122,8 @@ class LanguageModelling(Task):
         """The first token of each part, and one past its last."""
         test = min(size - int(size * (1 - self.test)), self.largest_part)
         validation = min(int(size * self.validation), self.largest_part)
-        train = size - test - validation
-        splits = {"train": (0, train), "validation": (train, size - test), "test": (size - test, size)}
+        train = (validation, size - test)
+        splits = {"train": train, "validation": (0, validation), "test": (size - test, size)}
         for split, (first, end) in splits.items():
             if end - first < 2 * WINDOW:
                 raise UserError(
@@ -188,10 +189,10 @@ class LanguageModelling(Task):
         So that memory suffices, n-grams are counted on the last `COUNTED` tokens of the training part, and their length
         is chosen on the first `PIECE` of the validation part.
         """
-        (_, train), (_, validation), (first, end) = (self.meta["splits"][split] for split in SPLITS)
+        train, validation, (first, end) = (self.meta["splits"][split] for split in SPLITS)
         size = len(self.vocabulary)
-        counted = self.tokens[max(0, train - COUNTED) : train]
-        model = KneserNey.fit(counted, size, self.tokens[train : min(validation, train + PIECE)])
+        counted = self.tokens[max(train[0], train[1] - COUNTED) : train[1]]
+        model = KneserNey.fit(counted, size, self.tokens[validation[0] : min(validation[1], validation[0] + PIECE)])
         pieces = [
             model.predict(self.tokens[start - LONGEST : min(start + PIECE, end)], LONGEST)
             for start in range(first + 1, end, PIECE)
@@ -305,12 +306,12 @@ class LanguageModelling(Task):
         return [token if len(token) == 1 else "\ufffd" for token in map(self.vocabulary.tokens.__getitem__, tokens)]
 
 
-def _beginning(pieces: Iterable[Codes], size: int) -> Iterator[Codes]:
-    """The first `size` of all numbers of the pieces."""
+def _between(pieces: Iterable[Codes], first: int, end: int) -> Iterator[Codes]:
+    """Of all numbers of the pieces those from `first` on and before `end`."""
     for piece in pieces:
-        yield piece[:size]
-        size -= len(piece)
-        if size <= 0:
+        yield piece[max(first, 0) : max(end, 0)]
+        first, end = first - len(piece), end - len(piece)
+        if end <= 0:
             return
 
 
