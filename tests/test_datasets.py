@@ -156,5 +156,7 @@ def test_splits_share_out_each_class_and_keep_an_official_test_split() -> None:
 def test_a_class_too_small_to_be_shared_out_is_named() -> None:
     with pytest.raises(UserError, match="class 1 has 2 examples"):
         split_by_class(np.array([0] * 20 + [1] * 2), 0.1, 0.2)
+    with pytest.raises(UserError, match="class neg has 2 examples"):
+        split_by_class(np.array([0] * 20 + [1] * 2), 0.1, 0.2, names=["pos", "neg"])
     with pytest.raises(UserError, match="4 examples are too few: none is left for the validation part"):
         split_at_random(4, 0.1, 0.5)

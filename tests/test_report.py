@@ -121,3 +121,6 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     assert len(re.findall(r"\| rnn [0-9a-f]{10} ", one)) == 2
     assert "gru" in other
     assert "rnn" not in other
+    headings = [part.splitlines()[0] for part in (one, other)]
+    assert all(re.fullmatch(r"price on data [0-9a-f]+: mase, lower is better", heading) for heading in headings)
+    assert headings[0] != headings[1]

@@ -226,6 +226,14 @@ def test_ngrams_are_those_of_training_that_occur_often_enough(
     assert np.array_equal(found.toarray(), np.array(expected, float).reshape(found.shape))
 
 
+def test_logistic_regression_gives_nothing_to_a_class_that_training_lacks() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.arange(30) % 2
+    found = logistic_regression(x[:20], y[:20], x[20:], np.where(y[20:] == 1, 2, 0), x[20:], 3)
+    assert (found[:, 2] == 0).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
 def test_nb_svm_is_logistic_regression_on_features_times_their_log_ratio() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.integers(0, 2, (60, 12)), rng.integers(0, 2, 60)

@@ -1,5 +1,7 @@
 """Which examples train, choose and judge: drawn once, the same for every seed of a training."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +14,15 @@ Splits = dict[str, NDArray[np.int64]]
 
 
 def split_by_class(
-    labels: NDArray[np.integer], validation: float, test: float, is_test: NDArray[np.bool_] | None = None
+    labels: NDArray[np.integer],
+    validation: float,
+    test: float,
+    is_test: NDArray[np.bool_] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Splits:
     """The same share of each class to each part.
 
-    validation, test: shares of all examples; where `is_test` marks an official test split, `validation` is a share of
+    names: of the classes, for an error. validation, test: shares of all examples; where `is_test` marks an official test split, `validation` is a share of
     the rest, and `test` says nothing.
 
     Raises: `UserError` where a class that occurs at all is missing from a part.
@@ -37,7 +43,7 @@ def split_by_class(
         for name, count in zip(("train", "validation", "test"), counts, strict=True):
             if count == 0:
                 raise UserError(
-                    f"class {label} has {len(free)} examples to share out, and none is left for the {name} part: "
+                    f"class {label if names is None else names[label]} has {len(free)} examples to share out, and none is left for the {name} part: "
                     "give more data, or other shares."
                 )
     return {name: np.flatnonzero(part == number) for number, name in enumerate(("train", "validation", "test"))}

@@ -295,18 +295,25 @@ def _all_metrics(sections: list[Section]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _headline(section: Section) -> str:
-    return f"{section.task}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
+def _headlines(sections: list[Section]) -> list[str]:
+    """One for each; where a task was run on several states of its data, with the digest of it."""
+    tasks = [section.task for section in sections]
+    return [
+        section.task
+        + (f" on data {section.data}" if tasks.count(section.task) > 1 else "")
+        + f": {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
+        for section in sections
+    ]
 
 
 def _markdown(tables: list[tuple[Section, list[Row]]]) -> str:
     parts = ["# Leaderboard"]
-    for section, table in tables:
+    for (section, table), headline in zip(tables, _headlines([section for section, _ in tables]), strict=True):
         alignment = ("right", "left", "right", "left", *["right"] * 5, "left")
         grid = tabulate(
             [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
         )
-        parts += [f"## {_headline(section)}", grid, in_words(section, table)]
+        parts += [f"## {headline}", grid, in_words(section, table)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -357,7 +364,7 @@ def _html(tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]
     return environment.get_template("leaderboard.html.jinja").render(
         sections=[
             {
-                "headline": _headline(section),
+                "headline": headline,
                 "data": section.data,
                 "parts": section.parts,
                 "words": in_words(section, table),
@@ -368,6 +375,8 @@ def _html(tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]
                     title: base64.b64encode(path.read_bytes()).decode() for title, path in section_figures.items()
                 },
             }
-            for (section, table), section_figures in zip(tables, figures, strict=True)
+            for headline, (section, table), section_figures in zip(
+                _headlines([section for section, _ in tables]), tables, figures, strict=True
+            )
         ],
     )

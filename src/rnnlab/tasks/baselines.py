@@ -20,16 +20,20 @@ def logistic_regression(
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
+    def predict(model: LogisticRegression, x: Any) -> Array:
+        """Of all classes, those that training lacks included."""
+        probabilities = np.zeros((x.shape[0], classes))
+        probabilities[:, model.classes_] = model.predict_proba(x)
+        return probabilities
+
     best, lowest = None, np.inf
     for inverse in PENALTIES:
         model = LogisticRegression(C=inverse, max_iter=200, tol=1e-3).fit(x, y)
-        loss = log_loss(y_validation, model.predict_proba(x_validation), labels=model.classes_)
+        loss = log_loss(y_validation, predict(model, x_validation), labels=np.arange(classes))
         if loss < lowest:
             best, lowest = model, loss
     assert best is not None
-    probabilities = np.zeros((x_test.shape[0], classes))
-    probabilities[:, best.classes_] = best.predict_proba(x_test)
-    return probabilities
+    return predict(best, x_test)
 
 
 def class_frequencies(y: NDArray[np.integer], size: int, classes: int) -> Array:

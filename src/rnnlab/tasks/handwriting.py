@@ -89,7 +89,7 @@ class HandwritingData(Classification):
         labels = np.array([classes.index(character.radical) for character in kept])
         moves = [pen_moves(drawn(character.strokes, self.spacing), self.spacing) for character in kept]
         report: dict[str, Any] = {}
-        splits = split_by_class(labels, self.validation, self.test)
+        splits = split_by_class(labels, self.validation, self.test, names=classes)
         for split, indices in splits.items():
             Ragged.write(folder, split, [moves[index] for index in indices], np.float32)
             np.save(folder / f"{split}_labels.npy", labels[indices])

@@ -63,7 +63,7 @@ class NamesData(Classification):
         surnames = dataset.read(raw)
         kept = self._drawn(surnames.labels)
         names, labels = [surnames.names[index] for index in kept], surnames.labels[kept]
-        splits = split_by_class(labels, self.validation, self.test)
+        splits = split_by_class(labels, self.validation, self.test, names=surnames.classes)
         vocabulary = Vocabulary.fit((names[index] for index in splits["train"]), at_least=AT_LEAST)
         for split, indices in splits.items():
             Ragged.write(folder, split, (vocabulary.encode(names[index]) for index in indices), np.int32)

@@ -82,7 +82,7 @@ class SentimentData(Classification):
         if not reviews.is_test.any():
             reviews, repeated = _each_once(reviews)
             notes.append(f"left out: {repeated} reviews whose text came before" if repeated else None)
-        splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test)
+        splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
         training = (words(reviews.texts[index]) for index in splits["train"])
         vocabulary = Vocabulary.fit(training, self.vocabulary_size, AT_LEAST)

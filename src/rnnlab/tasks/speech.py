@@ -92,7 +92,7 @@ class SpeechData(Classification):
 
     def prepare(self, dataset: Speech, raw: Path, folder: Path) -> dict[str, Any]:
         found = self._vowels(dataset, raw) if dataset.source == "sample" else self._digits(dataset, raw)
-        splits = split_by_class(found.labels, self.validation, self.test, found.is_test)
+        splits = split_by_class(found.labels, self.validation, self.test, found.is_test, found.classes)
         scaler = Scaler.fit(np.concatenate([found.series[index] for index in splits["train"]]).astype(np.float64))
         for split, indices in splits.items():
             scaled = [scaler.scale(found.series[index]) for index in indices]
