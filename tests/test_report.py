@@ -1,6 +1,7 @@
 """The leaderboard: ranks, verdicts and the words under the table."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,13 @@ def losses(mean: float, p_value: float) -> NDArray[np.float64]:
     return 1 + (np.sign(mean - 1) or 1) * deviation / np.sqrt(ITEMS - 1) + spread
 
 
-def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: int = 3) -> Entry:
-    by_seed = [{"score": value + 0.01 * (seed - (seeds - 1) / 2)} for seed in range(seeds)]
+def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: int = 3, spread: float = 0.0) -> Entry:
+    """Of seeds whose losses differ by `spread` from one to the next."""
+    offsets = np.arange(seeds) - (seeds - 1) / 2
+    by_seed = [{"score": value + 0.01 * offset} for offset in offsets]
     training = [{"parameters": 10, "state_size": 2, "train_seconds": 1.0, "steps_per_second": 5.0}] * seeds
     items = np.ones(ITEMS) if name == "naive" else losses(value, p_value)
+    items = items + spread * offsets[:, None]
     return Entry(name, kind, {"score": value}, by_seed, items, training if kind == "cell" else [])
 
 
@@ -42,11 +46,20 @@ def verdicts(found: Section) -> dict[str, str]:
 
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_the_better_side_depends_on_the_direction(direction: str) -> None:
-    found = section(entry("low", 0.5, 1e-6), entry("high", 1.5, 1e-6), direction=direction)
+    """Losses are to be low, whatever the metric."""
+    low, high = entry("low", 0.5, 1e-6), entry("high", 1.5, 1e-6)
+    if direction == "max":
+        low, high = replace(low, losses=high.losses), replace(high, losses=low.losses)
+    found = section(low, high, direction=direction)
     first, last = ("low", "high") if direction == "min" else ("high", "low")
     assert [row.name for row in rows(found)] == [first, "naive", last]
     assert verdicts(found)[first].startswith("better than naive")
     assert verdicts(found)[last].startswith("worse than naive")
+
+
+def test_a_metric_that_contradicts_the_losses_is_no_evidence() -> None:
+    found = section(entry("a", 0.5, 1e-6), direction="max")
+    assert verdicts(found)["a"] == "no difference from naive seen: loss and score disagree"
 
 
 def test_a_verdict_is_corrected_for_the_number_of_cells() -> None:
@@ -67,9 +80,9 @@ def test_the_words_say_when_no_cell_beats_the_reference() -> None:
 
 
 def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:
-    """p says better, but one of three seeds is as bad as the reference: the test takes the seeds as given."""
-    lucky = entry("lucky", 0.99, 1e-4)  # seeds 0.98, 0.99, 1.00: their interval reaches beyond 1
-    assert verdicts(section(lucky))["lucky"] == "no difference from naive seen over seeds"
+    assert verdicts(section(entry("steady", 0.99, 1e-4)))["steady"].startswith("better than naive")
+    lucky = entry("lucky", 0.99, 1e-4, spread=0.3)
+    assert verdicts(section(lucky))["lucky"].startswith("no difference from naive seen")
     single = section(entry("single", 0.5, 1e-9, seeds=1))
     assert verdicts(single)["single"].startswith("better than naive with this one seed")
     assert in_words(single, rows(single)).startswith("Better than naive with the one seed that was trained: single.")
@@ -77,9 +90,9 @@ def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:
 
 def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> None:
     close = section(entry("a", 0.90, 1.0), entry("b", 0.91, 1.0))
-    assert "no order of theirs is seen" in in_words(close, rows(close))
-    apart = section(entry("a", 0.5, 1.0), entry("b", 0.51, 1.0), entry("c", 0.9, 1.0))
-    assert "a lies apart from c over seeds; from the others" in in_words(apart, rows(apart))
+    assert "Among the cells no order is seen." in in_words(close, rows(close))
+    apart = section(entry("a", 0.5, 1e-9), entry("b", 0.51, 1e-9), entry("c", 0.9, 1.0))
+    assert "Among the cells, a is better than c; from the others" in in_words(apart, rows(apart))
 
 
 def test_intervals_are_over_seeds_and_absent_for_one() -> None:
@@ -99,7 +112,7 @@ def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
         "naive",
         1,
         "steps ahead",
-        [Entry("naive", "baseline", summary, [summary], np.ones(2))],
+        [Entry("naive", "baseline", summary, [summary], np.ones((1, 2)))],
     )
     table = by_part(found)
     assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]

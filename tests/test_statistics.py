@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rnnlab.report.statistics import diebold_mariano, holm, long_run_variance, mean_interval, proportion_interval
+from rnnlab.report.statistics import (
+    compare,
+    diebold_mariano,
+    holm,
+    long_run_variance,
+    mean_interval,
+    proportion_interval,
+)
 
 
 def test_diebold_mariano_at_one_step_is_a_t_test_of_the_differences() -> None:
@@ -39,6 +46,42 @@ def test_diebold_mariano_sees_a_true_difference_and_its_sign() -> None:
 
 def test_diebold_mariano_of_equal_losses_is_no_evidence() -> None:
     assert diebold_mariano(np.ones(10), np.ones(10), horizon=3) == (0.0, 1.0)
+
+
+def drawn(rng: np.random.Generator, seeds: int, spread: float, items: int = 200) -> np.ndarray:
+    """Losses of a method whose mean over all seeds and items is 0; `spread`: of seeds, in standard errors of items."""
+    return rng.normal(size=(1, items)) + rng.normal(size=(seeds, 1)) * spread * items**-0.5
+
+
+@pytest.mark.parametrize("seeds", [3, 10])
+@pytest.mark.parametrize("spread", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("against", ["baseline", "cell"])
+def test_a_comparison_over_seeds_and_items_is_wrong_in_one_of_twenty(seeds: int, spread: float, against: str) -> None:
+    rng = np.random.default_rng(5)
+    wrong = 0
+    for _ in range(2000):
+        other = drawn(rng, seeds if against == "cell" else 1, spread if against == "cell" else 0.0)
+        wrong += compare(drawn(rng, seeds, spread), other).p_value < 0.05
+    assert 0.02 < wrong / 2000 < 0.08
+
+
+def test_a_bootstrap_over_three_seeds_is_wrong_in_every_fourth() -> None:
+    """Why `compare` is none."""
+    rng = np.random.default_rng(6)
+    wrong = 0
+    for _ in range(1000):
+        means = rng.normal(size=3)
+        resampled = means[rng.integers(0, 3, (500, 3))].mean(axis=1)
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        wrong += not low <= 0 <= high
+    assert wrong / 1000 > 0.2
+
+
+def test_seeds_that_agree_leave_the_test_over_items() -> None:
+    rng = np.random.default_rng(7)
+    loss, reference = rng.normal(size=(2, 80))
+    same = compare(np.tile(loss, (3, 1)), reference[None])
+    assert same == pytest.approx(diebold_mariano(loss, reference, horizon=1), rel=1e-9)
 
 
 def test_the_long_run_variance_of_a_moving_sum() -> None:

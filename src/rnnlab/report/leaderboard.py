@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rnnlab.errors import UserError
 from rnnlab.grid import grid
 from rnnlab.paths import Results, root
 from rnnlab.report.figures import draw_learning_curves, learning_curves
-from rnnlab.report.statistics import diebold_mariano, holm, mean_interval
+from rnnlab.report.statistics import Comparison, compare, holm, mean_interval
 
 SIGNIFICANCE = 0.05
 
@@ -48,7 +49,7 @@ class Row:
 class Entry:
     """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took.
 
-    losses: of each item of the test split, the mean over seeds.
+    losses: (seeds, items of the test split).
     """
 
     name: str
@@ -116,7 +117,7 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
             entries[index] = replace(entry, name=f"{entry.name} {entry.results.folder.name}")
     for path in sorted(baselines.glob("*/metrics.json")):
         metrics = read_json(path)
-        entries.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)))
+        entries.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)[None]))
     direction = spec["metrics"][spec["rank_by"]]
     return Section(task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], spec["parts"], entries)
 
@@ -136,7 +137,7 @@ def _cell_entry(results: Results) -> Entry:
         if read_json(path.with_name("evaluated.json"))["setting"] != facts["setting"]:
             raise UserError(f"{path.parent} judges an earlier training than the one on disk: run `dvc repro`.")
     summary = read_json(results.summary / "metrics.json")
-    losses = np.mean([_losses(path.parent) for path in seeds], axis=0)
+    losses = np.stack([_losses(path.parent) for path in seeds])
     by_seed = [read_json(path) for path in seeds]
     return Entry(_first_run(results)["cell"], "cell", summary, by_seed, losses, training, results)
 
@@ -152,14 +153,13 @@ def _losses(folder: Path) -> NDArray[np.float64]:
 def rows(section: Section) -> list[Row]:
     """The entries ranked, each with its verdict against the reference baseline.
 
-    A difference counts as seen when the test over the test split's items says so (p-values corrected by Holm for the
-    number of entries), and, for a cell, the interval over its seeds lies on one side of the reference as well: the test
-    takes the seeds as given.
+    A difference counts as seen when the losses say so, over seeds and items of the test split at once (`compare`), with
+    p-values corrected by Holm for the number of entries, and the metric that ranks lies on the same side.
     """
     reference = next(entry for entry in section.entries if entry.name == section.reference)
     tested = [entry for entry in section.entries if entry is not reference]
-    tests = [diebold_mariano(entry.losses, reference.losses, section.overlap).p_value for entry in tested]
-    corrected = dict(zip((entry.name for entry in tested), holm(tests), strict=True))
+    compared = _compared(section, [(entry, reference) for entry in tested])
+    tests = {entry.name: test for entry, test in zip(tested, compared, strict=True)}
     sign = 1 if section.direction == "min" else -1
     ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
     result = []
@@ -167,21 +167,27 @@ def rows(section: Section) -> list[Row]:
         row = _row(section, entry, rank)
         if entry is not reference:
             gain = sign * (reference.summary[section.metric] - row.mean)
-            row = replace(row, verdict=_verdict(row, gain, reference, section.metric, corrected[entry.name]))
+            row = replace(row, verdict=_verdict(row, gain, section.reference, tests[entry.name]))
         result.append(row)
     return result
 
 
-def _verdict(row: Row, gain: float, reference: Entry, metric: str, p_value: float) -> str:
-    if p_value >= SIGNIFICANCE:
-        return f"no difference from {reference.name} seen (p = {p_value:.2f})"
-    word = f"{'better' if gain > 0 else 'worse'} than {reference.name}"
-    if row.kind == "cell":
-        if row.ci_low is None or row.ci_high is None:
-            return f"{word} with this one seed (p = {p_value:.2g})"
-        if row.ci_low <= reference.summary[metric] <= row.ci_high:
-            return f"no difference from {reference.name} seen over seeds"
-    return f"{word} (p = {p_value:.2g})"
+def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Comparison]:
+    """Each pair, the p-values corrected for how many there are."""
+    tests = [compare(one.losses, other.losses, section.overlap) for one, other in pairs]
+    corrected = holm([test.p_value for test in tests])
+    return [Comparison(test.statistic, p_value) for test, p_value in zip(tests, corrected, strict=True)]
+
+
+def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
+    if test.p_value >= SIGNIFICANCE:
+        return f"no difference from {reference} seen (p = {test.p_value:.2f})"
+    if gain * test.statistic >= 0:
+        return f"no difference from {reference} seen: loss and {row.metric} disagree"
+    word = f"{'better' if gain > 0 else 'worse'} than {reference}"
+    if row.kind == "cell" and row.seeds == 1:
+        return f"{word} with this one seed (p = {test.p_value:.2g})"
+    return f"{word} (p = {test.p_value:.2g})"
 
 
 def _row(section: Section, entry: Entry, rank: int) -> Row:
@@ -228,27 +234,28 @@ def in_words(section: Section, table: list[Row]) -> str:
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text + _among(cells)
+    return text + _among(section, cells)
 
 
-def _among(cells: list[Row]) -> str:
-    """Whether the seeds tell the first cell in rank from the others."""
+def _among(section: Section, cells: list[Row]) -> str:
+    """Which other cells the first in rank is better than, corrected for all pairs, any of which might have led."""
     if len(cells) < 2:
         return ""
-    first = cells[0]
-    if any(row.ci_low is None for row in cells):
+    if any(row.seeds < 2 for row in cells):
         return " One seed of a cell tells nothing of the cells' own order: train several."
-    beaten = [row.name for row in cells[1:] if not _overlap(first, row)]
+    entries = {entry.name: entry for entry in section.entries}
+    first, *others = (entries[row.name] for row in cells)
+    pairs = list(combinations([first, *others], 2))
+    tests = _compared(section, pairs)[: len(others)]  # the pairs of the first come first
+    beaten = [
+        other.name
+        for other, test in zip(others, tests, strict=True)
+        if test.p_value < SIGNIFICANCE and test.statistic < 0
+    ]
     if not beaten:
-        return " Among the cells, the intervals over seeds overlap: no order of theirs is seen."
-    rest = "" if len(beaten) == len(cells) - 1 else "; from the others it is not told apart"
-    return f" Among the cells, {first.name} lies apart from {', '.join(beaten)} over seeds{rest}."
-
-
-def _overlap(row: Row, other: Row) -> bool:
-    assert row.ci_low is not None and row.ci_high is not None  # noqa: PT018
-    assert other.ci_low is not None and other.ci_high is not None  # noqa: PT018
-    return row.ci_low <= other.ci_high and other.ci_low <= row.ci_high
+        return " Among the cells no order is seen."
+    rest = "" if len(beaten) == len(others) else "; from the others it is not told apart"
+    return f" Among the cells, {first.name} is better than {', '.join(beaten)}{rest}."
 
 
 def write(sections: list[Section], folder: Path) -> None:
