@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -48,6 +49,29 @@ def test_every_option_of_every_group_composes(group: str) -> None:
         cfg = grid._compose("price", f"{group}={path.stem}")
         if group in ("optimizer", "schedule"):
             get_class(cfg[group]._target_)
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_what_is_tuned_is_laid_over_its_pair_and_names_no_new_key(path: Path) -> None:
+    """Hydra would take a misspelt key of an overlay for a new one."""
+    tasks = [task.stem for task in (CONF / "task").glob("*.yaml")]
+    (task,) = (task for task in tasks if path.stem.startswith(f"{task}_"))
+    pair = (task, f"cell={path.stem.removeprefix(f'{task}_')}")
+    tuned, plain = grid._compose(*pair, f"tuning={path.parent.name}"), grid._compose(*pair)
+    found = leaves(OmegaConf.to_container(OmegaConf.load(path)))
+    assert found
+    for key, value in found:
+        assert OmegaConf.select(tuned, key) == value
+        # what a layout or an initialisation takes, it checks itself
+        if not key.startswith(("task.net.", "cell.initialization.")):
+            assert OmegaConf.select(plain, key, default="absent") != "absent", key
+
+
+def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Every value with its dotted key; a list is a value."""
+    if not isinstance(node, dict):
+        return [(prefix, node)]
+    return [leaf for key, value in node.items() for leaf in leaves(value, f"{prefix}.{key}" if prefix else key)]
 
 
 def test_the_setting_of_a_cell_is_its_own() -> None:

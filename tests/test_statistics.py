@@ -65,18 +65,6 @@ def test_a_comparison_over_seeds_and_items_is_wrong_in_one_of_twenty(seeds: int,
     assert 0.02 < wrong / 2000 < 0.08
 
 
-def test_a_bootstrap_over_three_seeds_is_wrong_in_every_fourth() -> None:
-    """Why `compare` is none."""
-    rng = np.random.default_rng(6)
-    wrong = 0
-    for _ in range(1000):
-        means = rng.normal(size=3)
-        resampled = means[rng.integers(0, 3, (500, 3))].mean(axis=1)
-        low, high = np.quantile(resampled, [0.025, 0.975])
-        wrong += not low <= 0 <= high
-    assert wrong / 1000 > 0.2
-
-
 def test_seeds_that_agree_leave_the_test_over_items() -> None:
     rng = np.random.default_rng(7)
     loss, reference = rng.normal(size=(2, 80))

@@ -54,7 +54,8 @@ def retrieve(
         dataset: the mirror's folder for this file, which is looked up as `<mirror>/<dataset>/<target.name>`.
         origin: a local path, an http(s) address, or a function that writes the file to the path it is given.
         origin_name: how the record names the origin; None: its own path, address or name.
-        sha256: of the whole file, where it is known, or of each version of it that is accepted. A file at `target` that already has it is kept.
+        sha256: of the whole file, where it is known, or of each version of it that is accepted. A file at `target` that
+            already has it is kept.
         mirror: a folder or an http(s) address; None: the environment variable RNNLAB_MIRROR; "": no mirror.
         retries: further tries over http after a lost connection, a cut-off body, or a 429 or 5xx answer.
         backoff_seconds: wait before the first of these, doubled for each next one.

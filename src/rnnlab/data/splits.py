@@ -22,8 +22,8 @@ def split_by_class(
 ) -> Splits:
     """The same share of each class to each part.
 
-    names: of the classes, for an error. validation, test: shares of all examples; where `is_test` marks an official test split, `validation` is a share of
-    the rest, and `test` says nothing.
+    validation, test: shares of all examples; where `is_test` marks an official test split, `validation` is a share of
+    the rest, and `test` says nothing. names: of the classes, for an error.
 
     Raises: `UserError` where a class that occurs at all is missing from a part.
     """
@@ -43,8 +43,8 @@ def split_by_class(
         for name, count in zip(("train", "validation", "test"), counts, strict=True):
             if count == 0:
                 raise UserError(
-                    f"class {label if names is None else names[label]} has {len(free)} examples to share out, and none is left for the {name} part: "
-                    "give more data, or other shares."
+                    f"class {label if names is None else names[label]} has {len(free)} examples to share out, and none "
+                    f"is left for the {name} part: give more data, or other shares."
                 )
     return {name: np.flatnonzero(part == number) for number, name in enumerate(("train", "validation", "test"))}
 
@@ -60,5 +60,7 @@ def split_at_random(size: int, validation: float, test: float) -> Splits:
     }
     for name, indices in parts.items():
         if len(indices) == 0:
-            raise UserError(f"{size} examples are too few: none is left for the {name} part. Give more, or other shares.")
+            raise UserError(
+                f"{size} examples are too few: none is left for the {name} part. Give more, or other shares."
+            )
     return {name: np.sort(indices) for name, indices in parts.items()}

@@ -25,10 +25,10 @@ def compare(losses: Array, reference_losses: Array, overlap: int = 1) -> Compari
     Mariano take it; and for each method with several seeds that of the mean of its seeds' means. Their sum is tested by
     Student's t with the degrees of freedom of Satterthwaite (1946).
 
-    With three seeds that disagree this needs |t| > 4.3, as it should. A bootstrap over three seeds, which takes their
-    variance a third too small and its tails for those of a normal distribution, sees a difference in every fourth
-    comparison where there is none (tests/test_statistics.py). One seed tells nothing of other seeds: for that method
-    only the items are accounted for.
+    Where three seeds disagree more than items do, this needs |t| > 4.3, as it should. Resampling three seeds takes
+    their variance a third too small, and its tails for nearly a normal distribution's: by that it would see a
+    difference in one of four comparisons where there is none, P(|t₂| > 1.96 √(2/3)). One seed tells nothing of other
+    seeds: for that method only the items are accounted for.
     """
     difference = losses.mean(axis=0) - reference_losses.mean(axis=0)
     parts = [(_variance_of_mean(difference, overlap), len(difference) - 1)]
