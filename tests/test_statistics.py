@@ -5,13 +5,18 @@ import pytest
 from scipy import stats
 
 from rnnlab.report.statistics import (
+    Comparison,
     compare,
-    diebold_mariano,
     holm,
     long_run_variance,
     mean_interval,
     proportion_interval,
+    skill_interval,
 )
+
+
+def diebold_mariano(loss: np.ndarray, reference: np.ndarray, horizon: int) -> Comparison:
+    return compare(loss[None], reference[None], horizon)
 
 
 def test_diebold_mariano_at_one_step_is_a_t_test_of_the_differences() -> None:
@@ -70,6 +75,25 @@ def test_seeds_that_agree_leave_the_test_over_items() -> None:
     loss, reference = rng.normal(size=(2, 80))
     same = compare(np.tile(loss, (3, 1)), reference[None])
     assert same == pytest.approx(diebold_mariano(loss, reference, horizon=1), rel=1e-9)
+
+
+@pytest.mark.parametrize("spread", [0.2, 5.0])
+def test_the_interval_of_a_skill_holds_it_in_about_nineteen_of_twenty(spread: float) -> None:
+    """True skill 0.2, on losses that move with those of the reference."""
+    rng = np.random.default_rng(8)
+    held = 0
+    for _ in range(2000):
+        reference = rng.exponential(size=(1, 300))
+        losses = 0.8 * (reference + 0.3 * drawn(rng, 3, spread, 300))
+        low, high = skill_interval(losses, reference)
+        held += low <= 0.2 <= high
+    assert 0.9 < held / 2000 < 0.98
+
+
+def test_a_skill_that_does_not_vary_is_a_point() -> None:
+    reference = np.arange(1.0, 9.0)[None]
+    assert skill_interval(0.5 * reference, reference) == pytest.approx((0.5, 0.5))
+    assert np.isnan(skill_interval(reference, 0 * reference)).all()
 
 
 def test_the_long_run_variance_of_a_moving_sum() -> None:

@@ -182,12 +182,13 @@ def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Compar
 def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
     if test.p_value >= SIGNIFICANCE:
         return f"no difference from {reference} seen (p = {test.p_value:.2f})"
+    p_value = f"p = {test.p_value:.2g}" if test.p_value >= 1e-4 else "p < 0.0001"
     if gain * test.statistic >= 0:
         return f"no difference from {reference} seen: loss and {row.metric} disagree"
     word = f"{'better' if gain > 0 else 'worse'} than {reference}"
     if row.kind == "cell" and row.seeds == 1:
-        return f"{word} with this one seed (p = {test.p_value:.2g})"
-    return f"{word} (p = {test.p_value:.2g})"
+        return f"{word} with this one seed ({p_value})"
+    return f"{word} ({p_value})"
 
 
 def _row(section: Section, entry: Entry, rank: int) -> Row:

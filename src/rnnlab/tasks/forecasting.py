@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
 from rnnlab.errors import UserError
-from rnnlab.report.statistics import diebold_mariano
+from rnnlab.report.statistics import compare, skill_interval
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_parts, check_whole
 
@@ -272,7 +272,7 @@ class Forecasting(Task):
 
     def losses(self, predictions: pd.DataFrame) -> Array:
         """The absolute scaled error at each origin, the mean over its horizons."""
-        losses: Array = self._scaled([predictions])[0].mean(axis=1)
+        losses: Array = self._scaled([predictions])[0][0].mean(axis=1)
         return losses
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
@@ -285,8 +285,9 @@ class Forecasting(Task):
 
             mase     mean over h of mean |eₜₕ| / (mean |yₜ₊ₕ - yₜ| in the training part): a variant of Hyndman and
                      Koehler (2006), who scale all h by one step
-            skill    1 - mase / (mase of persistence): above 0 is better than "it stays as it is"
-            p_value  Diebold-Mariano test of that difference, on the loss averaged over seeds
+            skill    1 - mase / (mase of persistence): above 0 is better than "it stays as it is"; _low, _high: its 95 %
+                     interval over origins, and over seeds where there are several
+            p_value  of the same difference, by Diebold and Mariano's test with the seeds' spread added (`compare`)
 
         and what the task adds (`further`). Each with the suffix _1 to _H for one horizon.
         """
@@ -297,20 +298,23 @@ class Forecasting(Task):
         return result
 
     def _summary(self, predictions: list[pd.DataFrame], horizon: int) -> dict[str, float]:
-        loss, naive = (each.mean(axis=1) for each in self._scaled(predictions))
+        loss, naive = (each.mean(axis=-1) for each in self._scaled(predictions))
+        low, high = skill_interval(loss, naive, horizon)
         summary = {
             "mase": loss.mean(),
             "skill": 1 - loss.mean() / naive.mean(),
-            "p_value": diebold_mariano(loss, naive, horizon).p_value,
+            "skill_low": low,
+            "skill_high": high,
+            "p_value": compare(loss, naive, horizon).p_value,
             **self.further(predictions, horizon),
         }
         return {key: float(value) for key, value in summary.items()}
 
     def _scaled(self, predictions: list[pd.DataFrame]) -> tuple[Array, Array]:
-        """The absolute scaled error, the mean over the tables, and that of persistence: (origins, horizons)."""
+        """The absolute scaled errors (tables, origins, horizons), and those of persistence (1, origins, horizons)."""
         unit = np.asarray(self.meta["mase_unit"])[predictions[0]["horizon"].unique() - 1]
         actual, predicted = self.stacked(predictions)
-        return (np.abs(predicted - actual) / unit).mean(axis=0), np.abs(actual[0]) / unit
+        return np.abs(predicted - actual) / unit, np.abs(actual[:1]) / unit
 
     def stacked(self, predictions: list[pd.DataFrame]) -> tuple[Array, Array]:
         """The true and the forecast changes, (tables, origins, horizons)."""
