@@ -10,7 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnlab.report.leaderboard import Entry, Section, by_part, in_words, rows, write
+from rnnlab.paths import Results
+from rnnlab.report.curves import draw_curves
+from rnnlab.report.leaderboard import in_words, rows
+from rnnlab.report.page import by_part, write
+from rnnlab.report.sections import Entry, Section, _chosen, _named
 from tests.conftest import Run
 
 ITEMS = 400
@@ -122,7 +126,7 @@ def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
 
 
 def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -> None:
-    """Two settings of a cell are told apart; another data set gets a table of its own."""
+    """Of two settings of a cell one is shown; another data set gets a table of its own."""
     short = ("trainer.max_epochs=1", "tracking=none")
     same_data = (["cell=rnn"], ["cell=rnn", "task.batch_size=32"])
     for overrides in (*same_data, ["cell=gru", "task.test=0.1"]):
@@ -131,9 +135,56 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     outcome = run("report", "report.folder=runs", "tracking=none")
     assert outcome.code == 0
     one, other = sorted(re.split(r"^## ", outcome.out, flags=re.MULTILINE)[1:], key=lambda part: "gru" in part)
-    assert len(re.findall(r"\| rnn [0-9a-f]{10} ", one)) == 2
+    assert len(re.findall(r"\| rnn task.batch_size=(?:32|64) ", one)) == 1
+    assert len(list((root / "runs/price/rnn").glob("*/train"))) == 2
     assert "gru" in other
     assert "rnn" not in other
     headings = [part.splitlines()[0] for part in (one, other)]
     assert all(re.fullmatch(r"price on data [0-9a-f]+: mase, lower is better", heading) for heading in headings)
     assert headings[0] != headings[1]
+
+
+def tried(cell: str, lr: float, validation_loss: float, score: float) -> Entry:
+    facts = {"parameters": 10, "multiply_adds": 9, "train_seconds": 1.0, "validation_loss": validation_loss}
+    found = Entry(cell, "cell", {"score": score}, [{"score": score}] * 2, np.ones((2, 4)), [facts] * 2)
+    return replace(found, settings={"optimizer.lr": lr, "cell.hidden_size": 8}, results=Results(Path(f"{cell}{lr}")))
+
+
+def test_of_several_settings_the_validation_part_chooses_and_the_trials_are_counted() -> None:
+    """The best on the test part is not taken."""
+    entries = _named([tried("gru", 0.1, 0.9, 0.1), tried("gru", 0.01, 0.5, 0.4), tried("gru", 0.001, 0.7, 0.3)])
+    (chosen,) = _chosen(entries, tried=4)
+    assert chosen.name == "gru optimizer.lr=0.01"
+    assert chosen.cell == "gru"
+    assert chosen.trials == 4
+    (alone,) = _chosen(entries[:1], tried=1)
+    assert alone.trials == 0
+    other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "mse"})
+    assert len(_chosen([other_loss, *entries[1:]], tried=3)) == 3
+
+
+def test_what_was_varied_gets_a_picture_with_a_line_for_each_cell() -> None:
+    settings = [tried(cell, lr, lr, 1 - lr) for cell in ("gru", "rnn") for lr in (0.1, 0.01)]
+    naive = Entry("naive", "baseline", {"score": 1.0}, [{"score": 1.0}], np.ones((1, 4)))
+    found = Section("rain", "d1", "score", "min", "naive", 1, "lengths", [settings[1], settings[3], naive], settings)
+    figures = draw_curves(found)
+    assert set(figures) == {"score against optimizer.lr", "score against cost"}
+    axes = figures["score against optimizer.lr"].axes[0]
+    assert axes.get_xscale() == "log"
+    lines = {line.get_label(): line for line in axes.containers}
+    assert [list(line[0].get_xdata()) for line in lines.values()] == [[0.01, 0.1]] * 2
+    assert {text.get_text() for text in figures["score against optimizer.lr"].legends[0].get_texts()} == {
+        "gru",
+        "rnn",
+        "naive",
+    }
+
+
+def test_metrics_of_parts_are_drawn_for_cells_and_baselines() -> None:
+    summary = {"score": 1.0, "score_10": 0.5, "score_20": 0.7, "score_low_10": 0.1, "other_10": 3.0}
+    cell = replace(tried("gru", 0.1, 0.5, 0.5), summary=summary, by_seed=[summary, summary])
+    naive = Entry("naive", "baseline", summary, [summary], np.ones((1, 4)))
+    found = Section("rain", "d1", "score", "max", "naive", 1, "lengths", [cell, naive], [cell])
+    figures = draw_curves(found)
+    assert set(figures) == {"score by lengths"}
+    assert list(figures["score by lengths"].axes[0].lines[0].get_xdata()) == [10, 20]

@@ -49,7 +49,7 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
             cfg = _compose(task, f"cell={cell}")
             files[f"train/{task}-{cell}"] = {**train_setting(cfg), "seeds": list(grid.seeds)}
             files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg, [cfg.cell._target_])
-    files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.leaderboard"])}
+    files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.page"])}
     return files
 
 

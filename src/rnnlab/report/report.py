@@ -17,7 +17,8 @@ def report(cfg: DictConfig) -> None:
         folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
     if cfg.report.write:
         # imported here: to show what was written takes no statistics and no drawing
-        from rnnlab.report.leaderboard import sections, write
+        from rnnlab.report.page import write
+        from rnnlab.report.sections import sections
 
         write(sections(cfg.report.folder), folder)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")

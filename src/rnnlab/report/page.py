@@ -1,0 +1,165 @@
+"""The leaderboard as files: tables, pictures, and one page that needs no other file."""
+
+import base64
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, select_autoescape
+from tabulate import tabulate
+
+from rnnlab.data.atomic import atomic_folder
+from rnnlab.report import ranks
+from rnnlab.report.curves import draw_curves
+from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.report.leaderboard import Row, in_words, rows
+from rnnlab.report.sections import Section
+
+
+def write(sections: list[Section], folder: Path) -> None:
+    """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old."""
+    tables = [(section, rows(section)) for section in sections]
+    with atomic_folder(folder) as part:
+        all_rows = [asdict(row) for _, table in tables for row in table]
+        pd.DataFrame(all_rows).to_csv(part / "leaderboard.csv", index=False)
+        _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
+        over_tasks = ranks.rank(sections)
+        (part / "leaderboard.md").write_text(_markdown(tables, over_tasks), encoding="utf-8")
+        figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
+        (part / "leaderboard.html").write_text(_html(tables, figures, over_tasks), encoding="utf-8")
+
+
+def _columns(section: Section) -> list[str]:
+    middle = ["95 % interval", "seeds", "parameters", "state", "steps/s", "train s"]
+    return ["rank", "name", section.metric, *middle, "verdict"]
+
+
+def _cells(row: Row) -> list[str]:
+    """A row as a person reads it, for `_columns`."""
+    interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}" if row.ci_low is not None else ""
+    numbers = (
+        "" if value is None else f"{value:,.{digits}f}"
+        for value, digits in (
+            (row.parameters, 0),
+            (row.state_size, 0),
+            (row.steps_per_second, 0),
+            (row.train_seconds, 1),
+        )
+    )
+    name = row.name if row.kind == "cell" else f"{row.name} (baseline)"
+    return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), *numbers, row.verdict]
+
+
+def _all_metrics(sections: list[Section]) -> pd.DataFrame:
+    """Every metric of every entry."""
+    rows = [
+        {"task": section.task, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
+        for section in sections
+        for entry in section.entries
+        for metric, value in entry.summary.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _headlines(sections: list[Section]) -> list[str]:
+    """One for each; where a task was run on several states of its data, with the digest of it."""
+    tasks = [section.task for section in sections]
+    return [
+        section.task
+        + (f" on data {section.data}" if tasks.count(section.task) > 1 else "")
+        + f": {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
+        for section in sections
+    ]
+
+
+def _markdown(tables: list[tuple[Section, list[Row]]], over_tasks: ranks.Ranking | None) -> str:
+    parts = ["# Leaderboard"]
+    for (section, table), headline in zip(tables, _headlines([section for section, _ in tables]), strict=True):
+        alignment = ("right", "left", "right", "left", *["right"] * 5, "left")
+        grid = tabulate(
+            [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
+        )
+        parts += [f"## {headline}", grid, in_words(section, table)]
+    if over_tasks is not None:
+        parts += ["## Over all tasks", ranks.in_words(over_tasks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(section: Section, folder: Path) -> dict[str, Path]:
+    """Pictures of all cells together, and each cell's own."""
+    folder.mkdir(parents=True)
+    together = draw_curves(section)
+    curves = {}
+    own: dict[str, Path] = {}
+    for entry in section.entries:
+        if entry.results is None:
+            continue
+        seeds = sorted(int(path.name.removeprefix("seed=")) for path in entry.results.summary.glob("seeds/seed=*"))
+        curves[entry.name] = learning_curves(entry.results, seeds)
+        for path in sorted(entry.results.summary.glob("figures/*.png")):
+            if path.stem != "learning_curves":
+                own[f"{entry.name}: {path.stem}"] = path
+    if curves:
+        together = {"learning curves": draw_learning_curves(curves), **together}
+    for title, figure in together.items():
+        figure.savefig(folder / _file_name(title), dpi=100)
+    return {title: folder / _file_name(title) for title in together} | own
+
+
+def _file_name(title: str) -> str:
+    return title.replace(" ", "_") + ".png"
+
+
+def by_part(section: Section) -> pd.DataFrame:
+    """All metrics of single parts of the test split, keys that end in a number: a row for each name and part.
+
+    Where a metric has an interval, keys with `_low` and `_high`, both are shown behind it.
+    """
+    table: dict[tuple[str, int], dict[str, float]] = {}
+    for entry in section.entries:
+        for key, value in entry.summary.items():
+            metric, _, step = key.rpartition("_")
+            if step.isdigit():
+                table.setdefault((entry.name, int(step)), {})[metric] = value
+    shown = []
+    for (name, number), metrics in table.items():
+        cells: dict[str, str] = {"name": name, section.parts: str(number)}
+        for metric, value in metrics.items():
+            if not metric.endswith(("_low", "_high")):
+                low, high = metrics.get(f"{metric}_low"), metrics.get(f"{metric}_high")
+                interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
+                cells[metric.replace("_", " ")] = f"{value:.4g}{interval}"
+        shown.append(cells)
+    return pd.DataFrame(shown).fillna("")
+
+
+def _html(
+    tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]], over_tasks: ranks.Ranking | None
+) -> str:
+    environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
+    diagram = BytesIO()
+    if over_tasks is not None:
+        ranks.draw(over_tasks).savefig(diagram, dpi=110)
+    return environment.get_template("page.html.jinja").render(
+        over_tasks=over_tasks and {"words": ranks.in_words(over_tasks), "diagram": _embedded(diagram.getvalue())},
+        sections=[
+            {
+                "headline": headline,
+                "data": section.data,
+                "parts": section.parts,
+                "words": in_words(section, table),
+                "columns": _columns(section),
+                "rows": [(row.kind, _cells(row)) for row in table],
+                "by_part": by_part(section).to_dict("split"),
+                "figures": {title: _embedded(path.read_bytes()) for title, path in section_figures.items()},
+            }
+            for headline, (section, table), section_figures in zip(
+                _headlines([section for section, _ in tables]), tables, figures, strict=True
+            )
+        ],
+    )
+
+
+def _embedded(picture: bytes) -> str:
+    return base64.b64encode(picture).decode()

@@ -1,0 +1,195 @@
+"""What has been evaluated, read from disk: for each task and state of its data, its cells and its baselines."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from rnnlab.data.atomic import read_json
+from rnnlab.errors import UserError
+from rnnlab.grid import grid
+from rnnlab.paths import Results, root
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took.
+
+    losses: (seeds, items of the test split). settings: what training was told, by dotted key. trials: how many settings
+    of the cell were tried on this data, where this is the one of them that was chosen; 0: none was chosen.
+    """
+
+    name: str
+    kind: str
+    summary: dict[str, float]
+    by_seed: list[dict[str, float]]
+    losses: NDArray[np.float64]
+    training: list[dict[str, Any]] = field(default_factory=list)
+    results: Results | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    trials: int = 0
+
+    @property
+    def cell(self) -> str:
+        """The cell's own name, without what sets this setting apart."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def validation_loss(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean([facts["validation_loss"] for facts in self.training]))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task on one state of its data: only what was judged on the same test split is compared.
+
+    overlap: how many consecutive items of the test split share what they are judged on. parts: what the number at the
+    end of a metric's name counts: steps ahead, a length. entries: each cell and baseline once. tried: every setting of
+    every cell.
+    """
+
+    task: str
+    data: str
+    metric: str
+    direction: str
+    reference: str
+    overlap: int
+    parts: str
+    entries: list[Entry]
+    tried: list[Entry] = field(default_factory=list)
+
+
+def sections(folder: str) -> list[Section]:
+    """What has been evaluated: "results", the pipeline's grid, or "runs", everything run by hand.
+
+    Raises: `UserError` when there is nothing, or part of the grid is missing.
+    """
+    found = list(_sections(folder))
+    if not found:
+        raise UserError(f"There is nothing evaluated in {root() / folder}: run pipelines/evaluate.py first.")
+    return found
+
+
+def _sections(folder: str) -> Iterator[Section]:
+    if folder == "results":
+        pairs = grid()
+        for task in pairs.tasks:
+            cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
+            for results in cells:
+                if not _is_evaluated(results):
+                    raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+            yield _section(task, root() / "results" / task / "baselines", cells)
+    elif folder == "runs":
+        for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
+            baselines, task = facts.parent, facts.parents[2].name
+            trained = sorted(root().glob(f"runs/{task}/*/*/train"))
+            yield _section(task, baselines, [Results(path.parent) for path in trained])
+    else:
+        raise UserError(f"report.folder={folder} is neither results nor runs.")
+
+
+def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
+    if not (baselines / "task.json").exists():
+        raise UserError(f"{baselines} is not there: run `dvc repro`, which judges the baselines as well.")
+    facts = read_json(baselines / "task.json")
+    spec, data = facts["spec"], facts["data"]
+    tried: list[Entry] = []
+    chosen: list[Entry] = []
+    for group in _by_cell([results for results in cells if _first_run(results)["dataset"]["digest"] == data]):
+        entries = _named([_cell_entry(results) for results in group if _is_evaluated(results)])
+        tried += entries
+        chosen += _chosen(entries, len(group))
+    for path in sorted(baselines.glob("*/metrics.json")):
+        metrics = read_json(path)
+        chosen.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)[None]))
+    direction = spec["metrics"][spec["rank_by"]]
+    shared = (task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], spec["parts"])
+    return Section(*shared, chosen, tried)
+
+
+def _by_cell(found: list[Results]) -> list[list[Results]]:
+    """The folders of each cell: of one setting under several states of the code the last one, or the last evaluated."""
+    groups: dict[str, dict[str, Results]] = {}
+    for results in sorted(found, key=lambda each: (_is_evaluated(each), _first_run(each)["started"])):
+        groups.setdefault(_first_run(results)["cell"], {})[json.dumps(_settings(results), sort_keys=True)] = results
+    return [list(groups[cell].values()) for cell in sorted(groups)]
+
+
+def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
+    """Of one cell's settings the one of least validation loss; all of them where these are of different losses."""
+    if not entries or len({entry.settings.get("task.loss") for entry in entries}) > 1:
+        return entries
+    best = min(entries, key=lambda entry: entry.validation_loss)
+    return [replace(best, trials=tried if tried > 1 else 0)]
+
+
+def _named(entries: list[Entry]) -> list[Entry]:
+    """Each by its cell, and by what sets it apart from the cell's other settings."""
+    differing = [
+        key
+        for key in dict.fromkeys(key for entry in entries for key in entry.settings)
+        if len({repr(entry.settings.get(key)) for entry in entries}) > 1
+    ]
+    return [
+        replace(entry, name=" ".join([entry.name, *(f"{key}={_short(entry.settings.get(key))}" for key in differing)]))
+        for entry in entries
+    ]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _settings(results: Results) -> dict[str, Any]:
+    """What decided the training, without its seed."""
+    (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
+    config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
+    return dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _leaves(child, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, node
+
+
+def _is_evaluated(results: Results) -> bool:
+    return (results.summary / "metrics.json").exists()
+
+
+def _first_run(results: Results) -> dict[str, Any]:
+    paths = sorted(results.folder.glob("train/seed=*/run.json"))
+    if not paths:
+        raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+    run: dict[str, Any] = read_json(paths[0])
+    return run
+
+
+def _cell_entry(results: Results) -> Entry:
+    seeds = sorted(results.summary.glob("seeds/seed=*/metrics.json"))
+    training = [read_json(results.folder / "train" / path.parent.name / "metrics.json") for path in seeds]
+    for path, facts in zip(seeds, training, strict=True):
+        if read_json(path.with_name("evaluated.json"))["setting"] != facts["setting"]:
+            raise UserError(f"{path.parent} judges an earlier training than the one on disk: run `dvc repro`.")
+    summary = read_json(results.summary / "metrics.json")
+    losses = np.stack([_losses(path.parent) for path in seeds])
+    by_seed = [read_json(path) for path in seeds]
+    cell = _first_run(results)["cell"]
+    return Entry(cell, "cell", summary, by_seed, losses, training, results, _settings(results))
+
+
+def _losses(folder: Path) -> NDArray[np.float64]:
+    path = folder / "losses.npy"
+    if not path.exists():
+        raise UserError(f"{folder} was evaluated by an earlier version: delete it and evaluate again.")
+    losses: NDArray[np.float64] = np.load(path)
+    return losses
