@@ -1,6 +1,7 @@
 """Every task as every cell meets it: whole, honest about what it learnt from, and clear about what cannot work."""
 
 import json
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -35,8 +36,9 @@ by_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: ex
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Example], Path]:
-    """A root in which the example's data is prepared, once for all tests of a process."""
-    root = tmp_path_factory.mktemp("tasks")
+    """A root in which the example's data is prepared, once for all tests of all processes."""
+    of_process = tmp_path_factory.getbasetemp()
+    root = (of_process.parent if "PYTEST_XDIST_WORKER" in os.environ else of_process) / "tasks"
 
     @cache
     def prepare(example: Example) -> Path:
