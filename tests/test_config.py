@@ -41,7 +41,7 @@ def test_every_pair_composes_and_its_targets_exist(pair: tuple[str, str]) -> Non
         get_class(target)
 
 
-@pytest.mark.parametrize("group", ["trainer", "optimizer", "schedule", "tracking", "debug"])
+@pytest.mark.parametrize("group", ["trainer", "optimizer", "schedule", "budget", "parameters", "tracking", "debug"])
 def test_every_option_of_every_group_composes(group: str) -> None:
     from hydra.utils import get_class
 

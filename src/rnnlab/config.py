@@ -15,7 +15,7 @@ SOURCE = Path(__file__).resolve().parent
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-NEUTRAL = tuple(f"rnnlab.{name}" for name in ("cli", "config", "gradients", "grid", "progress", "tracking"))
+NEUTRAL = tuple(f"rnnlab.{name}" for name in ("cli", "config", "gradients", "grid", "progress", "sizing", "tracking"))
 """Modules that no number of a result depends on, but for the time it took: editing them reruns nothing."""
 
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparation")
@@ -114,7 +114,9 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a trained net, but for its seed and the prepared arrays."""
     targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training"]
     task = {key: value for key, value in plain(cfg.task.data).items() if key != "beam"}  # which only decodes
+    spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
+        **spent,
         "task": task,
         "net": plain(cfg.task.net),
         "sources": source_digests(targets, without=SOURCES_OF_DATA),
@@ -141,5 +143,6 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
                 params[group] = value.rpartition(".")[2]
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
                 params[f"{group}.{key}"] = value
+    params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
     params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
     return params

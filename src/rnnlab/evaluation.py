@@ -21,6 +21,7 @@ from rnnlab.paths import Results, root
 from rnnlab.preparation import open_task
 from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.samples import write_samples
+from rnnlab.sizing import match_parameters
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.store import Tracker, open_store
 from rnnlab.training import (
@@ -58,8 +59,8 @@ def evaluate(cfg: DictConfig) -> None:
 
 def rehearse(cfg: DictConfig) -> None:
     """Train and evaluate once in a folder that is thrown away: for trying out, see conf/debug."""
+    check(cfg)
     with results_folder(cfg) as results:
-        check(cfg)
         train_seeds(cfg, results, Tracker())
         _evaluate_seeds(cfg, results, Tracker())
     log.info("rehearsed %s on %s; nothing was kept", cfg.cell.name, cfg.task.name)
@@ -139,6 +140,7 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     content = _read_checkpoint(path)
     settle_threads(cfg)
     task = open_task(cfg, cfg.seed)
+    match_parameters(cfg, task, build_module)
     module = build_module(cfg, task)
     theirs = content["hyper_parameters"]
     for what, found, wanted in (

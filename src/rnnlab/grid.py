@@ -10,6 +10,7 @@ from rnnlab.config import data_setting, evaluate_setting, fetch_setting, plain, 
 from rnnlab.data.atomic import atomic_folder
 from rnnlab.errors import UserError
 from rnnlab.paths import CONF, root
+from rnnlab.sizing import sizing_setting
 
 
 def grid() -> DictConfig:
@@ -47,7 +48,7 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
         files[f"baseline/{task}"] = evaluate_setting(cfg, [])
         for cell in grid.cells:
             cfg = _compose(task, f"cell={cell}")
-            files[f"train/{task}-{cell}"] = {**train_setting(cfg), "seeds": list(grid.seeds)}
+            files[f"train/{task}-{cell}"] = {**train_setting(cfg), **sizing_setting(cfg), "seeds": list(grid.seeds)}
             files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg, [cfg.cell._target_])
     files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.page"])}
     return files

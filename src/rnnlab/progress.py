@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,22 +11,25 @@ from tqdm import tqdm
 
 
 class Progress(Callback):
-    """Counts epochs up to `trainer.max_epochs`; early stopping may end it before."""
+    """Counts epochs up to `trainer.max_epochs`, or by `share`, from 0 to 1; early stopping may end it before."""
 
-    def __init__(self, label: str, seconds_between_lines: float = 10.0) -> None:
+    def __init__(
+        self, label: str, share: Callable[[], float] | None = None, seconds_between_lines: float = 10.0
+    ) -> None:
         self.label = label
+        self.share = share
         self.seconds_between_lines = seconds_between_lines
         self._bar: Any = None
         self._start = self._last_line = 0.0
-        self._first_epoch = 0
+        self._first = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start = self._last_line = time.monotonic()
-        self._first_epoch = trainer.current_epoch
+        self._first = trainer.current_epoch if self.share is None else self.share()
         if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=trainer.max_epochs, initial=self._first_epoch, desc=self.label, unit="epoch", leave=False
-            )
+            total, unit = (trainer.max_epochs, "epoch") if self.share is None else (100, "%")
+            initial = self._first if self.share is None else round(100 * self._first)
+            self._bar = tqdm(total=total, initial=initial, desc=self.label, unit=unit, leave=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         losses = {
@@ -35,15 +39,21 @@ class Progress(Callback):
         }
         if self._bar is not None:
             self._bar.set_postfix(losses)
-            self._bar.update()
+            self._bar.update(1 if self.share is None else round(100 * self.share()) - self._bar.n)
             return
-        now, done = time.monotonic(), trainer.current_epoch + 1
+        now, epochs = time.monotonic(), trainer.current_epoch + 1
         if now - self._last_line < self.seconds_between_lines:
             return
         self._last_line = now
-        left = (now - self._start) / (done - self._first_epoch) * ((trainer.max_epochs or done) - done)
         text = ", ".join(f"{split} loss {loss}" for split, loss in losses.items())
-        print(f"{self.label}: epoch {done} of {trainer.max_epochs}, {text}, at most {left:.0f} s left", flush=True)
+        if self.share is None:
+            done, whole = float(epochs), float(trainer.max_epochs or epochs)
+            far = f"epoch {epochs} of {trainer.max_epochs}"
+        else:
+            done, whole = self.share(), 1.0
+            far = f"epoch {epochs}, {done:.0%} of the budget"
+        left = (now - self._start) / max(done - self._first, 1e-9) * (whole - done)
+        print(f"{self.label}: {far}, {text}, at most {left:.0f} s left", flush=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from safetensors.torch import save_file
 
+from rnnlab.budget import Budget, check_budget, follows_budget, make_budget
 from rnnlab.config import fingerprint, plain, train_setting
 from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
@@ -30,6 +31,7 @@ from rnnlab.paths import CONF, Results
 from rnnlab.preparation import open_task
 from rnnlab.progress import Progress
 from rnnlab.samples import KeepSamples
+from rnnlab.sizing import check_sizing, match_parameters
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.recorder import KeepHistory, Recorder
@@ -79,6 +81,8 @@ def check(cfg: DictConfig) -> None:
     whole = ("trainer.max_epochs", "trainer.threads", "trainer.patience", "cell.hidden_size", "cell.num_layers")
     for key in whole:
         value = OmegaConf.select(cfg, key)
+        if value is None and key in ("trainer.max_epochs", "trainer.patience"):
+            continue  # no such limit
         if not isinstance(value, int) or value < 1:
             raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
     for key, low, high in (("cell.dropout", 0, 1), ("trainer.gradient_clip_val", 0, math.inf)):
@@ -95,6 +99,8 @@ def check(cfg: DictConfig) -> None:
         raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
+    check_budget(cfg)
+    check_sizing(cfg)
     if cfg.tuning.name != "none":
         overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
         if not overlay.exists():
@@ -112,7 +118,12 @@ def seeds_of(cfg: DictConfig) -> list[int]:
 
 @contextmanager
 def results_folder(cfg: DictConfig) -> Iterator[Results]:
-    """results/ for DVC, a folder of this very setting under runs/ by hand, one that is thrown away for debug."""
+    """results/ for DVC, a folder of this very setting under runs/ by hand, one that is thrown away for debug.
+
+    Under `parameters=matched` this settles `cfg.cell.hidden_size`, of which the setting is made.
+    """
+    if cfg.parameters.name != "free":
+        match_parameters(cfg, open_task(cfg, cfg.seed), build_module)
     if cfg.discard:
         with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
             yield Results(Path(folder))
@@ -134,7 +145,7 @@ def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
         spec=task.spec.as_dict(),
         net=plain(cfg.task.net),
         optimizer=plain(cfg.optimizer),
-        schedule=plain(cfg.schedule) if cfg.schedule else None,
+        schedule=plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None,
         log_every_n_steps=cfg.trainer.log_every_n_steps,
         _convert_="all",
         _recursive_=False,
@@ -172,7 +183,7 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
         with store.live(run) as live:
             recorder = Recorder(live.send)
-            facts = _fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
+            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
             _write(results, cfg, run, facts, recorder.rows, module)
         store.put(results, seed, live)
         log.info(
@@ -214,10 +225,17 @@ def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | N
     return last
 
 
-def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: str, *further: Callback) -> pl.Trainer:
+def make_trainer(
+    options: DictConfig,
+    recorder: Recorder,
+    folder: Path,
+    label: str,
+    *further: Callback,
+    budget: Budget | None = None,
+) -> pl.Trainer:
     """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`."""
     return pl.Trainer(
-        max_epochs=options.max_epochs,
+        max_epochs=-1 if options.max_epochs is None else options.max_epochs,
         gradient_clip_val=options.gradient_clip_val,
         accelerator=options.accelerator,
         devices=1,
@@ -228,8 +246,8 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: s
         logger=recorder,
         callbacks=[
             KeepHistory(recorder),
-            EarlyStopping("loss/validation", patience=options.patience, verbose=False),
-            Progress(label),
+            *_stopping(options, budget),
+            Progress(label, (lambda: budget.share) if budget else None),
             _checkpoint(folder, "best", monitor="loss/validation"),
             _checkpoint(folder, "last", monitor=None),
             *_looking_into(options),
@@ -242,6 +260,13 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, label: s
     )
 
 
+def _stopping(options: DictConfig, budget: Budget | None) -> Iterator[Callback]:
+    if options.patience is not None:
+        yield EarlyStopping("loss/validation", patience=options.patience, verbose=False)
+    if budget is not None:
+        yield budget
+
+
 def _looking_into(options: DictConfig) -> Iterator[Callback]:
     """Only what was asked for: Lightning calls each callback at every step, whether it does anything or not."""
     if options.log_norms:
@@ -250,7 +275,7 @@ def _looking_into(options: DictConfig) -> Iterator[Callback]:
         yield LogTimestepGradients(options.log_timestep_gradients)
 
 
-def _fit(
+def fit(
     cfg: DictConfig,
     module: SequenceModule,
     task: Task,
@@ -258,18 +283,22 @@ def _fit(
     checkpoints: Path,
     resume: Path | None,
     label: str,
+    *further: Callback,
 ) -> dict[str, Any]:
-    """Train, leave the best epoch's weights in `module`, and tell what it took."""
+    """Train, leave the best epoch's weights in `module`, and tell what it took.
+
+    Raises: `Diverged` when the loss is no longer a number.
+    """
     every = cfg.trainer.log_samples
     samples = [KeepSamples(task, checkpoints / SAMPLES, every)] if every and task.writes else []
-    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *samples)
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *samples, *further, budget=make_budget(cfg))
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
         trainer.fit(module, datamodule=task, ckpt_path=resume, weights_only=True)
     except Diverged as error:
         kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
-        raise UserError(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
+        raise Diverged(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
     recorder.flush()
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])

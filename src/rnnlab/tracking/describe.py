@@ -41,6 +41,7 @@ def describe_run(
             "layout": task.spec.layout,
             "unroll": module.recurrent.unroll,
             "tuning": cfg.tuning.name,
+            "parameters": _sizing(cfg, module),
             "sweep": "dvc" if cfg.dvc else os.environ.get("RNNLAB_SWEEP", "none"),
             "stage": f"train@{cfg.task.name}-{cfg.cell.name}" if cfg.dvc else "by hand",
             "data_digest": task.meta["digest"],
@@ -51,6 +52,12 @@ def describe_run(
             "host": socket.gethostname(),
         },
     }
+
+
+def _sizing(cfg: DictConfig, module: SequenceModule) -> str:
+    if cfg.parameters.name == "free":
+        return "free"
+    return f"{cfg.parameters.name} (target {cfg.parameters.count}, has {module.parameter_count})"
 
 
 def _git() -> tuple[str, str]:

@@ -1,0 +1,108 @@
+"""What a training may spend, the same for every cell: epochs, optimizer steps, or seconds."""
+
+import math
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
+
+from rnnlab.errors import UserError
+
+LIMITS = ("steps", "seconds")
+
+
+def check_budget(cfg: DictConfig) -> None:
+    """Raises: `UserError` for a limit that is missing, of no use, or no number above 0."""
+    kind = cfg.budget.name
+    for key in LIMITS:
+        value = cfg.budget[key]
+        if key != kind and value is not None:
+            raise UserError(f"budget.{key}={value} is of no use with budget={kind}: add budget={key}.")
+        numbers = int if key == "steps" else int | float
+        if key == kind and (isinstance(value, bool) or not isinstance(value, numbers) or not 0 < value < math.inf):
+            what = "whole number" if key == "steps" else "number"
+            raise UserError(f"budget={kind} needs budget.{key}, a {what} above 0, not {value}.")
+    if kind == "epochs" and cfg.trainer.max_epochs is None:
+        raise UserError("trainer.max_epochs=null: a whole number of at least 1 is needed with budget=epochs.")
+
+
+def follows_budget(cfg: DictConfig) -> bool:
+    """Whether the learning rate falls over the budget: a cosine without an end of its own."""
+    return cfg.budget.name in LIMITS and cfg.schedule is not None and cfg.schedule.get("T_max", 0) is None
+
+
+def make_budget(cfg: DictConfig) -> "Budget | None":
+    """What ends a training beside its epochs, if anything does."""
+    if cfg.budget.name not in LIMITS:
+        return None
+    lowest = cfg.schedule.get("eta_min", 0.0) if follows_budget(cfg) else None
+    return Budget(cfg.budget.steps, cfg.budget.seconds, cfg.optimizer.lr, lowest)
+
+
+class Budget(Callback):
+    """Ends a training once `steps` of the optimizer are taken, or `seconds` spent in training steps.
+
+    The epoch under way is then cut short, validated and kept as any other. Seconds are those between the batches of an
+    epoch: validation, checkpoints and the first step of a process, which may have to compile a kernel, do not count. A
+    run that was stopped goes on with what its last checkpoint had spent.
+
+    With a `lowest` rate, that of step t is ηₜ = η_min + (η₀ − η_min) · (1 + cos(π s)) / 2, where s, from 0 to 1, is the
+    share of the budget that is spent before the step (Loshchilov and Hutter, SGDR, 2017, without restarts). By seconds,
+    it depends on the machine and its load, as does when the training ends: such a run is not repeated bit for bit.
+    """
+
+    def __init__(self, steps: int | None, seconds: float | None, lr: float, lowest: float | None) -> None:
+        self.steps, self.seconds = steps, seconds
+        self.lr, self.lowest = lr, lowest
+        self._spent = 0.0
+        self._since: float | None = None
+        self._taken = 0
+        self._warm = False
+
+    @property
+    def share(self) -> float:
+        """What is spent, of 1."""
+        if self.steps is not None:
+            return min(1.0, self._taken / self.steps)
+        assert self.seconds is not None
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return min(1.0, (self._spent + running) / self.seconds)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._taken = trainer.global_step
+        self._stop_if_spent(trainer)  # a run that was stopped between its last epoch and its results
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._since = time.perf_counter() if self._warm else None
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, _: int) -> None:
+        if self.lowest is None:
+            return
+        rate = self.lowest + (self.lr - self.lowest) * (1 + math.cos(math.pi * self.share)) / 2
+        for optimizer in trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self._taken = trainer.global_step
+        if not self._warm:
+            self._warm = True
+            self._since = time.perf_counter()
+        self._stop_if_spent(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._since is not None:
+            self._spent += time.perf_counter() - self._since
+            self._since = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"spent": self._spent}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._spent = state_dict["spent"]
+
+    def _stop_if_spent(self, trainer: pl.Trainer) -> None:
+        if self.share >= 1:
+            trainer.should_stop = True
