@@ -115,6 +115,8 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training"]
     task = {key: value for key, value in plain(cfg.task.data).items() if key != "beam"}  # which only decodes
     spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
+    if cfg.tuning.get("trials"):  # the net is that of the same values by hand, but not what it took to find them
+        spent["tuning"] = plain(cfg.tuning)
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
         **spent,
         "task": task,

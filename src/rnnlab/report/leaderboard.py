@@ -14,7 +14,10 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds."""
+    """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds.
+
+    trials: of tuning, spent on the entry; None where some were made by hand, and not counted.
+    """
 
     task: str
     name: str
@@ -26,7 +29,7 @@ class Row:
     ci_high: float | None
     rank: int
     seeds: int
-    trials: int
+    trials: int | None
     parameters: int | None
     state_size: int | None
     train_seconds: float | None
@@ -119,7 +122,7 @@ def in_words(section: Section, table: list[Row]) -> str:
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text + _among(section, cells)
+    return text + _among(section, cells) + _unequal_tuning(cells)
 
 
 def _among(section: Section, cells: list[Row]) -> str:
@@ -141,3 +144,13 @@ def _among(section: Section, cells: list[Row]) -> str:
         return " Among the cells no order is seen."
     rest = "" if len(beaten) == len(others) else "; from the others it is not told apart"
     return f" Among the cells, {first.name} is better than {', '.join(beaten)}{rest}."
+
+
+def _unequal_tuning(cells: list[Row]) -> str:
+    """A warning where the cells were not tuned alike, or not known to be."""
+    trials = {row.trials for row in cells}
+    if len(cells) < 2 or (len(trials) == 1 and None not in trials):
+        return ""
+    spent = ", ".join(f"{row.name} {'an unknown number' if row.trials is None else row.trials}" for row in cells)
+    alike = "unknown numbers" if trials == {None} else "different numbers"
+    return f" The cells had {alike} of tuning trials ({spent}): not a fair comparison."

@@ -22,7 +22,7 @@ def write(sections: list[Section], folder: Path) -> None:
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
-        pd.DataFrame(all_rows).to_csv(part / "leaderboard.csv", index=False)
+        pd.DataFrame(all_rows).astype({"trials": "Int64"}).to_csv(part / "leaderboard.csv", index=False)
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
         (part / "leaderboard.md").write_text(_markdown(tables, over_tasks), encoding="utf-8")
@@ -31,7 +31,7 @@ def write(sections: list[Section], folder: Path) -> None:
 
 
 def _columns(section: Section) -> list[str]:
-    middle = ["95 % interval", "seeds", "parameters", "state", "steps/s", "train s"]
+    middle = ["95 % interval", "seeds", "trials", "parameters", "state", "steps/s", "train s"]
     return ["rank", "name", section.metric, *middle, "verdict"]
 
 
@@ -47,8 +47,9 @@ def _cells(row: Row) -> list[str]:
             (row.train_seconds, 1),
         )
     )
+    trials = "" if row.kind != "cell" else "by hand" if row.trials is None else str(row.trials)
     name = row.name if row.kind == "cell" else f"{row.name} (baseline)"
-    return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), *numbers, row.verdict]
+    return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), trials, *numbers, row.verdict]
 
 
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:
@@ -76,7 +77,7 @@ def _headlines(sections: list[Section]) -> list[str]:
 def _markdown(tables: list[tuple[Section, list[Row]]], over_tasks: ranks.Ranking | None) -> str:
     parts = ["# Leaderboard"]
     for (section, table), headline in zip(tables, _headlines([section for section, _ in tables]), strict=True):
-        alignment = ("right", "left", "right", "left", *["right"] * 5, "left")
+        alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = tabulate(
             [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
         )

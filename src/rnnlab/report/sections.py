@@ -21,7 +21,8 @@ class Entry:
     """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took.
 
     losses: (seeds, items of the test split). settings: what training was told, by dotted key. trials: how many settings
-    of the cell were tried on this data, where this is the one of them that was chosen; 0: none was chosen.
+    of the cell were tried on this data, in searches and by hand, where this is the one of them that was chosen; 0: none
+    was chosen; None: some were tried that nobody counted.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Entry:
     training: list[dict[str, Any]] = field(default_factory=list)
     results: Results | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    trials: int = 0
+    trials: int | None = 0
 
     @property
     def cell(self) -> str:
@@ -126,7 +127,9 @@ def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
     if not entries or len({entry.settings.get("task.loss") for entry in entries}) > 1:
         return entries
     best = min(entries, key=lambda entry: entry.validation_loss)
-    return [replace(best, trials=tried if tried > 1 else 0)]
+    spent = [entry.trials for entry in entries]
+    counted = None if None in spent else sum(trials or 0 for trials in spent) + (tried if tried > 1 else 0)
+    return [replace(best, trials=counted)]
 
 
 def _named(entries: list[Entry]) -> list[Entry]:
@@ -151,6 +154,9 @@ def _settings(results: Results) -> dict[str, Any]:
     (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
     config: Any = OmegaConf.to_container(OmegaConf.load(path))
     groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
+    for key, ordinary in (("budget", "epochs"), ("tuning", "none")):
+        if config[key]["name"] != ordinary and config[key].get("trials", True):
+            groups[key] = config[key]
     return dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
 
 
@@ -183,8 +189,9 @@ def _cell_entry(results: Results) -> Entry:
     summary = read_json(results.summary / "metrics.json")
     losses = np.stack([_losses(path.parent) for path in seeds])
     by_seed = [read_json(path) for path in seeds]
-    cell = _first_run(results)["cell"]
-    return Entry(cell, "cell", summary, by_seed, losses, training, results, _settings(results))
+    run = _first_run(results)
+    trials = run.get("trials", 0 if run["tags"]["tuning"] == "none" else None)  # older runs did not say
+    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, _settings(results), trials)
 
 
 def _losses(folder: Path) -> NDArray[np.float64]:

@@ -1,0 +1,52 @@
+"""What a search found, as a file of conf/tuned that a run applies with tuning=<name>."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.data.atomic import atomic_file
+from rnnlab.errors import UserError
+from rnnlab.paths import CONF
+
+
+def path_of(cfg: DictConfig) -> Path:
+    return CONF / "tuned" / str(cfg.search.name) / f"{cfg.task.name}_{cfg.cell.name}.yaml"
+
+
+def check_overlay(cfg: DictConfig) -> None:
+    """Raises: `UserError` when what is found could not be written, or would replace what was made by hand."""
+    name, path = cfg.search.name, path_of(cfg)
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "none":
+        raise UserError(f"search.name={name}: letters, digits, _ and - are needed, and not the word none.")
+    if path.exists() and OmegaConf.select(OmegaConf.load(path), "tuning.trials") is None:
+        raise UserError(f"{path} is made by hand, and a search does not replace it: choose another search.name.")
+    for folder in (path.parent, CONF / "tuning"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"What is found goes into {folder}, which cannot be written ({error.strerror}): search in a checkout "
+                "of your own."
+            ) from None
+
+
+def write_overlay(cfg: DictConfig, values: dict[str, Any], about: list[str], trials: int) -> Path:
+    """Write the overlay of a pair, with `about` above it, and the group's own file where there is none."""
+    name, path = cfg.search.name, path_of(cfg)
+    group = CONF / "tuning" / f"{name}.yaml"
+    if not group.exists():
+        with atomic_file(group) as part:
+            part.write_text(
+                f"# Lays conf/tuned/{name}/<task>_<cell>.yaml over all else: what pipelines/search.py found.\n"
+                f"name: {name}\ntrials: null\n"
+            )
+    header = "".join(f"# {line}\n" for line in about)
+    content = OmegaConf.to_yaml(OmegaConf.create({"tuning": {"trials": trials}, **values}))
+    with atomic_file(path) as part:
+        part.write_text(f"# @package _global_\n{header}{content}", encoding="utf-8")
+    return path

@@ -1,0 +1,101 @@
+"""The search space as conf/search has it: which keys of the config are tried, and over what."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from rnnlab.config import plain
+from rnnlab.errors import UserError
+
+GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
+"""Where a searched key may lie."""
+
+RANGE, CHOICE = {"low", "high", "log", "step"}, {"choices"}
+
+
+def distributions(cfg: DictConfig) -> dict[str, BaseDistribution]:
+    """Dotted key of the config -> what it is drawn from.
+
+    Raises: `UserError` for a key that the config has not, or that may not be searched, and for ends that are none.
+    """
+    found = {key: _distribution(key, leaf) for key, leaf in _leaves(plain(cfg.search.space), "")}
+    if not found:
+        raise UserError("search.space is empty: there is nothing to search.")
+    for key in found:
+        if key.partition(".")[0] not in GROUPS:
+            raise UserError(f"search.space.{key}: only keys of {', '.join(GROUPS)} can be searched.")
+        if OmegaConf.select(cfg, key, default="absent") == "absent":
+            raise UserError(
+                f"search.space.{key}: there is no config key {key} for task={cfg.task.name} cell={cfg.cell.name}."
+            )
+        if key == "cell.hidden_size" and cfg.parameters.name != "free":
+            raise UserError(
+                "parameters=matched chooses cell.hidden_size, which cannot be searched as well: add "
+                "search.space.cell.hidden_size=null."
+            )
+    return found
+
+
+def starting_point(cfg: DictConfig, space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """What the config itself says of the searched keys, where the space has it."""
+    values = {key: OmegaConf.select(cfg, key) for key in space}
+    return {key: value for key, value in values.items() if _contains(space[key], value)}
+
+
+def with_values(cfg: DictConfig, values: Mapping[str, Any]) -> DictConfig:
+    """A copy of the config with other values."""
+    result = cfg.copy()
+    for key, value in values.items():
+        OmegaConf.update(result, key, value)
+    return result
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """{"optimizer.lr": 1} -> {"optimizer": {"lr": 1}}"""
+    tree = OmegaConf.create()
+    for key, value in values.items():
+        OmegaConf.update(tree, key, value)
+    result: dict[str, Any] = plain(tree)
+    return result
+
+
+def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, child in node.items():
+        key = f"{prefix}{name}"
+        if child is None:
+            continue
+        if not isinstance(child, dict):
+            raise UserError(f"search.space.{key}={child}: {{low, high}} or {{choices}} is needed, or null.")
+        if child.keys() & (RANGE | CHOICE) and not any(isinstance(value, dict) for value in child.values()):
+            yield key, child
+        else:
+            yield from _leaves(child, f"{key}.")
+
+
+def _distribution(key: str, leaf: dict[str, Any]) -> BaseDistribution:
+    try:
+        if leaf.keys() == CHOICE:
+            return CategoricalDistribution(_plain_choices(leaf["choices"]))
+        if not {"low", "high"} <= leaf.keys() <= RANGE:
+            raise ValueError("{low, high}, with log or step, or {choices} is needed")
+        low, high, log, step = leaf["low"], leaf["high"], leaf.get("log", False), leaf.get("step")
+        if all(isinstance(number, int) for number in (low, high, step) if number is not None):
+            return IntDistribution(low, high, log, 1 if step is None else step)
+        return FloatDistribution(low, high, log, step)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"search.space.{key}: {error}.") from None
+
+
+def _plain_choices(choices: Any) -> list[Any]:
+    if not isinstance(choices, list) or any(isinstance(choice, list | dict) for choice in choices):
+        raise ValueError("choices is a list of numbers, words, true, false or null")
+    return choices
+
+
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except (ValueError, TypeError):
+        return False

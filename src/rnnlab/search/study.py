@@ -1,0 +1,264 @@
+"""The settings of one cell on one task, searched for by Optuna: lowest validation loss, never the test split."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback
+
+from rnnlab.config import fingerprint, plain
+from rnnlab.data.atomic import atomic_file, is_locked, locked
+from rnnlab.errors import MissingExtra, UserError
+from rnnlab.module import Diverged
+from rnnlab.paths import root
+from rnnlab.preparation import open_task
+from rnnlab.search.overlay import check_overlay, write_overlay
+from rnnlab.sizing import match_parameters
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.recorder import Recorder
+from rnnlab.training import build_module, check, fit, setting_of, settle_threads
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
+
+log = logging.getLogger("rnnlab")
+
+PRUNERS = ("median", "hyperband", "none")
+
+JOURNAL = "journal.log"
+"""Of a study: everything that Optuna knows of it, a line for each event."""
+
+
+def search(cfg: DictConfig) -> None:
+    """Go on with the study of this very config until it has `search.trials` trials, then write the overlay.
+
+    A trial trains one seed as `pipelines/train.py` would, with values drawn for `search.space`, and keeps no weights.
+    It counts when it was trained to its end, pruned, or diverged; one that was stopped from outside does not, and
+    another takes its place. Several processes may run the same command at once and share the trials. The first trial
+    has the config's own values, as far as the space has them.
+
+    The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011), seeded for each trial by its number: a
+    search by one process gives the same values whether it was interrupted or not.
+
+    Raises: `MissingExtra` without Optuna; `UserError` for a space or a config that cannot be searched, and when no
+    trial came to its end.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtra("A search needs Optuna, which is not installed: pip install 'rnnlab[search]'") from None
+    from rnnlab.search.space import distributions, starting_point
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    _check(cfg)
+    space = distributions(cfg)
+    if not cfg.discard:
+        check_overlay(cfg)
+    settle_threads(cfg)
+    task = open_task(cfg, cfg.seed)
+    matched = cfg.copy()
+    match_parameters(matched, task, build_module)
+    cfg.parameters.count = matched.parameters.count  # the same target for all trials, whatever they change
+    with _folder(matched, task) as folder:
+        with locked(folder / ".lock"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = _open_study(cfg, folder)
+            if not study.get_trials(deepcopy=False):
+                study.enqueue_trial(starting_point(cfg, space))
+                OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+        while _next_trial(cfg, study, space, task, folder):
+            pass
+        with locked(folder / ".lock"):
+            _conclude(cfg, study, folder)
+
+
+def _check(cfg: DictConfig) -> None:
+    check(cfg)
+    if cfg.tuning.name != "none":
+        raise UserError(f"tuning={cfg.tuning.name}: a search starts from what is not tuned; leave it out.")
+    if cfg.dvc:
+        raise UserError("dvc=true: a search is no stage of the pipeline.")
+    wanted = cfg.search
+    for key, least in (("trials", 1), ("startup_trials", 0), ("seed", 0), ("warmup_epochs", 0)):
+        value = wanted[key]
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"search.{key}={value}: a whole number of at least {least} is needed.")
+    if wanted.pruner not in PRUNERS:
+        raise UserError(f"search.pruner={wanted.pruner} is none of {', '.join(PRUNERS)}.")
+
+
+@contextmanager
+def _folder(cfg: DictConfig, task: Task) -> Iterator[Path]:
+    """Of all that decides what the trials are, but for how many."""
+    if cfg.discard:
+        with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
+            yield Path(folder)
+        return
+    options = {key: value for key, value in plain(cfg.search).items() if key not in ("name", "trials")}
+    setting = fingerprint({"run": setting_of(cfg, task), "seed": cfg.seed, **options})
+    yield root() / "searches" / cfg.task.name / cfg.cell.name / setting
+
+
+def _open_study(cfg: DictConfig, folder: Path) -> "Study":
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    return optuna.create_study(
+        study_name=f"{cfg.task.name}/{cfg.cell.name}",
+        storage=storage,
+        pruner=_pruner(cfg),
+        direction="minimize",
+        load_if_exists=True,
+    )
+
+
+def _pruner(cfg: DictConfig) -> "BasePruner":
+    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+
+    wanted = cfg.search
+    if wanted.pruner == "median":
+        return MedianPruner(wanted.startup_trials, wanted.warmup_epochs)
+    if wanted.pruner == "hyperband":
+        return HyperbandPruner(max(1, wanted.warmup_epochs), cfg.trainer.max_epochs or "auto")
+    return NopPruner()
+
+
+def _next_trial(
+    cfg: DictConfig, study: "Study", space: dict[str, "BaseDistribution"], task: Task, folder: Path
+) -> bool:
+    """Run one more trial, unless there are enough with those under way in other processes."""
+    from optuna import TrialPruned
+    from optuna.samplers import TPESampler
+    from optuna.trial import TrialState
+
+    with ExitStack() as held:
+        with locked(folder / ".lock"):
+            _forget_killed(study, folder)
+            trials = study.get_trials(deepcopy=False)
+            if len(_spent(trials)) + sum(trial.state == TrialState.RUNNING for trial in trials) >= cfg.search.trials:
+                return False
+            (seed,) = np.random.SeedSequence([cfg.search.seed, len(_spent(trials))]).generate_state(1)
+            study.sampler = TPESampler(n_startup_trials=cfg.search.startup_trials, seed=int(seed))
+            trial = study.ask(space)
+            own = _own(folder, trial.number)
+            held.enter_context(locked(own / ".lock"))
+        try:
+            value = _run(cfg, trial, task, own)
+            study.tell(trial, value)
+            told = f"validation loss {value:.4f}, the lowest so far {study.best_value:.4f}"
+        except TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            told = "pruned"
+        except Diverged:
+            study.tell(trial, state=TrialState.PRUNED)
+            told = "diverged"
+        except BaseException:
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+    values = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
+    log.info("%s/%s trial %d: %s (%s)", cfg.task.name, cfg.cell.name, trial.number, told, values)
+    return True
+
+
+def _forget_killed(study: "Study", folder: Path) -> None:
+    """Mark the trials as failed whose process holds their lock no more."""
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        own = _own(folder, trial.number)
+        if not is_locked(own / ".lock"):
+            study.tell(trial.number, state=TrialState.FAIL)
+            shutil.rmtree(own, ignore_errors=True)
+            log.info("trial %d had been killed: another takes its place", trial.number)
+
+
+def _own(folder: Path, number: int) -> Path:
+    return folder / "trials" / str(number)
+
+
+def _spent(trials: list[Any]) -> list[Any]:
+    from optuna.trial import TrialState
+
+    return [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+
+
+def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
+    """Train one seed with the trial's values; its lowest validation loss."""
+    from rnnlab.search.space import with_values
+
+    cfg = with_values(base, trial.params)
+    check(cfg)
+    its = open_task(cfg, cfg.seed)
+    if its.meta["digest"] != task.meta["digest"] or its.spec != task.spec:
+        keys = ", ".join(key for key in trial.params if key.startswith("task."))
+        raise UserError(f"search.space changes the data or the loss ({keys}): trials of it cannot be compared.")
+    match_parameters(cfg, its, build_module)
+    pl.seed_everything(cfg.seed, verbose=False)
+    module = build_module(cfg, its)
+    label = f"{cfg.task.name}/{cfg.cell.name} trial {trial.number}"
+    facts = fit(cfg, module, its, Recorder(None), folder, None, label, _Report(trial))
+    for key in ("best_epoch", "epochs", "steps", "train_seconds", "parameters"):
+        trial.set_user_attr(key, facts[key])
+    return float(facts["validation_loss"])
+
+
+class _Report(Callback):
+    """Tells the study of each epoch's validation loss, and ends a trial that has no prospect."""
+
+    def __init__(self, trial: "Trial") -> None:
+        self.trial = trial
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        from optuna import TrialPruned
+
+        self.trial.report(float(trainer.callback_metrics["loss/validation"]), trainer.current_epoch)
+        if self.trial.should_prune():
+            raise TrialPruned
+
+
+def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
+    """Write the trials as a table and the best of them as an overlay, once there are enough."""
+    from optuna.trial import TrialState
+
+    from rnnlab.search.space import nested
+
+    trials = study.get_trials(deepcopy=False)
+    spent = _spent(trials)
+    with atomic_file(folder / "trials.csv") as part:
+        study.trials_dataframe(("number", "state", "value", "params", "user_attrs")).to_csv(part, index=False)
+    if len(spent) < cfg.search.trials:
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        log.info("%d of %d trials are done; %d run in other processes", len(spent), cfg.search.trials, running)
+        return
+    if not any(trial.state == TrialState.COMPLETE for trial in spent):
+        raise UserError(f"None of {len(spent)} trials came to its end: try a lower search.space.optimizer.lr.high.")
+    best = study.best_trial
+    pair = f"{cfg.task.name}/{cfg.cell.name}"
+    log.info("%s: lowest validation loss %.4f, in trial %d of %d", pair, best.value, best.number, len(spent))
+    if cfg.discard:
+        return
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    about = [
+        f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
+        f"python pipelines/search.py {' '.join(words)}".rstrip(),
+    ]
+    path = write_overlay(cfg, nested(best.params), about, len(spent))
+    log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.4g}" if isinstance(value, float) else value
