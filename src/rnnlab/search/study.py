@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
+from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
@@ -106,7 +107,7 @@ def _folder(cfg: DictConfig, task: Task) -> Iterator[Path]:
             yield Path(folder)
         return
     options = {key: value for key, value in plain(cfg.search).items() if key not in ("name", "trials")}
-    setting = fingerprint({"run": setting_of(cfg, task), "seed": cfg.seed, **options})
+    setting = fingerprint({"run": setting_of(cfg, task), "seed": cfg.seed, "search": options})
     yield root() / "searches" / cfg.task.name / cfg.cell.name / setting
 
 
@@ -114,7 +115,9 @@ def _open_study(cfg: DictConfig, folder: Path) -> "Study":
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    # Optuna's own lock outlives a killed process, and then holds up the next for half a minute
+    lock = cast(Any, FileLock(folder / ".journal.lock"))
+    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL), lock))
     return optuna.create_study(
         study_name=f"{cfg.task.name}/{cfg.cell.name}",
         storage=storage,
@@ -165,7 +168,7 @@ def _next_trial(
             study.tell(trial, state=TrialState.PRUNED)
             told = "diverged"
         except BaseException:
-            study.tell(trial, state=TrialState.FAIL)
+            _fail(study, trial.number)
             raise
         finally:
             shutil.rmtree(own, ignore_errors=True)
@@ -181,9 +184,19 @@ def _forget_killed(study: "Study", folder: Path) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         own = _own(folder, trial.number)
         if not is_locked(own / ".lock"):
-            study.tell(trial.number, state=TrialState.FAIL)
+            _fail(study, trial.number)
             shutil.rmtree(own, ignore_errors=True)
             log.info("trial %d had been killed: another takes its place", trial.number)
+
+
+def _fail(study: "Study", number: int) -> None:
+    """Do not count this trial. One that began with given values is to be tried again; others are drawn again anyway."""
+    from optuna.trial import TrialState
+
+    given = study.get_trials(deepcopy=False)[number].system_attrs.get("fixed_params")
+    study.tell(number, state=TrialState.FAIL)
+    if given is not None:
+        study.enqueue_trial(given)
 
 
 def _own(folder: Path, number: int) -> Path:
