@@ -17,9 +17,11 @@ from rnnlab.data.atomic import read_json
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.grid import _compose
 from rnnlab.paths import CONF
-from rnnlab.report.leaderboard import in_words, rows, write
+from rnnlab.report.leaderboard import in_words, rows
+from rnnlab.report.page import write
+from rnnlab.report.sections import _chosen
 from tests.conftest import CHECKOUT, Run
-from tests.test_report import entry, section
+from tests.test_report import entry, section, tried
 from tests.test_training import wait_for
 
 optuna = pytest.importorskip("optuna", reason="the extra search is not installed")
@@ -291,19 +293,27 @@ def test_what_was_found_is_applied_on_request_and_its_trials_stand_in_the_leader
     short = "trainer.max_epochs=1"
     output(begin("search", "-m", "cell=rnn,gru", short, "search.trials=2", "search.name=mine"))
     best = min(trial.value for trial in trials(root, "rnn"))
-    output(begin("train", "-m", "cell=rnn", "tuning=none,mine", short))
-    output(begin("evaluate", "-m", "cell=rnn", "tuning=none,mine", short))
-    runs = {read_json(path)["trials"]: path for path in root.glob("runs/price/rnn/*/train/seed=0/run.json")}
-    assert set(runs) == {0, 2}
-    assert read_json(runs[2].with_name("metrics.json"))["validation_loss"] == best
-    assert read_json(runs[2])["tags"]["tuning"] == "mine"
+    for name in ("train", "evaluate"):
+        output(begin(name, "cell=rnn", "tuning=mine", short))
+        assert run(name, "cell=gru", short, "tracking=none").code == 0
+    (path,) = root.glob("runs/price/rnn/*/train/seed=0/run.json")
+    assert read_json(path)["trials"] == 2
+    assert read_json(path)["tags"]["tuning"] == "mine"
+    assert read_json(path.with_name("metrics.json"))["validation_loss"] == best
     reported = run("report", "report.folder=runs", "tracking=none").out
     assert "The cells had different numbers of tuning trials" in reported
     table = pd.read_csv(root / "reports-runs/leaderboard.csv")
-    assert sorted(table[table["kind"] == "cell"]["trials"]) == [0, 2]
+    assert dict(table[table["kind"] == "cell"][["name", "trials"]].values) == {"rnn": 2, "gru": 0}
 
 
 # --- in words ---
+
+
+def test_trials_of_searches_and_settings_tried_by_hand_are_added() -> None:
+    one, other = (replace(tried("gru", lr, lr, lr), trials=20) for lr in (0.1, 0.01))
+    by_hand = replace(one, trials=None)
+    assert [_chosen([one], tried=1)[0].trials, _chosen([one, other], tried=3)[0].trials] == [20, 43]
+    assert _chosen([by_hand, other], tried=2)[0].trials is None
 
 
 def tuned(*numbers: int | None) -> tuple[str, Any]:

@@ -154,9 +154,10 @@ def _settings(results: Results) -> dict[str, Any]:
     (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
     config: Any = OmegaConf.to_container(OmegaConf.load(path))
     groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
-    for key, ordinary in (("budget", "epochs"), ("tuning", "none")):
-        if config[key]["name"] != ordinary and config[key].get("trials", True):
-            groups[key] = config[key]
+    if config.get("budget", {}).get("name", "epochs") != "epochs":
+        groups["budget"] = config["budget"]
+    if config.get("tuning", {}).get("trials"):
+        groups["tuning"] = config["tuning"]
     return dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
 
 
