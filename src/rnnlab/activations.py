@@ -42,7 +42,7 @@ def activations(recurrent: Recurrent, x: Tensor, state: Sequence[State] | None =
 
     def watch(index: int, step: Step) -> Step:
         def watching(*args: Any) -> tuple[Tensor, State]:
-            with _Sigmoids() as sigmoids:
+            with Sigmoids() as sigmoids:
                 output, after = step(*args)
             states[index].append(after)
             gates[index].append(sigmoids.found)
@@ -59,11 +59,11 @@ def activations(recurrent: Recurrent, x: Tensor, state: Sequence[State] | None =
         in_time = states[index][::order]
         fields = {name: torch.stack([at[i] for at in in_time]) for i, name in enumerate(in_time[0]._fields)}
         of_gates = [torch.stack(at) for at in zip(*gates[index][::order], strict=True)]
-        result.append(Activations(fields, [gate for found in of_gates for gate in _single(found, cell)]))
+        result.append(Activations(fields, [gate for found in of_gates for gate in split_gates(found, cell)]))
     return result
 
 
-class _Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it lasts, keeps what every sigmoid gives, ln σ included."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class _Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def _single(found: Tensor, cell: Cell) -> list[Tensor]:
+def split_gates(found: Tensor, cell: Cell) -> list[Tensor]:
     """The gates that one sigmoid opened side by side; none where it was no row of numbers for each sequence."""
     if found.dim() != 3:
         return []

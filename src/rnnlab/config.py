@@ -15,7 +15,22 @@ SOURCE = Path(__file__).resolve().parent
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-NEUTRAL = tuple(f"rnnlab.{name}" for name in ("cli", "config", "gradients", "grid", "progress", "sizing", "tracking"))
+NEUTRAL = tuple(
+    f"rnnlab.{name}"
+    for name in (
+        "cli",
+        "config",
+        "diagnosis",
+        "gradients",
+        "grid",
+        "jacobian",
+        "memory",
+        "progress",
+        "report.lengths",
+        "sizing",
+        "tracking",
+    )
+)
 """Modules that no number of a result depends on, but for the time it took: editing them reruns nothing."""
 
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparation")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from rnnlab.config import evaluate_setting, fingerprint
 from rnnlab.data.atomic import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
+from rnnlab.memory import MEMORY
 from rnnlab.module import SequenceModule
 from rnnlab.paths import Results, root
 from rnnlab.preparation import open_task
@@ -72,7 +73,7 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
     module = build_module(cfg, task)
     setting = setting_of(cfg, task)
     for seed in seeds_of(cfg):
-        _require_trained(results, seed, setting)
+        require_trained(results, seed, setting)
         module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
         curves = {cfg.cell.name: learning_curves(results, [seed])}
         name = f"{cfg.cell.name} seed {seed}"
@@ -84,7 +85,8 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
         _summarise(task, results, cfg.cell.name)
 
 
-def _require_trained(results: Results, seed: int, setting: str) -> None:
+def require_trained(results: Results, seed: int, setting: str) -> None:
+    """Raises: `UserError` unless this seed lies there, trained under this very setting."""
     metrics = results.train(seed) / "metrics.json"
     if not metrics.exists() or read_json(metrics)["setting"] != setting:
         raise UserError(
@@ -131,7 +133,8 @@ def _summarise(task: Task, results: Results, name: str) -> None:
     with atomic_folder(results.summary / "figures") as folder:
         figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
         _save(figures, folder)
-        for picture in sorted(seeds[0].glob(f"{LOOK}/*.png")):
+        trained = results.train(int(seeds[0].name.removeprefix("seed=")))
+        for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *trained.glob(f"{MEMORY}/*.png")]):
             shutil.copy(picture, folder)
 
 

@@ -61,6 +61,10 @@ class Results:
     def evaluate(self, seed: int) -> Path:
         return self.folder / "evaluate" / "seeds" / f"seed={seed}"
 
+    def diagnosis(self, seed: int) -> Path:
+        """What pipelines/diagnose.py says of the trained net."""
+        return self.folder / "diagnosis" / f"seed={seed}"
+
     def checkpoints(self, seed: int) -> Path:
         return self.folder / "checkpoints" / f"seed={seed}"
 

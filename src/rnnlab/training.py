@@ -26,6 +26,7 @@ from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
 from rnnlab.gradients import LogNorms, LogTimestepGradients
 from rnnlab.grid import grid
+from rnnlab.memory import MEMORY, LogMemory, read_measurements, write_memory
 from rnnlab.module import Diverged, SequenceModule
 from rnnlab.paths import CONF, Results
 from rnnlab.preparation import open_task
@@ -89,7 +90,7 @@ def check(cfg: DictConfig) -> None:
         value = OmegaConf.select(cfg, key)
         if value is not None and (not isinstance(value, int | float) or not low <= value < high):
             raise UserError(f"{key}={value}: a number of at least {low} and below {high} is needed.")
-    for key in ("limit_batches", "log_timestep_gradients", "log_samples"):
+    for key in ("limit_batches", "log_timestep_gradients", "log_memory", "log_samples"):
         number = cfg.trainer[key]
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
             raise UserError(f"trainer.{key}={number}: a whole number of at least 1 or null is needed.")
@@ -177,7 +178,8 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
         if resume is None:
             for old in results.checkpoints(seed).glob("*.ckpt"):
                 old.unlink()
-            shutil.rmtree(results.checkpoints(seed) / SAMPLES, ignore_errors=True)
+            for kept in (SAMPLES, MEMORY):
+                shutil.rmtree(results.checkpoints(seed) / kept, ignore_errors=True)
         run = describe_run(cfg, task, module, results, seed, setting)
         write_json(results.checkpoints(seed) / "run.json", run)
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
@@ -291,7 +293,10 @@ def fit(
     """
     every = cfg.trainer.log_samples
     samples = [KeepSamples(task, checkpoints / SAMPLES, every)] if every and task.writes else []
-    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *samples, *further, budget=make_budget(cfg))
+    every = cfg.trainer.log_memory
+    memory = [LogMemory(task, checkpoints / MEMORY, every)] if every else []
+    looking = [*samples, *memory, *further]
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *looking, budget=make_budget(cfg))
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
@@ -299,9 +304,11 @@ def fit(
     except Diverged as error:
         kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
         raise Diverged(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
-    recorder.flush()
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
+    for look in memory:
+        look.finish(module, int(checkpoint["epoch"]) + 1)
+    recorder.flush()
     assert best.best_model_score is not None
     return {
         "epochs": trainer.current_epoch,
@@ -347,3 +354,5 @@ def _write(
         save_file(module.state_dict(), part / "weights.safetensors")
         if (results.checkpoints(seed) / SAMPLES).exists():
             shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)
+        if measured := read_measurements(results.checkpoints(seed) / MEMORY):
+            write_memory(measured, facts["best_epoch"] + 1, run["name"], part / MEMORY)

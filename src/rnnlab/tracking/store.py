@@ -26,6 +26,7 @@ KEY = "rnnlab.key"
 FOLDER = "rnnlab.folder"
 TRAINED = "rnnlab.trained"
 EVALUATED = "rnnlab.evaluated"
+DIAGNOSED = "rnnlab.diagnosed"
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
@@ -158,6 +159,7 @@ class MLflowStore(Tracker):
             digest = hashlib.sha256(evaluation.read_bytes()).hexdigest()[:16]
             if present is None or present.data.tags.get(EVALUATED) != digest:
                 self._add_evaluation(run_id, results.evaluate(seed), digest)
+        self._add_diagnosis(run_id, results.diagnosis(seed), run["setting"], present)
 
     def _find(self, run: dict[str, Any]) -> "Run | None":
         """The run with this key whose training is wholly in the store."""
@@ -212,6 +214,22 @@ class MLflowStore(Tracker):
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "evaluate")
         self.client.set_tag(run_id, EVALUATED, digest)
+
+    def _add_diagnosis(self, run_id: str, folder: Path, setting: str, present: "Run | None") -> None:
+        """What pipelines/diagnose.py says of these very weights: its pictures and tables, its scalars as metrics."""
+        if not (folder / "diagnosed.json").exists():
+            return
+        facts = read_json(folder / "diagnosed.json")
+        digest = hashlib.sha256((folder / "memory.json").read_bytes()).hexdigest()[:16]
+        if facts["setting"] != setting or (present is not None and present.data.tags.get(DIAGNOSED) == digest):
+            return
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(f"diagnosis/{key}", value, now, 0) for key, value in facts["metrics"].items()]
+        self.client.log_batch(run_id, metrics=metrics)
+        self.client.log_artifacts(run_id, str(folder), "diagnosis")
+        self.client.set_tag(run_id, DIAGNOSED, digest)
 
     def repair(self) -> None:
         """End the runs that say RUNNING although no process holds the lock of their folder."""

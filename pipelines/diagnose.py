@@ -1,0 +1,16 @@
+"""Look how far back a trained net remembers, with the overrides of its training: python pipelines/diagnose.py ..."""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.diagnosis import diagnose
+
+    diagnose(cfg)
+
+
+if __name__ == "__main__":
+    main()
