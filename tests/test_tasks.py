@@ -230,8 +230,9 @@ def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkey
     """At its full size, though on a processor, two sequences at a time and from the task's default source."""
     saved = OmegaConf.load(path)
     (task_name,) = (entry["override /task"] for entry in saved.defaults)
-    default = OmegaConf.load(CONF / "task" / f"{task_name}.yaml").source
-    small = Example(task_name, (f"experiment={path.stem}", f"task.source={default}", "task.batch_size=2"))
+    default = OmegaConf.load(CONF / "task" / f"{task_name}.yaml").get("source")  # none where all is drawn by rule
+    source = [f"task.source={default}"] if default else []
+    small = Example(task_name, (f"experiment={path.stem}", *source, "task.batch_size=2"))
     monkeypatch.setenv("RNNLAB_ROOT", str(prepared(small)))
     for cell in saved.hydra.sweeper.params.cell.split(","):
         cfg = _compose(small.task, *small.overrides, f"cell={cell}")

@@ -238,7 +238,8 @@ def growth_rate(passage: Passage) -> float:
 
 def _norm(parts: Sequence[Tensor]) -> Tensor:
     """Of each row, over all parts."""
-    return torch.cat([part.detach().flatten(1) for part in parts], dim=1).norm(dim=1)
+    norms: Tensor = torch.linalg.vector_norm(torch.cat([part.detach().flatten(1) for part in parts], dim=1), dim=1)
+    return norms
 
 
 def _unit(parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
@@ -249,7 +250,7 @@ def _unit(parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
 
 
 def _column(row: Tensor, like: Tensor) -> Tensor:
-    return row[(..., *[None] * (like.dim() - 1))]
+    return row.view(-1, *[1] * (like.dim() - 1))
 
 
 def saturation(passage: Passage, cell: Cell, low: float = 0.1, high: float = 0.9) -> list[tuple[float, float]]:

@@ -183,11 +183,13 @@ def read_measurements(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_memory(measurements: list[dict[str, Any]], kept: int, name: str, folder: Path) -> None:
-    """Into `folder`: memory.json, of the weights that are kept, those of epoch `kept`; memory.parquet, every scalar by
-    epoch; gradients.parquet, g_k by epoch, cell and field; and two pictures."""
+    """Into `folder`: memory.json, the measurement of the weights that are kept, those of epoch `kept`, and with it that
+    `before_training`; memory.parquet, every scalar by epoch; gradients.parquet, g_k by epoch, cell and field; and two
+    pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = next(measured for measured in measurements if measured["epoch"] == kept)
-    write_json(folder / "memory.json", chosen)
+    start = next((measured for measured in measurements if measured["epoch"] == 0), None)
+    write_json(folder / "memory.json", {**chosen, "before_training": start})
     rows = [
         {"epoch": measured["epoch"], "quantity": key.removeprefix("memory/"), "value": value}
         for measured in measurements

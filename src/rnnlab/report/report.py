@@ -17,11 +17,14 @@ def report(cfg: DictConfig) -> None:
         folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
     if cfg.report.write:
         # imported here: to show what was written takes no statistics and no drawing
+        from rnnlab.report.lengths import write_lengths
         from rnnlab.report.page import write
         from rnnlab.report.sections import sections
 
         write(sections(cfg.report.folder), folder)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
+        for picture in write_lengths(cfg.report.folder, folder / "lengths"):
+            log.info("wrote %s", picture)
     if cfg.tracking.sync:
         from rnnlab.tracking.store import open_store
 
