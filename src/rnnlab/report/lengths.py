@@ -17,6 +17,9 @@ LENGTH = "task.length"
 NO_SETTING = frozenset({LENGTH, "task.test_lengths", "seed", "parameters", "trainer.log_memory"})
 """Parameters of a run in which runs of one line may differ."""
 
+NUMBERS = ("memory_length", "memory_length_at_start", "growth_rate", "largest_singular_value")
+"""Of a measurement, None where there is none."""
+
 SHOWN_LENGTHS = 3
 FADED = 1e-9
 """Of the gradient one step back: what lies below is not drawn."""
@@ -53,9 +56,9 @@ def read_runs(folder: str) -> pd.DataFrame:
     rows = [row for path in sorted(root().glob(f"{folder}/*/*/*/train/seed=*/run.json")) if (row := _row(path))]
     if not rows:
         return pd.DataFrame()
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))
     kept = table.groupby("task")["length"].transform("nunique") > 1
-    table = table[kept].assign(name=table["cell"])
+    table = table.assign(name=table["cell"])[kept]
     for _, runs in table.groupby(["task", "cell"]):
         table.loc[runs.index, "name"] = _names(runs)
     return table.drop(columns=["cell", "params"]).sort_values(["task", "name", "length", "seed"], ignore_index=True)

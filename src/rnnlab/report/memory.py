@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 SHOWN_CELLS = 4
 FADED = 1e-12
@@ -42,7 +43,7 @@ def draw_gradients(table: pd.DataFrame, chosen: dict[str, Any], name: str) -> Fi
         panels[0].set_ylim(bottom=max(whole["norm"].min() / 2, FADED * largest), top=3 * largest)
     panels[0].set_ylabel("norm of dL/d state")
     figure.suptitle(f"{name}: the loss's gradient on its way back", fontsize=10)
-    figure.colorbar(colours, ax=list(panels), label="epochs trained", pad=0.01)
+    figure.colorbar(colours, ax=list(panels), label="epochs trained", pad=0.01, ticks=MaxNLocator(integer=True))
     return figure
 
 
@@ -88,6 +89,7 @@ def draw_summary(measurements: list[dict[str, Any]], name: str) -> Figure:
     _draw_saturation(gates, measurements, epochs)
     for axes in (growth, gates):
         axes.set_xlabel("epochs trained")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.suptitle(name, fontsize=10)
     return figure
 
