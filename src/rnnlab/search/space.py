@@ -96,6 +96,6 @@ def _plain_choices(choices: Any) -> list[Any]:
 
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
     try:
-        return distribution._contains(distribution.to_internal_repr(value))
+        return bool(distribution._contains(distribution.to_internal_repr(value)))
     except (ValueError, TypeError):
         return False
