@@ -27,6 +27,7 @@ NEUTRAL = tuple(
         "memory",
         "progress",
         "report.lengths",
+        "serving",
         "sizing",
         "tracking",
     )

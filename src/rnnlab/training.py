@@ -186,7 +186,7 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
         with store.live(run) as live:
             recorder = Recorder(live.send)
             facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
-            _write(results, cfg, run, facts, recorder.rows, module)
+            _write(results, cfg, run, facts, recorder.rows, module, task)
         store.put(results, seed, live)
         log.info(
             "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
@@ -344,6 +344,7 @@ def _write(
     facts: dict[str, Any],
     rows: list[Row],
     module: SequenceModule,
+    task: Task,
 ) -> None:
     seed = run["seed"]
     with atomic_folder(results.train(seed)) as part:
@@ -351,6 +352,8 @@ def _write(
         write_json(part / "run.json", run)
         pd.DataFrame(rows, columns=Row._fields).to_parquet(part / "history.parquet", index=False)
         OmegaConf.save(cfg, part / "config.yaml", resolve=True)
+        # all that raw input needs beside the weights: a model can be made of this folder alone
+        write_json(part / "learnt.json", {"spec": task.spec.as_dict(), "learnt": task.state_dict()})
         save_file(module.state_dict(), part / "weights.safetensors")
         if (results.checkpoints(seed) / SAMPLES).exists():
             shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)

@@ -43,6 +43,30 @@ def read_wav(content: bytes, name: str, rate: int) -> Samples:
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
 
 
+def read_sound(content: bytes, name: str) -> tuple[Samples, int]:
+    """The samples of a wav file, as `read_wav` has them, and how many of them are a second.
+
+    Raises: `UserError` that names the file, as `read_wav` does, and for a rate that cannot hold 4,000 Hz.
+    """
+    try:
+        with wave.open(io.BytesIO(content)) as file:
+            rate = file.getframerate()
+    except (wave.Error, EOFError) as error:
+        raise UserError(f"{name} is cut off or no wav file of plain samples ({error}).") from None
+    if rate < 2 * HIGHEST_HZ:
+        raise UserError(f"{name} has {rate} samples a second; at least {2 * HIGHEST_HZ:.0f} are needed.")
+    return read_wav(content, name, rate), rate
+
+
+def wav_file(samples: Samples, rate: int) -> bytes:
+    """Samples from -1 to 1 as a wav file of 16 bits each, in one channel."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setparams((1, 2, rate, len(samples), "NONE", ""))
+        file.writeframes(np.rint(samples * 32768).clip(-32768, 32767).astype("<i2").tobytes())
+    return content.getvalue()
+
+
 def log_mel(samples: Samples, rate: int, hop: float, filters: int) -> NDArray[np.float32]:
     """ln(Σ_f w_kf |X_tf|² + 10⁻⁴) -> (frames, filters).
 

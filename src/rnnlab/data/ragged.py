@@ -1,6 +1,6 @@
 """Sequences of unlike lengths in two arrays: all their timesteps one after the other, and where each begins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,11 @@ class Ragged:
         np.cumsum([len(array) for array in arrays], out=offsets[1:])
         np.save(folder / f"{name}.npy", np.concatenate(arrays) if arrays else np.empty(0, dtype))
         np.save(folder / f"{name}_offsets.npy", offsets)
+
+    @classmethod
+    def of(cls, sequences: Sequence[NDArray[Any]]) -> "Ragged":
+        """Sequences that lie in memory."""
+        return cls(np.concatenate(sequences), np.cumsum([0, *map(len, sequences)]))
 
     @classmethod
     def open(cls, folder: Path, name: str) -> "Ragged":

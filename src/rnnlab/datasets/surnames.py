@@ -213,7 +213,7 @@ def _distinct(lists: dict[str, list[str]]) -> Names:
     owners: dict[str, set[str]] = {}
     unreadable = 0
     for label, names in lists.items():
-        for name in map(_plain, names):
+        for name in map(plain_name, names):
             if _is_name(name):
                 owners.setdefault(name, set()).add(label)
             else:
@@ -231,7 +231,7 @@ def _distinct(lists: dict[str, list[str]]) -> Names:
     return Names(kept, labels, classes, notes)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """In lower case, with one kind of apostrophe; İ without the dot that its lower case would leave behind."""
     for mark in "’‘ʻʼ`":
         name = name.replace(mark, "'")

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rnnlab.data.batches import Batch
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.memory import Drawn, SyntheticMemory, mark_lengths
+from rnnlab.tasks.raw import Column, arrays, sequences
 from rnnlab.tasks.task import Array, Model, Split
 
 SOLVED = 0.01
@@ -36,6 +38,9 @@ class AddingData(SyntheticMemory):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         super().open(folder, meta, seed)
         self._test_sums: Array = self._targets["test"].double().numpy()[:, 0]
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
         self.spec = TaskSpec(
             task=self.task_name,
             layout=self.layout,
@@ -54,6 +59,20 @@ class AddingData(SyntheticMemory):
         first, second = rng.integers(half, size=size), rng.integers(half, length, size=size)
         inputs[rows, first, 1] = inputs[rows, second, 1] = 1
         return inputs, inputs[rows, first, :1] + inputs[rows, second, :1]
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"sequence": Column("number", "pairs of a number from 0 to 1 and its mark, 0 or 1", 2)}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"sequence": [self.draw(np.random.default_rng(0), 1, self.length)[0][0].tolist()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return sequences([pairs.astype(np.float32) for pairs in arrays(table, "sequence", (None, 2))])
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """predicted: the sum."""
+        sums = model(batch.to(model.device))[:, 0].double().cpu().numpy()
+        return pd.DataFrame({"predicted": sums}, index=table.index)
 
     def _table(self, sums: Array) -> pd.DataFrame:
         """A row for each test sequence."""

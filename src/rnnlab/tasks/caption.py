@@ -21,6 +21,7 @@ from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.canvas import Images, put, shrunk
+from rnnlab.tasks.raw import Column, images, unlabelled
 from rnnlab.tasks.task import SPLITS, Model, Split, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, read_texts, write_texts
 
@@ -138,13 +139,16 @@ class CaptionData(Written):
         return {"vocabulary": vocabulary.as_list(), "report": report}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
         self._images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
         self._targets = {split: Ragged.open(folder, split) for split in SPLITS}
         self._captions = {split: read_texts(folder, f"{split}_captions") for split in SPLITS}
         self._test_counts: NDArray[np.int64] = np.load(folder / "test_counts.npy")
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="one_to_many",
@@ -158,6 +162,18 @@ class CaptionData(Written):
 
     def state_dict(self) -> dict[str, Any]:
         return {"vocabulary": self.meta["vocabulary"], "digest": self.meta["digest"]}
+
+    def raw_columns(self) -> dict[str, Column]:
+        held = f"{HEIGHT * WIDTH} pixels row by row, 0 paper to 255 ink"
+        return {"image": Column("number", held, 1, (HEIGHT, WIDTH))}
+
+    def raw_example(self) -> pd.DataFrame:
+        image = np.zeros((HEIGHT, WIDTH))
+        image[2:14, 8:10] = 255
+        return pd.DataFrame({"image": [image.ravel().tolist()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return unlabelled(torch.from_numpy(images(table, "image", HEIGHT, WIDTH)))
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         images = torch.from_numpy(self._images[split][indices.numpy()]).float().div_(255)

@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import softmax
+from torch import Tensor
 
+from rnnlab.data.batches import Batch
 from rnnlab.report.statistics import proportion_interval
+from rnnlab.tasks.raw import real_timesteps
 from rnnlab.tasks.task import Array, Model, Task
 
 METRICS: dict[str, Any] = {"accuracy": "max", "macro_f1": "max", "nll": "min", "calibration_error": "min"}
@@ -51,6 +54,27 @@ class Classification(Task):
 
     def predict(self, model: Model) -> pd.DataFrame:
         return self.table(softmax(self.outputs(model), axis=1))
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """The `predicted` class by name, the probability of it (`confidence`), and of each class (`p_<class>`)."""
+        return self.named(softmax(model(batch.to(model.device)).double().cpu().numpy(), axis=-1), table.index)
+
+    def named(self, probabilities: Array, index: pd.Index) -> pd.DataFrame:
+        """Answers in words from the probability of each class, (answers, classes)."""
+        predicted = probabilities.argmax(axis=1)
+        answers = {
+            "predicted": np.array(self.classes, dtype=object)[predicted],
+            "confidence": probabilities[np.arange(len(predicted)), predicted],
+        }
+        each = {f"p_{name}": probabilities[:, number] for number, name in enumerate(self.classes)}
+        return pd.DataFrame(answers | each, index=index)
+
+    def named_timesteps(self, logits: Tensor, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """Answers at each timestep of each row, `timestep` counting from 1. logits: (rows, time, classes)."""
+        real = real_timesteps(batch)
+        answers = self.named(softmax(logits.double().cpu().numpy()[real], axis=1), table.index.repeat(real.sum(axis=1)))
+        answers.insert(0, "timestep", np.nonzero(real)[1] + 1)
+        return answers
 
     def losses(self, predictions: pd.DataFrame) -> Array:
         """1 for a wrong answer, 0 for a right one."""

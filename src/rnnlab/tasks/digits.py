@@ -15,6 +15,7 @@ from rnnlab.datasets.mnist import SIDE, Mnist
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, images, unlabelled
 from rnnlab.tasks.task import SPLITS, Array, Split, check_choice, check_parts, check_whole
 
 ORDERS = ("rows", "pixels", "permuted")
@@ -67,12 +68,15 @@ class DigitsData(Classification):
         }
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
         self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.classes = [str(digit) for digit in range(10)]
         self.test_labels = self._labels["test"].numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.classes = [str(digit) for digit in range(10)]
         pixels = SIDE * SIDE
         self._permutation = np.random.default_rng(PERMUTATION_SEED).permutation(pixels)
         self.spec = TaskSpec(
@@ -86,12 +90,25 @@ class DigitsData(Classification):
         )
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
-        images = self._images[split][indices.numpy()]
+        pixels = self._images[split][indices.numpy()]
+        return Batch(torch.from_numpy(self._ordered(pixels)).float().div_(255), self._labels[split][indices])
+
+    def _ordered(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """(images, time, input_size)"""
         if self.order == "permuted":
-            images = images.reshape(len(images), -1)[:, self._permutation]
-        width = self.spec.input_size
-        inputs = torch.from_numpy(images.reshape(len(images), -1, width)).float().div_(255)
-        return Batch(inputs, self._labels[split][indices])
+            pixels = pixels.reshape(len(pixels), -1)[:, self._permutation]
+        return pixels.reshape(len(pixels), -1, self.spec.input_size)
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"image": Column("number", "784 pixels row by row, 0 paper to 255 ink", 1, (SIDE, SIDE))}
+
+    def raw_example(self) -> pd.DataFrame:
+        image = np.zeros((SIDE, SIDE))
+        image[4:24, 13:16] = 255
+        return pd.DataFrame({"image": [image.ravel().tolist()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return unlabelled(torch.from_numpy(self._ordered(images(table, "image", SIDE, SIDE))))
 
     def loader(self, split: Split) -> Batches:
         order = Order(len(self._labels[split]), self.seed if split == "train" else None)

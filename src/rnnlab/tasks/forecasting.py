@@ -1,7 +1,7 @@
 """What all forecasts of one series share: windows, parts in time, scalers, baselines, and errors by horizon."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,10 +17,14 @@ from rnnlab.data.scaler import Scaler
 from rnnlab.errors import UserError
 from rnnlab.report.statistics import compare, skill_interval
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.raw import check_columns, refuse, unlabelled
 from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_parts, check_whole
 
 DIFFERENCES = ("none", "target", "both")
 """none: the net reads levels and says yₜ₊ₕ; target: it says yₜ₊ₕ - yₜ; both: it also reads changes."""
+
+ORIGINS = 512
+"""Of raw input, forecast from at a time."""
 
 Forecast = Callable[[Split], Array]
 """By how much the series will change from each origin of a split, 1 to H timesteps ahead: (origins, H)."""
@@ -174,7 +178,7 @@ class Forecasting(Task):
             )
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         # mapped, not read: copy-on-write, because torch wants memory it could write to
         inputs = torch.from_numpy(np.load(folder / "inputs.npy", mmap_mode="c"))
@@ -186,12 +190,15 @@ class Forecasting(Task):
         self._origins = {
             split: first + np.flatnonzero(judged[first:end]) for split, (first, end) in meta["splits"].items()
         }
-        self._scaler = Scaler.from_dict(meta["target_scaler"])
         self._targets = torch.from_numpy(self._scaler.scale(self._raw_targets).astype(np.float32))
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self._scaler = Scaler.from_dict(learnt["target_scaler"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
-            input_size=inputs.shape[1],
+            input_size=len(learnt["columns"]),
             output_size=self.horizon,
             loss=self.loss,
             metrics=self.directions,
@@ -202,8 +209,66 @@ class Forecasting(Task):
 
     def state_dict(self) -> dict[str, Any]:
         """What the data taught: it goes into the checkpoint, so that a model can take the raw series."""
-        kept = ("window", "horizon", "difference", "columns", "input_scaler", "target_scaler", "splits", "digest")
+        scalers = ("input_scaler", "target_scaler")
+        kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "digest")
         return {key: self.meta[key] for key in kept}
+
+    @abstractmethod
+    def raw_table(self, table: pd.DataFrame) -> Any:
+        """Raw input as the data set would have read it."""
+
+    @abstractmethod
+    def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:
+        """Columns that say where the series stands at each origin, and what is forecast, in its own unit.
+
+        changes: since the origin, (origins, H) -> each column (origins, H).
+        """
+
+    def raw_example(self) -> pd.DataFrame:
+        """The shortest table that has an origin: a slow swing."""
+        rows = self.window + 1
+        dates = pd.date_range("2024-01-01", periods=rows, freq="D").strftime("%Y-%m-%d")
+        swing = 100 + 5 * np.sin(np.arange(rows) / 3)
+        numbers = {name: swing for name, column in self.raw_columns().items() if column.kind == "number"}
+        return pd.DataFrame({"date": dates, **numbers})
+
+    def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+        """A row for each `origin` that has a whole window behind it, and each `horizon`; the last are of the future.
+
+        The table is read as one, however it comes; the forecasts of some origins at a time are computed and given.
+
+        Raises: `UserError` for a date or number that is none, rows too few for one window, or other columns than those
+        of training.
+        """
+        table = pd.concat(list(tables))
+        columns = self.raw_columns()
+        check_columns(table, columns)
+        steps, notes = self.timesteps(self.raw_table(_with_dates(table, list(columns))))
+        if list(steps.inputs) != self.meta["columns"]:
+            told = "; ".join(notes) or f"they are {', '.join(steps.inputs)}"
+            raise UserError(f"the net reads {', '.join(self.meta['columns'])}, which the input does not give: {told}.")
+        if len(steps.level) < self.window:
+            raise UserError(
+                f"the input has {len(steps.level) + 1} rows; at least {self.window + 1} are needed, a window of "
+                f"{self.window} and the row before it."
+            )
+        scaled = Scaler.from_dict(self.meta["input_scaler"]).scale(np.column_stack(list(steps.inputs.values())))
+        windows = torch.from_numpy(scaled.astype(np.float32)).unfold(0, self.window, 1).transpose(1, 2)
+        model.eval()
+        for first in range(0, len(windows), ORIGINS):
+            part = windows[first : first + ORIGINS]
+            with torch.inference_mode():
+                outputs = model(unlabelled(part).to(model.device)).double().cpu().numpy()
+            origins = first + self.window - 1 + np.arange(len(part))
+            targets = self._scaler.unscale(outputs)
+            changes = targets - steps.level[origins, None] if self.difference == "none" else targets
+            yield pd.DataFrame(
+                {
+                    "origin": np.repeat(steps.dates[origins], self.horizon),
+                    "horizon": np.tile(np.arange(1, self.horizon + 1), len(part)),
+                    **{name: values.ravel() for name, values in self.forecast(steps, origins, changes).items()},
+                }
+            )
 
     def loader(self, split: Split) -> Batches:
         all_origins = torch.from_numpy(self._origins[split])
@@ -331,6 +396,24 @@ class Forecasting(Task):
                 for step in range(1, self.horizon + 1)
             ]
         )
+
+
+def _with_dates(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The columns by ascending date, dates and numbers as such, NaN where a cell is empty."""
+    found: dict[str, Any] = {
+        "date": pd.to_datetime(table["date"], errors="coerce", format="ISO8601", utc=True).dt.tz_convert(None)
+    }
+    for name in columns[1:]:
+        found[name] = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
+    frame = pd.DataFrame(found)
+    for name in columns:
+        is_lost = frame[name].isna() & (table[name].notna() | (name == "date"))
+        if is_lost.any():
+            what = "a date such as 2024-01-31" if name == "date" else "a number"
+            refuse(table.index[is_lost][0], name, f"found {table[name][is_lost].iloc[0]!r}, {what} is needed")
+    if frame["date"].duplicated().any():
+        refuse(table.index[frame["date"].duplicated()][0], "date", "this date came before; keep one row of each")
+    return frame.sort_values("date", ignore_index=True)
 
 
 def mean_of(predictions: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.canvas import Images, put, shrunk
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, arrays, sequences
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_share, check_whole
 
 SIDE = 20
@@ -120,14 +121,17 @@ class FramesData(Classification):
         return {"report": report}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._videos = {
             split: Videos(*(np.load(folder / f"{split}_{name}.npy", mmap_mode="r") for name in Videos._fields))
             for split in SPLITS
         }
-        self.classes = [str(digit) for digit in range(10)]
         self.test_labels = self._videos["test"].labels.ravel()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.classes = [str(digit) for digit in range(10)]
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_many",
@@ -140,6 +144,23 @@ class FramesData(Classification):
 
     def state_dict(self) -> dict[str, Any]:
         return {"digest": self.meta["digest"]}
+
+    def raw_columns(self) -> dict[str, Column]:
+        held = f"a video: its frames, each {SIDE * SIDE} pixels row by row, 0 paper to 255 ink"
+        return {"frames": Column("number", held, 2)}
+
+    def raw_example(self) -> pd.DataFrame:
+        video = np.zeros((4, SIDE, SIDE))
+        video[:, 3:17, 9:11] = 255
+        return pd.DataFrame({"frames": [video.reshape(4, -1).tolist()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        videos = arrays(table, "frames", (None, SIDE * SIDE))
+        return sequences([video.astype(np.float32) / np.float32(255) for video in videos])
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """As of any classification, for each frame."""
+        return self.named_timesteps(model(batch.to(model.device)), batch, table)
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         videos = self._videos[split]

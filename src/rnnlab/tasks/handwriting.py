@@ -1,6 +1,7 @@
 """Handwriting: the path of a pen, and what it wrote."""
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, refuse, sequences, tokens
 from rnnlab.tasks.task import SPLITS, Array, Split, check_parts, check_whole
 
 PATH_POINTS = 64
@@ -101,13 +103,16 @@ class HandwritingData(Classification):
         return {"classes": classes, "report": report}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
-        self.classes = meta["classes"]
         self._moves = {split: Ragged.open(folder, split) for split in SPLITS}
         self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
         self.test_labels = self._labels["test"].numpy()
         self._test_characters = [chr(code) for code in np.load(folder / "test_characters.npy").tolist()]
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.classes = learnt["classes"]
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
@@ -120,6 +125,23 @@ class HandwritingData(Classification):
 
     def state_dict(self) -> dict[str, Any]:
         return {"classes": self.meta["classes"], "digest": self.meta["digest"]}
+
+    def raw_columns(self) -> dict[str, Column]:
+        held = f'strokes in their order, on a square of {SIDE} units: SVG paths, or points as "12,30 14,28 20,31"'
+        return {"strokes": Column("text", held, 1)}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"strokes": [["12,30 54,28 97,29", "54,10 54,55 53,99"]]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        found = []
+        for row, strokes in zip(table.index, tokens(table, "strokes"), strict=True):
+            try:
+                paths = [svg_path(stroke) for stroke in strokes]
+                found.append(pen_moves(drawn(paths, self.spacing), self.spacing))
+            except (UserError, ValueError):
+                refuse(row, "strokes", f"found {strokes!r:.80}, {self.raw_columns()['strokes'].holds} are needed")
+        return sequences(found)
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         moves, lengths = self._moves[split].take(indices)
@@ -178,6 +200,18 @@ class HandwritingData(Classification):
             axes.set_title(title, fontsize=8, color="C3" if wrong else "black")
         figure.suptitle(f"{name}: the radical, wrong answers in red", fontsize=10)
         return figure
+
+
+def svg_path(stroke: str) -> str:
+    """A stroke as an SVG path; points "x,y x,y ..." become straight curves between them."""
+    if stroke.lstrip()[:1] in ("M", "m"):
+        return stroke
+    points = [tuple(float(number) for number in point.split(",")) for point in stroke.split()]
+    if any(len(point) != 2 for point in points):
+        raise ValueError(stroke)
+    points = points if len(points) > 1 else 2 * points
+    curves = " ".join(f"C{x},{y} {u},{v} {u},{v}" for (x, y), (u, v) in pairwise(points))
+    return f"M{points[0][0]},{points[0][1]} {curves}"
 
 
 def pen_moves(strokes: list[Points], spacing: float) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from rnnlab.layouts.sampling import probabilities, sample
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.kneser_ney import LONGEST, KneserNey
 from rnnlab.tasks.passages import draw_next, draw_passage, draw_places, shown
+from rnnlab.tasks.raw import Column, check_columns, texts
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_parts, check_whole
 
 CODES = 0x110000
@@ -37,6 +38,8 @@ WARM_UP = 100
 PASSAGE = 800
 SENTENCE = 70
 WRITTEN = 600
+SCORED = 2000
+"""Tokens of raw text that are read at a time."""
 TEMPERATURES = (0.5, 1.0)
 NEVER = (PADDING, START, END, UNKNOWN)
 """What is not written."""
@@ -141,11 +144,14 @@ class LanguageModelling(Task):
         return report
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
         self._counts = np.load(folder / "counts.npy")
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_many",
@@ -158,6 +164,67 @@ class LanguageModelling(Task):
             causal=True,
             streamed=True,
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"prompt": Column("text", f"a text of at least one {self.unit}")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"prompt": ["To be, or not to be"]})
+
+    def raw_options(self) -> dict[str, int | float]:
+        """length: of the continuation. temperature, top_k, seed: of its draws, see `rnnlab.layouts.sampling`; top_k=0:
+        all tokens."""
+        return {"length": 200, "temperature": 1.0, "top_k": 0, "seed": 0}
+
+    def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+        """The `continuation` of each prompt, and the mean of -ln p of the prompt's own tokens, but for the first."""
+        asked = self.raw_options() | options
+        for key, least in (("length", 0), ("top_k", 0), ("seed", 0)):
+            if asked[key] != int(asked[key]) or asked[key] < least:
+                raise UserError(f"{key}={asked[key]}: a whole number of at least {least} is needed.")
+        for table in tables:
+            check_columns(table, self.raw_columns())
+            rows = []
+            for prompt in texts(table, "prompt"):
+                nats = pd.concat(list(self.score(model, [prompt])))["nats"]
+                continuation = self.write(
+                    model, prompt, int(asked["length"]), asked["temperature"], int(asked["top_k"]) or None,
+                    int(asked["seed"]),
+                )  # fmt: skip
+                rows.append({"continuation": continuation, f"nats_per_{self.unit}": nats.mean()})
+            yield pd.DataFrame(rows, index=table.index)
+
+    @torch.inference_mode()
+    def score(self, model: Model, text: Iterable[str]) -> Iterator[pd.DataFrame]:
+        """A row for each token of a text but its first: its `place`, the `token`, `nats` = -ln p of it after all those
+        before it, and the `likeliest` token there. The text comes in pieces; none but the one at work is kept."""
+        model.eval()
+        state, place = None, 1
+        last = np.empty(0, np.int64)
+        names = np.array(self.vocabulary.tokens, dtype=object)
+        for piece in text:
+            units = self._units(piece)
+            for first in range(0, len(units), SCORED):
+                tokens = np.concatenate([last, self.vocabulary.encode(units[first : first + SCORED])]).astype(np.int64)
+                last = tokens[-1:]
+                if len(tokens) < 2:
+                    continue
+                inputs = torch.from_numpy(tokens[None]).to(model.device)
+                logits, state = model.net(Batch(inputs[:, :-1], inputs[:, 1:]), state)
+                log_p = logits[0].float().log_softmax(-1)
+                nats = -log_p.gather(-1, inputs[0, 1:, None])[:, 0].cpu().numpy()
+                likeliest = logits[0].argmax(-1).cpu().numpy()
+                places = np.arange(place, place + len(nats))
+                place += len(nats)
+                yield pd.DataFrame(
+                    {"place": places, "token": names[tokens[1:]], "nats": nats, "likeliest": names[likeliest]}
+                )
+        if place == 1:
+            yield pd.DataFrame({"place": [], "token": [], "nats": [], "likeliest": []})
+
+    def _units(self, text: str) -> list[str]:
+        """Characters, or bytes each as the character of its number."""
+        return list(text.encode().decode("latin-1")) if self.unit == "byte" else list(text)
 
     def loader(self, split: Split) -> Streams:
         span = self.meta["splits"][split]
@@ -287,8 +354,9 @@ class LanguageModelling(Task):
         seed: int = 0,
     ) -> str:
         """What the net writes behind a prompt of at least one token; see `rnnlab.layouts.sampling`."""
-        units = [chr(byte) for byte in prompt.encode()] if self.unit == "byte" else list(prompt)
-        tokens = torch.from_numpy(self.vocabulary.encode(units)).long()[None].to(model.device)
+        tokens = torch.from_numpy(self.vocabulary.encode(self._units(prompt))).long()[None].to(model.device)
+        if length == 0:
+            return ""
         written: Tensor = sample(
             model.net,
             tokens,

@@ -23,6 +23,7 @@ from rnnlab.report.statistics import proportion_interval
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, refuse, sequences, tokens
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_whole
 
 ROUNDS = 100
@@ -147,7 +148,7 @@ class SyntheticMemory(Task):
         )
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._inputs = {split: Ragged.open(folder, f"{split}_inputs") for split in SPLITS}
         self._targets: dict[Split, Any] = {
@@ -215,7 +216,6 @@ class MemoryClassification(SyntheticMemory, Classification):
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         super().open(folder, meta, seed)
-        self.tokens, self.classes = self.names()
         targets = self._targets["test"]
         if isinstance(targets, Ragged):
             asked = targets.values != IGNORED
@@ -226,6 +226,10 @@ class MemoryClassification(SyntheticMemory, Classification):
             self.test_labels = targets.numpy()
         self._sequence = np.repeat(np.arange(len(counts)), counts)
         self._position = np.arange(len(self._sequence)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.tokens, self.classes = self.names()
         several = {"exact": "max"} if self.layout == "many_to_many" else {}
         self.spec = TaskSpec(
             task=self.task_name,
@@ -238,6 +242,29 @@ class MemoryClassification(SyntheticMemory, Classification):
             tokens=True,
             parts=self.unit,
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"sequence": Column("text", f"a list of tokens, of {' '.join(self.tokens)}", 1)}
+
+    def raw_example(self) -> pd.DataFrame:
+        inputs, _ = self.draw(np.random.default_rng(0), 1, self.length)
+        return pd.DataFrame({"sequence": [[self.tokens[number] for number in inputs[0].tolist()]]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        number_of = {token: number for number, token in enumerate(self.tokens)}
+        found = []
+        for row, given in zip(table.index, tokens(table, "sequence"), strict=True):
+            unknown = [token for token in given if token not in number_of]
+            if unknown:
+                refuse(row, "sequence", f"found {unknown[0]!r}, which is none of {' '.join(self.tokens)}")
+            found.append(np.array([number_of[token] for token in given]))
+        return sequences(found)
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """As of any classification; of `many_to_many` at each timestep, also where nothing is asked."""
+        if self.layout == "many_to_one":
+            return super().say(model, batch, table)
+        return self.named_timesteps(model(batch.to(model.device)), batch, table)
 
     def columns(self) -> dict[str, Any]:
         return {

@@ -20,6 +20,7 @@ from rnnlab.data.splits import split_at_random
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.raw import Column, real_timesteps, refuse, sequences
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_parts, check_whole
 
 METRICS: dict[str, Literal["min", "max"]] = {"nll": "min", "nll_by_piece": "min", "accuracy": "max"}
@@ -102,13 +103,16 @@ class MusicData(Task):
         return {split: [pieces[index] for index in indices] for split, indices in drawn.items()}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._rolls = {split: Ragged.open(folder, split) for split in SPLITS}
         self._actual = _following(self._rolls["test"]).astype(bool)
         lengths = self._rolls["test"].lengths.numpy() - 1
         self._pieces = np.repeat(np.arange(len(lengths)), lengths)
         self._frames = np.concatenate([np.arange(1, length + 1) for length in lengths])
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_many",
@@ -135,6 +139,28 @@ class MusicData(Task):
             return Batch(frames[:, :-1], frames[:, 1:], lengths - 1)
 
         return Batches(take, order, self.batch_size)
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"notes": Column("number", "for each quarter note a list of the MIDI numbers that sound", 2)}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"notes": [[[55, 58, 67, 74], [55, 58, 67, 74], [57, 60, 65, 77], []]]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return sequences([_roll(row, piece).astype(np.float32) for row, piece in table["notes"].items()])
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """A row for each frame, and what is likely to sound behind it: the `expected` notes, those with p > 0.5, and p
+        of each key, p_21 to p_108."""
+        logits = model(batch.to(model.device))
+        real = real_timesteps(batch)
+        p = expit(logits.double().cpu().numpy()[real])
+        answers = {
+            "frame": np.nonzero(real)[1] + 1,
+            "expected": [" ".join(map(str, np.flatnonzero(frame > 0.5) + LOWEST)) for frame in p],
+        }
+        each = {f"p_{LOWEST + key}": p[:, key] for key in range(KEYS)}
+        return pd.DataFrame(answers | each, index=table.index.repeat(real.sum(axis=1)))
 
     def predict(self, model: Model) -> pd.DataFrame:
         loader = self.loader("test")
@@ -284,6 +310,52 @@ class MusicData(Task):
         """The same as MIDI files, of two pieces."""
         pieces = range(min(2, len(self._rolls["test"])))
         return {f"continuation_{piece}.mid": midi_file(self.continuation(model, piece)) for piece in pieces}
+
+
+def _roll(row: Any, piece: Any) -> Roll:
+    """The frames of raw input, (time, 88)."""
+    try:
+        frames = [[int(note) for note in frame] for frame in piece]
+    except (TypeError, ValueError):
+        frames = []
+    if not frames:
+        refuse(row, "notes", f"found {piece!r:.60}, lists of MIDI numbers are needed, [] for silence")
+    roll = np.zeros((len(frames), KEYS), np.uint8)
+    for frame, notes in zip(roll, frames, strict=True):
+        beyond = [note for note in notes if not LOWEST <= note < LOWEST + KEYS]
+        if beyond:
+            refuse(row, "notes", f"found the note {beyond[0]}, no key of the piano: {LOWEST} to {LOWEST + KEYS - 1}")
+        frame[np.array(notes, np.int64) - LOWEST] = 1
+    return roll
+
+
+def notes_of(content: bytes, name: str) -> list[list[int]]:
+    """The MIDI numbers that sound at the beginning of each quarter note of a Standard MIDI File, all tracks together.
+
+    Raises: `UserError` that names the file, where it is no such file or holds no note.
+    """
+    import mido
+
+    try:
+        file = mido.MidiFile(file=io.BytesIO(content))
+        messages = list(mido.merge_tracks(file.tracks))
+    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise UserError(f"{name} is cut off or no MIDI file ({error}).") from None
+    sounding: set[int] = set()
+    frames: list[list[int]] = []
+    now = 0
+    for message in messages:
+        # what sounds until this message sounded at each quarter note before it
+        now += message.time
+        while len(frames) * file.ticks_per_beat < now:
+            frames.append(sorted(sounding))
+        if message.type == "note_on" and message.velocity > 0:
+            sounding.add(message.note)
+        elif message.type in ("note_on", "note_off"):
+            sounding.discard(message.note)
+    if not any(frames):
+        raise UserError(f"{name} holds no note.")
+    return frames
 
 
 def _preceding(rolls: Ragged) -> NDArray[Any]:

@@ -14,11 +14,12 @@ from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import SPLIT_SEED, split_by_class
 from rnnlab.data.vocabulary import END, START, Vocabulary
-from rnnlab.datasets.surnames import Surnames
+from rnnlab.datasets.surnames import Surnames, plain_name
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification, f1_by_class
 from rnnlab.tasks.ngrams import NGrams
+from rnnlab.tasks.raw import Column, sequences, texts
 from rnnlab.tasks.task import SPLITS, Array, Split, check_parts, check_whole
 
 AT_LEAST = 2
@@ -88,13 +89,16 @@ class NamesData(Classification):
         return np.sort(np.concatenate(parts))
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._names = {split: Ragged.open(folder, split) for split in SPLITS}
         self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
-        self.classes = list(meta["classes"])
         self.test_labels = self._labels["test"].numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
+        self.classes = list(learnt["classes"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
@@ -105,6 +109,15 @@ class NamesData(Classification):
             rank_by="macro_f1",
             tokens=True,
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"name": Column("text", "a surname")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"name": ["kowalski", "okonkwo"]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return sequences([self.vocabulary.encode(name) for name in map(plain_name, texts(table, "name"))])
 
     def loader(self, split: Split) -> Batches:
         names, labels = self._names[split], self._labels[split]

@@ -5,10 +5,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from rnnlab.datasets.prices import PriceTable
 from rnnlab.report.statistics import proportion_interval
 from rnnlab.tasks.forecasting import Forecast, Forecasting, Timesteps, mean_of
+from rnnlab.tasks.raw import Column, refuse
 from rnnlab.tasks.task import Array
 
 SHOWN_ORIGINS = 120
@@ -58,6 +60,26 @@ class PriceData(Forecasting):
                 "predicted_return": forecast("test").ravel(),
             }
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        columns = {"date": Column("date", "ISO 8601"), "close": Column("number", "the price")}
+        if "volume change" in self.meta["columns"]:
+            columns["volume"] = Column("number", "the volume traded")
+        return columns
+
+    def raw_table(self, table: pd.DataFrame) -> PriceTable:
+        for name in table.columns[1:]:
+            worst = table[name].isna() | ((table[name] <= 0) if name == "close" else (table[name] < 0))
+            if worst.any():
+                row = int(worst.to_numpy().argmax())
+                what = "a price is above zero" if name == "close" else "a volume is not negative"
+                refuse(table["date"][row], name, f"found {table[name][row]}; {what}, and no cell is empty")
+        return PriceTable(table, self.meta["target"], (), {})
+
+    def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:
+        """close: at the origin. predicted_return: the log return since then. predicted: the price that it implies."""
+        close = np.repeat(np.exp(steps.level[origins, None]), self.horizon, axis=1)
+        return {"close": close, "predicted_return": changes, "predicted": close * np.exp(changes)}
 
     def changes(self, table: pd.DataFrame) -> tuple[Array, Array]:
         return table["actual_return"].to_numpy(), table["predicted_return"].to_numpy()

@@ -23,6 +23,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies
 from rnnlab.tasks.classification import METRICS, Classification
 from rnnlab.tasks.ngrams import NGrams, nb_svm
+from rnnlab.tasks.raw import Column, refuse, sequences, texts
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_whole
 
 CLASSES = ("negative", "positive")
@@ -118,13 +119,16 @@ class SentimentData(Classification):
         return vocabulary.encode(found)
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._reviews = {split: Ragged.open(folder, split) for split in SPLITS}
         self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
-        self.classes = list(CLASSES)
         self.test_labels = self._labels["test"].numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
+        self.classes = list(CLASSES)
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
@@ -135,6 +139,20 @@ class SentimentData(Classification):
             rank_by="accuracy",
             tokens=True,
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"text": Column("text", "a review")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"text": ["A warm, funny and engaging film.", "Not even the actors seem to care."]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        found = [words(text) for text in texts(table, "text")]
+        for row, each in zip(table.index, found, strict=True):
+            if not each:
+                refuse(row, "text", "there is no word in it")
+        longest = self.meta["longest"]
+        return sequences([self.vocabulary.encode(each)[-longest:] for each in found])
 
     def loader(self, split: Split) -> Batches:
         reviews, labels = self._reviews[split], self._labels[split]

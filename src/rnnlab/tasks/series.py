@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rnnlab.datasets.series import SeriesTable, names_of
+from rnnlab.datasets.series import SeriesTable, names_of, whole
 from rnnlab.errors import UserError
 from rnnlab.tasks.forecasting import Forecast, Forecasting, Timesteps, mean_of
+from rnnlab.tasks.raw import Column
 from rnnlab.tasks.task import Array, Split, check_choice, check_whole
 
 CYCLES = {"day": 1.0, "week": 7.0, "year": 365.2425}
@@ -101,7 +102,25 @@ class SeriesData(Forecasting):
         self.reference = self._strongest()  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "target": self.meta["target"], "calendar": self.meta["calendar"]}
+        missing = self.meta["setting"]["dataset"]["dataset"].get("missing", "refuse")
+        return {**super().state_dict(), "calendar": self.meta["calendar"], "missing": missing}
+
+    def raw_columns(self) -> dict[str, Column]:
+        of_dates = 2 * len(self.meta["calendar"])
+        names = self.meta["columns"][: len(self.meta["columns"]) - of_dates]
+        if self.difference == "both":
+            names = [name.removeprefix("change of ") for name in names]
+        target, *others = names
+        inputs = {name: Column("number", "an input beside the series") for name in others}
+        return {"date": Column("date", "ISO 8601"), target: Column("number", "the series"), **inputs}
+
+    def raw_table(self, table: pd.DataFrame) -> SeriesTable:
+        return whole(table.set_index("date"), self.meta["missing"], None, (), "the input")
+
+    def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:
+        """value: at the origin. predicted: what it becomes."""
+        value = np.repeat(steps.level[origins, None], self.horizon, axis=1)
+        return {"value": value, "predicted": value + changes}
 
     def _strongest(self) -> str:
         actual, unit = self.actual("validation"), np.asarray(self.meta["mase_unit"])

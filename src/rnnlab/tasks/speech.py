@@ -25,6 +25,7 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, arrays, sequences, sounds, tone
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.warping import warped_distances
 
@@ -139,16 +140,20 @@ class SpeechData(Classification):
         return Utterances(series, labels, [str(digit) for digit in range(10)], speakers, np.array(is_test))
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._series = {split: Ragged.open(folder, f"{split}_series") for split in SPLITS}
         self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.classes = meta["classes"]
         self.test_labels = self._labels["test"].numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.classes = learnt["classes"]
+        self._scaler = Scaler.from_dict(learnt["scaler"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
-            input_size=self._series["train"].values.shape[1],
+            input_size=len(self._scaler.mean),
             output_size=len(self.classes),
             loss="cross_entropy",
             metrics=METRICS,
@@ -159,6 +164,24 @@ class SpeechData(Classification):
         """What the data taught, and how an utterance becomes numbers: with it a model can take a recording."""
         kept = ("source", "classes", "scaler", "digest")
         return {"hop": self.hop, "filters": self.filters, **{key: self.meta[key] for key in kept}}
+
+    def raw_columns(self) -> dict[str, Column]:
+        if self.meta["source"] == "sample":
+            return {"frames": Column("number", "12 cepstral coefficients at each timestep", 2)}
+        return {"sound": Column("bytes", "a wav file of one channel, 16 bits")}
+
+    def raw_example(self) -> pd.DataFrame:
+        if self.meta["source"] == "sample":
+            return pd.DataFrame({"frames": [np.tile(self._scaler.mean, (20, 1)).tolist()]})
+        return pd.DataFrame({"sound": [tone()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        found: list[NDArray[Any]]
+        if self.meta["source"] == "sample":
+            found = [frames.astype(np.float32) for frames in arrays(table, "frames", (None, self.spec.input_size))]
+        else:
+            found = [log_mel(samples, rate, self.hop, self.filters) for samples, rate in sounds(table, "sound")]
+        return sequences([self._scaler.scale(series).astype(np.float32) for series in found])
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         inputs, lengths = self._series[split].take(indices)

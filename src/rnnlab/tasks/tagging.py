@@ -24,6 +24,7 @@ from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification, draw_confusion, draw_reliability
+from rnnlab.tasks.raw import Column, sequences, texts
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_parts, check_whole
 
 KINDS = ("one tag", "several tags", "unknown")
@@ -115,16 +116,19 @@ class TaggingData(Classification):
         return {split: [different[index] for index in indices] for split, indices in drawn.items()}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._words = {split: Ragged.open(folder, f"{split}_words") for split in SPLITS}
         self._tags = {split: Ragged.open(folder, f"{split}_tags") for split in SPLITS}
         self._forms = {split: np.load(folder / f"{split}_forms.npy") for split in SPLITS}
         self._text = np.load(folder / "test_text.npy").tobytes().decode().split("\n")
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
-        self.classes = meta["tags"]
         self.test_labels = np.array(self._tags["test"].values)
         self._counts = self._count()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
+        self.classes = learnt["tags"]
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_many",
@@ -135,6 +139,21 @@ class TaggingData(Classification):
             rank_by="accuracy",
             tokens=True,
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"sentence": Column("text", "a sentence, with spaces between its words and marks")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"sentence": ["they know that dogs like that light .", "Dogs bark !"]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return sequences([encode(text.split(), self.vocabulary) for text in texts(table, "sentence")])
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """A row for each word: which one it is (`timestep`), the `word`, its tag as of any classification."""
+        answers = self.named_timesteps(model(batch.to(model.device)), batch, table)
+        answers.insert(1, "word", [word for text in texts(table, "sentence") for word in text.split()])
+        return answers
 
     def _count(self) -> Array:
         """How often each word had each tag in training, (words, tags); the first row is of no word."""

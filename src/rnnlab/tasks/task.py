@@ -1,7 +1,7 @@
 """What every task is: data from a data set to batches, a baseline without recurrence, and what its errors mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.raw import Column, check_columns, pieces
 
 Array = NDArray[np.float64]
 
@@ -68,6 +69,48 @@ class Task(pl.LightningDataModule, ABC):
     @abstractmethod
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         """Map a prepared folder; `seed` decides the order of the training examples."""
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        """Be ready for raw input without any data: take what was `learnt` for `meta`, and find `spec` from it.
+
+        learnt: what `state_dict` gave. `open` begins with the same, of the whole `meta`.
+        """
+        raise self._no_raw_input()
+
+    def raw_columns(self) -> dict[str, Column]:
+        """The columns of the table that raw input is."""
+        raise self._no_raw_input()
+
+    def raw_example(self) -> pd.DataFrame:
+        """A small table of raw input."""
+        raise self._no_raw_input()
+
+    def raw_options(self) -> dict[str, int | float]:
+        """What may be asked of an answer, with its default."""
+        return {}
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        """Rows of raw input as `prepare` would have it, as one batch in their order.
+
+        Raises: `UserError` that names the row and column of what cannot be read.
+        """
+        raise self._no_raw_input()
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """The answers to rows of raw input in the task's own words; the index is that of the row each belongs to."""
+        raise self._no_raw_input()
+
+    def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+        """The answers to raw input, piece by piece, so that neither need ever be whole in memory."""
+        model.eval()
+        for table in tables:
+            check_columns(table, self.raw_columns())
+            for part in pieces(table):
+                with torch.inference_mode():
+                    yield self.say(model, self.encode(part), part)
+
+    def _no_raw_input(self) -> UserError:
+        return UserError(f"{type(self).__name__} takes no raw input: it has no `restore`, `encode` and `say`.")
 
     @abstractmethod
     def loader(self, split: Split) -> Batches | Streams:

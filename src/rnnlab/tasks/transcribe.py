@@ -26,6 +26,7 @@ from rnnlab.datasets.synthetic_speech import FASTEST, HIGHEST, LOWEST, SLOWEST, 
 from rnnlab.errors import UserError
 from rnnlab.layouts.ctc import decode, label_loss, make_head, timesteps_needed
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.raw import Column, sequences, sounds, tone
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, read_texts, write_texts
 
@@ -223,7 +224,7 @@ class TranscribeData(Written):
                 yield chosen
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._frames = {split: Ragged.open(folder, f"{split}_frames") for split in SPLITS}
         self._labels = {split: Ragged.open(folder, f"{split}_labels") for split in SPLITS}
@@ -231,9 +232,12 @@ class TranscribeData(Written):
             split: (read_texts(folder, f"{split}_sources"), read_texts(folder, f"{split}_references"))
             for split in SPLITS
         }
-        self.vocabulary = Vocabulary.from_list(meta["vocabulary"])
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
         self.separator = " " if self.units == "words" else ""
-        self.longest = meta["longest"]
+        self.longest = learnt["longest"]
         self.spec = TaskSpec(
             task=self.task_name,
             layout="sequence_to_sequence",
@@ -246,8 +250,19 @@ class TranscribeData(Written):
 
     def state_dict(self) -> dict[str, Any]:
         """What the data taught, and how sound becomes numbers: with it a model can take a recording."""
-        kept = ("source", "vocabulary", "scaler", "digest")
+        kept = ("source", "vocabulary", "scaler", "longest", "digest")
         return {"hop": self.hop, "filters": self.filters, "units": self.units} | {key: self.meta[key] for key in kept}
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"sound": Column("bytes", "a wav file of one channel, 16 bits")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"sound": [tone()]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        scaler = Scaler.from_dict(self.meta["scaler"])
+        found = [log_mel(*sound, self.hop, self.filters).astype(np.float64) for sound in sounds(table, "sound")]
+        return sequences([scaler.scale(frames).astype(np.float32) for frames in found])
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
         return self._texts[split]

@@ -18,6 +18,7 @@ from rnnlab.data.splits import Splits, split_at_random
 from rnnlab.data.vocabulary import END, IGNORED, SPECIAL, Vocabulary
 from rnnlab.datasets.pairs import Pairs, Translations
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.raw import Column, sequences, texts
 from rnnlab.tasks.task import SPLITS, Model, Split, check_choice, check_parts, check_whole
 from rnnlab.tasks.written import MEASURES, Written, by_length, read_texts, write_texts
 
@@ -145,24 +146,26 @@ class TranslateData(Written):
         return text.split(" ") if self._of_words else list(text)
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
-        manner = MANNERS[self.source]
-        self.measures = manner.measures
-        self.separator = " " if self._of_words else ""
-        self.longest = meta["longest"]
-        sources, self.vocabulary = (Vocabulary.from_list(tokens) for tokens in meta["vocabularies"])
         self._folder = folder
         self._sequences = {
             split: [Ragged.open(folder, f"{split}_{side}") for side in ("sources", "targets")] for split in SPLITS
         }
         self._tells_kinds = 0 < len(meta["kinds"]) <= MOST_KINDS
         if self._tells_kinds:
-            self.parts = manner.kinds
+            self.parts = MANNERS[self.source].kinds
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.measures = MANNERS[self.source].measures
+        self.separator = " " if self._of_words else ""
+        self.longest = learnt["longest"]
+        self.read_vocabulary, self.vocabulary = (Vocabulary.from_list(tokens) for tokens in learnt["vocabularies"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="sequence_to_sequence",
-            input_size=len(sources),
+            input_size=len(self.read_vocabulary),
             output_size=len(self.vocabulary),
             loss="cross_entropy",
             metrics={measure: MEASURES[measure] for measure in self.measures},
@@ -173,6 +176,21 @@ class TranslateData(Written):
     def state_dict(self) -> dict[str, Any]:
         """What the data taught: it goes into the checkpoint, so that a model can read and write texts."""
         return {key: self.meta[key] for key in ("vocabularies", "longest", "digest")} | {"source": self.source}
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"source": Column("text", "what is to be translated; of dates, behind the locale")}
+
+    def raw_example(self) -> pd.DataFrame:
+        examples = {
+            "dates": "en_GB Monday, 4 March 2019",
+            "names": "Ancient Greek (to 1453)",
+            "multi30k": "Ein Mann mit einem orangefarbenen Hut.",
+        }
+        return pd.DataFrame({"source": [examples[self.source]]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        plain = map(self._plain, texts(table, "source"))
+        return sequences([self.read_vocabulary.encode(self._tokens(text)) for text in plain])
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
         return read_texts(self._folder, f"{split}_sources_text"), read_texts(self._folder, f"{split}_targets_text")

@@ -86,6 +86,10 @@ class Written(Task):
             written[position] = text
         return self.table(written)
 
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """The text that is `written` for each row."""
+        return pd.DataFrame({"written": self.write(model, batch)}, index=table.index)
+
     def losses(self, predictions: pd.DataFrame) -> Array:
         """Of each text, as the first measure has it.
 

@@ -15,6 +15,7 @@ from rnnlab.datasets.generated import Generated
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines import class_frequencies, logistic_regression
 from rnnlab.tasks.classification import METRICS, Classification
+from rnnlab.tasks.raw import Column, arrays, unlabelled
 from rnnlab.tasks.task import Model, Split, check_whole
 
 ROWS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -53,12 +54,15 @@ class XorData(Classification):
         return {"report": {"train, validation and test": "the same four rows"}}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
-        self.meta = meta
+        self.restore(meta)
         self.seed = seed
         self._inputs = torch.from_numpy(np.load(folder / "inputs.npy"))
         self._labels = torch.from_numpy(np.load(folder / "labels.npy"))
-        self.classes = ["0", "1"]
         self.test_labels = self._labels.numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.classes = ["0", "1"]
         self.spec = TaskSpec(
             task=self.task_name,
             layout="one_to_one",
@@ -68,6 +72,15 @@ class XorData(Classification):
             metrics=METRICS,
             rank_by="accuracy",
         )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"bits": Column("number", "two bits", 1)}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"bits": ROWS.tolist()})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        return unlabelled(torch.from_numpy(np.stack(arrays(table, "bits", (2,))).astype(np.float32)))
 
     def _take(self, indices: Tensor) -> Batch:
         rows = indices % len(self._labels)

@@ -1,0 +1,125 @@
+"""A trained net without its data: raw input in, answers in the task's own words out."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from safetensors.torch import load_file
+
+from rnnlab.config import plain
+from rnnlab.data.atomic import read_json
+from rnnlab.errors import UserError
+from rnnlab.module import SequenceModule
+from rnnlab.tasks.task import Task
+from rnnlab.training import build_module
+
+CONFIG, LEARNT, WEIGHTS = "config.json", "learnt.json", "weights.safetensors"
+"""What a net's folder holds: how it is built, what its task learnt from data, its weights. No code, no pickle."""
+
+OURS = "rnnlab."
+
+
+class Predictor:
+    """task: restored, without data. module: with its trained weights, on the processor.
+
+    `row` in every answer counts the rows of raw input from 0.
+    """
+
+    def __init__(self, task: Task, module: SequenceModule) -> None:
+        self.task = task
+        self.module = module.eval()
+
+    @classmethod
+    def load(cls, folder: Path) -> "Predictor":
+        """From a net's folder, see `config_of` and `CONFIG`.
+
+        Raises: `UserError` for a file that is missing, names code from elsewhere, or does not fit the others.
+        """
+        for name in (CONFIG, LEARNT, WEIGHTS):
+            if not (folder / name).is_file():
+                raise UserError(f"{folder} has no {name}: it is no folder of a net, or not whole.")
+        return cls.of(OmegaConf.create(read_json(folder / CONFIG)), read_json(folder / LEARNT), folder / WEIGHTS)
+
+    @classmethod
+    def of_run(cls, folder: Path) -> "Predictor":
+        """From a seed's folder, as training writes it.
+
+        Raises: `UserError` where it was trained by an earlier version, or is not whole.
+        """
+        if not (folder / LEARNT).is_file():
+            raise UserError(
+                f"{folder} has no {LEARNT}: it was trained by an earlier version. Train it again, with force=true."
+            )
+        return cls.of(OmegaConf.create(config_of(folder)), read_json(folder / LEARNT), folder / WEIGHTS)
+
+    @classmethod
+    def of(cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path) -> "Predictor":
+        for target in (cfg.task.data._target_, cfg.cell._target_):
+            # a model may come from anyone, and `instantiate` would run whatever it names
+            if not target.startswith(OURS):
+                raise UserError(f"{weights.parent} names the class {target}, which is none of rnnlab's: not loaded.")
+        task: Task = instantiate(cfg.task.data)
+        task.check()
+        task.restore(learnt["learnt"])
+        module = build_module(cfg, task)
+        try:
+            module.load_state_dict(load_file(weights))
+        except RuntimeError as error:
+            detail = str(error).splitlines()[-1].strip()
+            raise UserError(f"{weights} does not fit what this version of rnnlab builds: {detail}") from None
+        return cls(task, module)
+
+    def stream(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+        """The answers to raw input, piece by piece. options: see `Task.raw_options`.
+
+        Raises: `UserError` for an unknown option, and for input that cannot be read, which names its row and column.
+        """
+        known = self.task.raw_options()
+        for name in options:
+            if name not in known:
+                raise UserError(f"{self.task.spec.task} takes no option {name}; it takes {', '.join(known) or 'none'}.")
+        for answers in self.task.respond(self.module, _numbered(tables), **options):
+            by_row = answers.index.name == ROW
+            yield answers.reset_index() if by_row else answers.reset_index(drop=True)
+
+    def predict(self, table: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """All answers at once."""
+        return pd.concat(list(self.stream([table], **options)), ignore_index=True)
+
+
+ROW = "row"
+
+
+def _numbered(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Tables without rows are left out.
+
+    Raises: `UserError` where no row is left.
+    """
+    first = 0
+    for table in tables:
+        if len(table):
+            yield table.set_index(pd.RangeIndex(first, first + len(table), name=ROW))
+        first += len(table)
+    if not first:
+        raise UserError("the input has no rows.")
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """Of the config in a seed's folder, what builds the net and its task; no path, address or setting of the machine.
+
+    Raises: `UserError` where there is none.
+    """
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder} has no config.yaml: it is no seed's folder of a run.")
+    cfg = OmegaConf.load(folder / "config.yaml")
+    assert isinstance(cfg, DictConfig)
+    return {
+        "task": {"name": cfg.task.name, "data": plain(cfg.task.data), "net": plain(cfg.task.net)},
+        "cell": plain(cfg.cell),
+        "optimizer": plain(cfg.optimizer),
+        "schedule": plain(cfg.schedule),
+        "trainer": {"log_every_n_steps": cfg.trainer.log_every_n_steps},
+    }
