@@ -34,7 +34,7 @@ Opened = Callable[[Example], tuple[DictConfig, Task, Path]]
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
-    """The task of an example with its data, and the folder of its data set; prepared once for all tests of a process."""
+    """The task of an example with its data, and its data set's folder; prepared once for all tests of a process."""
     root = tmp_path_factory.mktemp("raw")
 
     @cache
@@ -68,10 +68,10 @@ def test_what_was_learnt_is_all_that_raw_input_needs(opened: Opened, example: Ex
     assert list(table.columns) == list(predictor.task.raw_columns())
     options = {"length": 5} if "length" in predictor.task.raw_options() else {}
     answers = predictor.predict(table, **options)
-    assert len(answers) >= len(table)
+    assert len(answers) >= (1 if "date" in table else len(table))
     numbers = answers.select_dtypes("number").to_numpy()
     assert np.isfinite(numbers).all()
-    assert all(len(str(text)) < 2000 for column in answers.select_dtypes("object") for text in answers[column])
+    assert answers.notna().all(axis=None)
 
 
 @by_example

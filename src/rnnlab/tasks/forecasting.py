@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
+from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 from rnnlab.report.statistics import compare, skill_interval
 from rnnlab.spec import TaskSpec
@@ -216,6 +217,10 @@ class Forecasting(Task):
     @abstractmethod
     def raw_table(self, table: pd.DataFrame) -> Any:
         """Raw input as the data set would have read it."""
+
+    @abstractmethod
+    def read_table(self, table: Table) -> pd.DataFrame:
+        """A file of the user's own as raw input, its dates and numbers read as those of training are."""
 
     @abstractmethod
     def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnnlab.datasets.prices import PriceTable
+from rnnlab.datasets.table import Table
 from rnnlab.report.statistics import proportion_interval
 from rnnlab.tasks.forecasting import Forecast, Forecasting, Timesteps, mean_of
 from rnnlab.tasks.raw import Column, refuse
@@ -75,6 +76,11 @@ class PriceData(Forecasting):
                 what = "a price is above zero" if name == "close" else "a volume is not negative"
                 refuse(table["date"][row], name, f"found {table[name][row]}; {what}, and no cell is empty")
         return PriceTable(table, self.meta["target"], (), {})
+
+    def read_table(self, table: Table) -> pd.DataFrame:
+        target = self.meta["target"]
+        frame, _ = table.prices(None, target if target in table.columns else None, None)
+        return frame
 
     def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:
         """close: at the origin. predicted_return: the log return since then. predicted: the price that it implies."""

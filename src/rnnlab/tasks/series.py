@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnnlab.datasets.series import SeriesTable, names_of, whole
+from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 from rnnlab.tasks.forecasting import Forecast, Forecasting, Timesteps, mean_of
 from rnnlab.tasks.raw import Column
@@ -102,7 +103,7 @@ class SeriesData(Forecasting):
         self.reference = self._strongest()  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
-        missing = self.meta["setting"]["dataset"]["dataset"].get("missing", "refuse")
+        missing = self.meta["setting"]["dataset"].get("missing", "refuse")
         return {**super().state_dict(), "calendar": self.meta["calendar"], "missing": missing}
 
     def raw_columns(self) -> dict[str, Column]:
@@ -116,6 +117,10 @@ class SeriesData(Forecasting):
 
     def raw_table(self, table: pd.DataFrame) -> SeriesTable:
         return whole(table.set_index("date"), self.meta["missing"], None, (), "the input")
+
+    def read_table(self, table: Table) -> pd.DataFrame:
+        _, target, *inputs = self.raw_columns()
+        return table.series(None, target, inputs).rename_axis("date").reset_index()
 
     def forecast(self, steps: Timesteps, origins: NDArray[np.int64], changes: Array) -> dict[str, Array]:
         """value: at the origin. predicted: what it becomes."""

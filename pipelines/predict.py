@@ -1,0 +1,16 @@
+"""Answer raw input: python pipelines/predict.py model=runs/<task>/<cell>/<fingerprint> input=my.csv output=out.csv"""
+
+from omegaconf import DictConfig
+
+from rnnlab.cli import pipeline
+
+
+@pipeline
+def main(cfg: DictConfig) -> None:
+    from rnnlab.serving.predict import predict
+
+    predict(cfg)
+
+
+if __name__ == "__main__":
+    main()

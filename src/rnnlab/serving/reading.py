@@ -1,0 +1,242 @@
+"""What `input=` may be: a table, sounds, pictures, scores or a text in files, a folder of them, or the thing itself."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rnnlab.datasets.table import Table
+from rnnlab.errors import UserError
+from rnnlab.tasks.forecasting import Forecasting
+from rnnlab.tasks.language_modelling import LanguageModelling
+from rnnlab.tasks.raw import Column, decoded
+from rnnlab.tasks.task import Task
+
+ROWS = 1000
+"""Of a table, in memory at a time."""
+CHARACTERS = 1 << 16
+"""Of a text, likewise."""
+
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SOUNDS = (".wav",)
+SCORES = (".mid", ".midi")
+TEXTS = (".txt",)
+
+
+@dataclass(frozen=True)
+class RawInput:
+    """tables: of raw input, one after the other. text: in the place of them, a long text in pieces, to be scored.
+
+    files: the name of the file that each row is, where the input is a folder.
+    """
+
+    tables: Iterable[pd.DataFrame] = ()
+    text: Iterable[str] | None = None
+    files: list[str] | None = None
+
+
+def read_input(given: Any, task: Task) -> RawInput:
+    """Raises: `UserError` for a file that is not there or of a kind that the task does not take; what is wrong inside a
+    table is told when its rows are read."""
+    columns = task.raw_columns()
+    if not isinstance(given, str):  # a number or a list, as the command line reads it
+        return RawInput([_itself(json.dumps(given), columns)])
+    path = Path(given)
+    if _is_there(path):
+        if path.is_dir():
+            return _folder(path, task, columns)
+        return _file(path, task, columns)
+    kinds = TABLES + PICTURES + SOUNDS + SCORES + TEXTS
+    if path.suffix.lower() in kinds and "\n" not in given:
+        raise UserError(f"input={given}: there is no such file.")
+    return RawInput([_itself(given, columns)])
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a text too long for a name
+        return False
+
+
+def _file(path: Path, task: Task, columns: dict[str, Column]) -> RawInput:
+    kind = path.suffix.lower()
+    if kind in TABLES:
+        return RawInput(_read_table(path, task, columns))
+    if kind in TEXTS and isinstance(task, LanguageModelling):
+        return RawInput(text=_pieces(path, task.unit == "byte"))
+    if kind in TEXTS and _text_column(columns):
+        return RawInput(_lines(path, str(_text_column(columns))))
+    if kind in _kinds_of_files(columns):
+        return RawInput([_one_file(path, columns)])
+    takes = (*TABLES, *_kinds_of_files(columns), *(TEXTS if _text_column(columns) else ()))
+    raise UserError(f"input={path}: {task.spec.task} takes files of these kinds: {', '.join(takes)}.")
+
+
+def _folder(folder: Path, task: Task, columns: dict[str, Column]) -> RawInput:
+    kinds = _kinds_of_files(columns)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in kinds and path.is_file())
+    if not files:
+        wanted = f"none of {', '.join(kinds)} lies in it" if kinds else f"{task.spec.task} takes no folder of files"
+        raise UserError(f"input={folder} is a folder: {wanted}.")
+    return RawInput((_one_file(path, columns) for path in files), files=[path.name for path in files])
+
+
+def _kinds_of_files(columns: dict[str, Column]) -> tuple[str, ...]:
+    """Files of which each is a row."""
+    if any(column.kind == "bytes" for column in columns.values()):
+        return SOUNDS
+    if any(column.shape for column in columns.values()):
+        return PICTURES
+    return SCORES if "notes" in columns else ()
+
+
+def _text_column(columns: dict[str, Column]) -> str | None:
+    """The one column, if it is all that is needed, and holds a text."""
+    (name, column), *others = columns.items()
+    return name if not others and column.kind == "text" and column.depth == 0 else None
+
+
+def _itself(given: str, columns: dict[str, Column]) -> pd.DataFrame:
+    (name, column), *others = columns.items()
+    if others or column.kind == "bytes":
+        needed = ", ".join(f"{name} ({column.holds})" for name, column in columns.items())
+        raise UserError(f"input={given:.60}: there is no such file, and a file is needed, of {needed}.")
+    return pd.DataFrame({name: [_decoded(given, column, f"input={given:.60}")]})
+
+
+def _decoded(text: str, column: Column, place: str) -> Any:
+    try:
+        return decoded(text, column)
+    except ValueError as error:
+        raise UserError(f"{place}: not {column.holds} ({error}); and there is no such file.") from None
+
+
+def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
+    (name, column), *_ = columns.items()
+    content = path.read_bytes()
+    if column.kind == "bytes":
+        return pd.DataFrame({name: [content]})
+    if column.shape:
+        return pd.DataFrame({name: [_picture(path, column.shape).ravel().tolist()]})
+    from rnnlab.tasks.music import notes_of
+
+    return pd.DataFrame({name: [notes_of(content, str(path))]})
+
+
+def _picture(path: Path, shape: tuple[int, int]) -> Any:
+    """Grey values, 0 paper to 255 ink; a picture that is more light than dark is taken for dark ink on light paper."""
+    from PIL import Image, UnidentifiedImageError
+
+    height, width = shape
+    try:
+        with Image.open(path) as image:
+            if image.size != (width, height):
+                found = " x ".join(map(str, image.size))
+                raise UserError(
+                    f"{path} has {found} pixels; {width} x {height} are needed, its content as large and as centred as "
+                    "in the training data: crop and scale it."
+                )
+            grey = np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise UserError(f"{path} is cut off or no picture ({error}).") from None
+    return 255 - grey if grey.mean() > 127 else grey
+
+
+def _pieces(path: Path, of_bytes: bool) -> Iterator[str]:
+    """A text of any size, piece by piece."""
+    try:
+        with path.open(encoding="latin-1" if of_bytes else "utf-8", newline="") as file:
+            while piece := file.read(CHARACTERS):
+                yield piece.encode("latin-1").decode("utf-8", "surrogateescape") if of_bytes else piece
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it in UTF-8.") from None
+
+
+def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
+    """A row for each line that is not empty."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            lines = (line.strip() for line in file if line.strip())
+            while some := list(islice(lines, ROWS)):
+                yield pd.DataFrame({column: some})
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
+
+
+def _read_table(path: Path, task: Task, columns: dict[str, Column]) -> Iterator[pd.DataFrame]:
+    kind = path.suffix.lower()
+    if isinstance(task, Forecasting) and kind in (".csv", ".tsv"):
+        yield task.read_table(Table.read(path, str(path)))
+    elif kind in (".csv", ".tsv"):
+        yield from _read_csv(path, columns, "," if kind == ".csv" else "\t")
+    elif kind == ".parquet":
+        yield from _read_parquet(path)
+    else:
+        records = _read_json(path) if kind == ".json" else _read_lines_of_json(path)
+        while some := list(islice(records, ROWS)):
+            yield pd.DataFrame(some)
+
+
+def _read_csv(path: Path, columns: dict[str, Column], separator: str) -> Iterator[pd.DataFrame]:
+    """As text, but for lists, which are JSON within a cell."""
+    line = 1
+    try:
+        with pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, chunksize=ROWS, encoding="utf-8-sig"
+        ) as parts:
+            for part in parts:
+                for name, column in columns.items():
+                    if column.depth and name in part.columns:
+                        cells = [
+                            _decoded(cell, column, f"{path}, row {line + number}, column '{name}'")
+                            for number, cell in enumerate(part[name])
+                        ]
+                        part[name] = pd.Series(cells, index=part.index, dtype=object)
+                line += len(part)
+                yield part
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{path} is no table with a header: {error}") from None
+
+
+def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS):
+                yield batch.to_pandas()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path} is cut off or no Parquet file ({error}).") from None
+
+
+def _read_json(path: Path) -> Iterator[Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not JSON ({error}).") from None
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        raise UserError(f"{path}: a list of objects is needed, one for each row, with the columns as keys.")
+    yield from content
+
+
+def _read_lines_of_json(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    record = json.loads(line)
+                except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                    raise UserError(f"{path}, line {number} is not JSON ({error}).") from None
+                if not isinstance(record, dict):
+                    raise UserError(f"{path}, line {number}: an object is needed, with the columns as keys.")
+                yield record
