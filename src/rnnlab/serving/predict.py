@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.config import plain
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
+from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
 from rnnlab.serving.writing import check_output, write_answers
@@ -43,6 +44,18 @@ def predict(cfg: DictConfig) -> None:
     rows = write_answers(answers_to(raw, predictor, options_of(cfg, predictor)), cfg.output)
     where = f" in {cfg.output}" if cfg.output else ""
     log.info("%s/%s: %d rows%s", predictor.task.spec.task, predictor.module.name, rows, where)
+
+
+def export(cfg: DictConfig) -> None:
+    """Write the net that `cfg.model` names as ONNX into `cfg.output`.
+
+    Raises: `UserError` as `find_predictor` and `export_onnx` do, and for another kind of output.
+    """
+    if cfg.output is None or Path(cfg.output).suffix.lower() != ".onnx":
+        raise UserError(f"output={cfg.output}: a name that ends in .onnx is needed.")
+    predictor = find_predictor(cfg)
+    export_onnx(predictor, Path(cfg.output))
+    log.info("%s/%s: one timestep of it in %s", predictor.task.spec.task, predictor.module.name, cfg.output)
 
 
 def options_of(cfg: DictConfig, predictor: Predictor) -> dict[str, Any]:
