@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.grid import _compose
 from rnnlab.paths import CHECKOUT
@@ -21,6 +22,7 @@ pytest.importorskip("onnx", reason="the extra onnx is not installed")
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
 runtime: Any = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
+TIME = 40
 TEXT = ("text", f"task.path={CHECKOUT / 'docs' / 'tasks.md'}", "task.largest_part=2000")
 
 
@@ -46,7 +48,8 @@ def predictor_of(*overrides: str) -> Predictor:
 def test_the_steps_of_a_file_are_the_sequence_of_the_net(root: Path, overrides: tuple[str, ...]) -> None:
     predictor = predictor_of(*overrides)
     export_onnx(predictor, root / "net.onnx")
-    batch = predictor.task.encode(predictor.task.raw_example())
+    batch = next(iter(predictor.task.loader("test")))
+    batch = Batch(batch.inputs[:5, :TIME], batch.targets)
     with torch.inference_mode():
         expected = predictor.module(batch).numpy()
     session = runtime.InferenceSession(root / "net.onnx", providers=["CPUExecutionProvider"])

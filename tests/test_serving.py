@@ -117,7 +117,8 @@ answers = model.predict(pandas.read_json(sys.argv[3], orient="split") if len(sys
 import rnnlab
 from importlib.metadata import packages_distributions
 names = {name.partition(".")[0] for name in sys.modules}
-found = {package for name in names for package in packages_distributions().get(name, ())}
+owners = packages_distributions()
+found = {package for name in names for package in owners.get(name, ())}
 print(json.dumps({"from": rnnlab.__file__, "packages": sorted(found), "answers": answers.to_json(orient="split")}))
 """
 

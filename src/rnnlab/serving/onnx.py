@@ -91,8 +91,8 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
             )  # fmt: skip
         except Exception as error:  # of many kinds, each torch's own
             raise UserError(
-                f"torch {torch.__version__} cannot export a step of {module.name} to ONNX, which has no complex numbers "
-                f"and lacks some of torch's operators ({type(error).__name__})."
+                f"torch {torch.__version__} cannot export a step of {module.name} to ONNX ({type(error).__name__}): "
+                "ONNX has no complex numbers, and not all of torch's operators."
             ) from error
     assert program is not None
     content = program.model_proto
