@@ -14,6 +14,10 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshot", help="where test_ui keeps a picture of the MLflow UI after a larger sweep")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an entry point printed, and its exit code."""

@@ -20,16 +20,14 @@ def client(root: Path, name: str = "mlflow.db") -> MlflowClient:
     return MlflowClient(f"sqlite:///{root}/{name}")
 
 
-def runs(root: Path, name: str = "mlflow.db") -> list[MLflowRun]:
-    store = client(root, name)
+def runs(store: MlflowClient) -> list[MLflowRun]:
     return store.search_runs([experiment.experiment_id for experiment in store.search_experiments()])
 
 
-def content(root: Path, name: str = "mlflow.db") -> dict[str, Any]:
+def content(store: MlflowClient) -> dict[str, Any]:
     """All that a store holds of each run, but for its ids."""
-    store = client(root, name)
     found = {}
-    for run in runs(root, name):
+    for run in runs(store):
         history = {
             key: [(metric.step, metric.value) for metric in store.get_metric_history(run.info.run_id, key)]
             for key in run.data.metrics
@@ -41,9 +39,13 @@ def content(root: Path, name: str = "mlflow.db") -> dict[str, Any]:
             "started": run.info.start_time,
             "ended": run.info.end_time,
             "params": run.data.params,
-            "tags": {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.log")},
+            "tags": {
+                key: value.replace(run.info.run_id, "the run")
+                for key, value in run.data.tags.items()
+                if not key.startswith("mlflow.log")
+            },
             "metrics": history,
-            "artifacts": sorted(file.path for folder in folders for file in folder),
+            "artifacts": sorted(file.path for folder in folders for file in folder if not file.is_dir),
             "datasets": [(entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs],
         }
     return found
@@ -52,7 +54,7 @@ def content(root: Path, name: str = "mlflow.db") -> dict[str, Any]:
 def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert run("train", *SHORT, "cell=gru", "seed=3").code == 0
     assert run("evaluate", *SHORT, "cell=gru", "seed=3").code == 0
-    (found,) = content(root).values()
+    (found,) = content(client(root)).values()
     assert found["name"] == "gru h32 seed 3"
     assert found["status"] == "FINISHED"
     assert found["params"]["cell.hidden_size"] == "32"
@@ -82,7 +84,7 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
 def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing(run: Run, root: Path) -> None:
     assert run("train", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
     assert run("evaluate", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
-    before = content(root)
+    before = content(client(root))
     assert len(before) == 4
     # in processes of their own: MLflow holds a store it has once opened, also when its file is gone
     (root / "mlflow.db").rename(root / "lost.db")
@@ -90,13 +92,13 @@ def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing
     assert "4 run(s) put into the store" in outputs[0]
     assert "put into the store" not in outputs[1]
     (root / "mlflow.db").rename(root / "rebuilt.db")
-    assert content(root, "rebuilt.db") == before
+    assert content(client(root, "rebuilt.db")) == before
 
 
 def test_training_again_takes_the_place_of_the_earlier_run(run: Run, root: Path) -> None:
     for _ in range(2):
         assert run("train", *SHORT, "force=true").code == 0
-    assert len(runs(root)) == 1
+    assert len(runs(client(root))) == 1
 
 
 def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path) -> None:
@@ -104,7 +106,7 @@ def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path
     for stage in ("fetch", "preprocess", "train", "evaluate"):
         assert run(stage, *SHORT, "dvc=true").code == 0
     assert run("train", *SHORT, "cell.hidden_size=8", "dvc=true").code == 0
-    judged = {one["name"]: "test/mase" in one["metrics"] for one in content(root).values()}
+    judged = {one["name"]: "test/mase" in one["metrics"] for one in content(client(root)).values()}
     assert judged == {f"lstm h{size} seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
 
 
@@ -112,12 +114,12 @@ def test_a_result_that_was_not_tracked_is_put_in_the_store_when_it_is_found(run:
     assert run("train", *SHORT, "tracking=none").code == 0
     again = run("train", *SHORT)
     assert "already trained" in again.out
-    assert len(runs(root)) == 1
+    assert len(runs(client(root))) == 1
 
 
 def test_the_runs_of_a_sweep_are_flat_and_share_a_tag(run: Run, root: Path) -> None:
     assert run("train", "-m", *SHORT, "cell=rnn,gru", "seed=0").code == 0
-    found = list(content(root).values())
+    found = list(content(client(root)).values())
     assert {one["tags"]["sweep"] for one in found} == {"trainer.max_epochs=2 cell=rnn,gru seed=0"}
     assert not any("mlflow.parentRunId" in one["tags"] for one in found)
 
@@ -126,7 +128,7 @@ def test_a_job_that_fails_lets_the_others_of_its_sweep_run(run: Run, root: Path)
     outcome = run("train", "-m", *SHORT, "cell.hidden_size=0,8")
     assert outcome.code == 2
     assert "cell.hidden_size=0" in outcome.err
-    assert [one["params"]["cell.hidden_size"] for one in content(root).values()] == ["8"]
+    assert [one["params"]["cell.hidden_size"] for one in content(client(root)).values()] == ["8"]
 
 
 def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) 
         "trainer.gradient_clip_val=null", "task.loss=mse",
     )  # fmt: skip
     assert outcome.code == 2
-    (found,) = runs(root)
+    (found,) = runs(client(root))
     assert found.info.status == "FAILED"
     assert "loss became" in found.data.tags["rnnlab.end"]
 
@@ -147,13 +149,13 @@ def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
     other = start(root, "train", *SHORT, "cell=rnn")
     printed, _ = other.communicate(timeout=60)
     assert other.returncode == 0, printed
-    assert [one.info.status for one in runs(root) if one.data.tags["cell"] == "lstm"] == ["RUNNING"]
+    assert [one.info.status for one in runs(client(root)) if one.data.tags["cell"] == "lstm"] == ["RUNNING"]
     process.kill()
     process.communicate()
     other = start(root, "train", *SHORT, "cell=rnn")
     printed, _ = other.communicate(timeout=60)
     assert "had been killed: marked FAILED" in printed
-    assert [one.info.status for one in runs(root) if one.data.tags["cell"] == "lstm"] == ["FAILED"]
+    assert [one.info.status for one in runs(client(root)) if one.data.tags["cell"] == "lstm"] == ["FAILED"]
 
 
 def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
@@ -163,7 +165,7 @@ def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     )
     printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
-    found = content(root)
+    found = content(client(root))
     assert len(found) == 8
     assert all(one["status"] == "FINISHED" for one in found.values())
     assert all(len(one["metrics"]["loss/validation"]) == 2 for one in found.values())
@@ -175,16 +177,14 @@ def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
     for process in processes:
         printed, _ = process.communicate(timeout=120)
         assert process.returncode == 0, printed
-    assert len(content(root)) == 3
+    assert len(content(client(root))) == 3
 
 
 def test_the_ui_shows_the_store_of_the_pipelines_from_any_folder(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     start(root, "train", *SHORT).communicate(timeout=60)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     server = start(root, "ui", f"port={port}", folder=elsewhere, terminal=subprocess.DEVNULL)
     try:
@@ -204,3 +204,10 @@ def answer(address: str, seconds: float) -> requests.Response:
         except requests.ConnectionError:
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.3)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -14,6 +14,20 @@ from rnnlab.module import SequenceModule
 from rnnlab.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
 
+NOISE = frozenset(
+    f"trainer.{key}"
+    for key in (
+        "accelerator",
+        "threads",
+        "deterministic",
+        "log_every_n_steps",
+        "log_samples",
+        "log_norms",
+        "log_timestep_gradients",
+    )
+)
+"""Settings that no number depends on, or that a tag tells better: left out of a run's parameters."""
+
 
 def describe_run(
     cfg: DictConfig, task: Task, module: SequenceModule, results: Results, seed: int, setting: str
@@ -30,7 +44,15 @@ def describe_run(
         "trials": cfg.tuning.get("trials"),
         "folder": str(results.folder),
         "started": int(time.time() * 1000),
-        "params": {**run_params(cfg), "seed": seed, "parameters": module.parameter_count},
+        "params": {
+            **{key: value for key, value in run_params(cfg).items() if key not in NOISE},
+            "seed": seed,
+            "parameters": module.parameter_count,
+        },
+        "asks": (type(task).__doc__ or "").strip().partition("\n")[0].rstrip(":."),
+        "rank_by": task.spec.rank_by,
+        "direction": task.spec.metrics[task.spec.rank_by],
+        "yardstick": _yardstick(cfg, task),
         "dataset": {
             "name": cfg.task.dataset.name,
             "digest": task.meta["digest"],
@@ -60,6 +82,11 @@ def _sizing(cfg: DictConfig, module: SequenceModule) -> str:
     if cfg.parameters.name == "free":
         return "free"
     return f"{cfg.parameters.name} (target {cfg.parameters.count}, has {module.parameter_count})"
+
+
+def _yardstick(cfg: DictConfig, task: Task) -> str | None:
+    """What makes validation losses comparable: the loss, and the data; None where only a part of it was looked at."""
+    return None if cfg.trainer.limit_batches is not None else f"{task.spec.loss} on {task.meta['digest']}"
 
 
 def _git() -> tuple[str, str]:

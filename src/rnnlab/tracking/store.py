@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,9 @@ from omegaconf import DictConfig
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
+from rnnlab.tracking.live import Connection, LiveRun
+from rnnlab.tracking.pages import run_note, saved_views, task_note
+from rnnlab.tracking.registry import best_of, crown, link_metrics
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -27,6 +30,8 @@ FOLDER = "rnnlab.folder"
 TRAINED = "rnnlab.trained"
 EVALUATED = "rnnlab.evaluated"
 DIAGNOSED = "rnnlab.diagnosed"
+END = "rnnlab.end"
+NOTE = "mlflow.note.content"
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
@@ -42,22 +47,6 @@ class Row(NamedTuple):
     time: int
 
 
-class LiveRun:
-    """A run under way in the store; without a store, or once it fails, the run's folder alone has the rows."""
-
-    def __init__(self, run_id: str | None = None, log_rows: Callable[[str, list[Row]], None] | None = None) -> None:
-        self.run_id = run_id
-        self._log_rows = log_rows
-
-    def send(self, rows: list[Row]) -> None:
-        if self.run_id is None or self._log_rows is None:
-            return
-        with _results_are_kept() as outcome:
-            self._log_rows(self.run_id, rows)
-        if outcome.failed:
-            self.run_id = None
-
-
 class Tracker:
     """Tracks nothing: what `tracking=none` uses, and the interface of a store."""
 
@@ -69,6 +58,10 @@ class Tracker:
     def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
         """Add what the folders of a finished seed hold and the store lacks."""
 
+    def experiments(self) -> dict[str, str]:
+        """The id of the experiment of every task that was ever run, by name."""
+        return {}
+
 
 class MLflowStore(Tracker):
     """An MLflow store with one experiment for each task, and flat runs: one for each cell, setting and seed."""
@@ -76,16 +69,21 @@ class MLflowStore(Tracker):
     def __init__(self, uri: str) -> None:
         # MLflow's own client reads these when it is imported
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient
 
         for noisy in ("mlflow", "alembic"):
             logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # which warns of every attempt
         self.uri = uri
         with self._alone():
             self.client = MlflowClient(uri)
         self._experiments: dict[str, str] = {}
+        self._introduced: set[str] = set()
+        self._connection = Connection()
 
     @staticmethod
     def _alone() -> AbstractContextManager[None]:
@@ -107,22 +105,41 @@ class MLflowStore(Tracker):
                     self._experiments[task] = found.experiment_id
         return self._experiments[task]
 
+    def experiments(self) -> dict[str, str]:
+        found = self.client.search_experiments(order_by=["name ASC"])
+        return {one.name: one.experiment_id for one in found if one.name != "Default"}
+
     @contextmanager
     def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
-        live = LiveRun(None, self.log_rows)
-        with _results_are_kept():
-            live.run_id = self._create(run)
+        live = LiveRun(lambda: self._begin(run), self.log_rows, self._connection)
         try:
             yield live
         except BaseException as error:
-            with _results_are_kept():
+            live.close()
+            with self._results_are_kept():
                 if live.run_id is not None:
                     self._end_early(live.run_id, error)
             raise
+        live.close()
+
+    @contextmanager
+    def _results_are_kept(self) -> Iterator[None]:
+        """A store that fails stops no training: the folder has everything, and a later sync makes up for it."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._connection.failed(error)
+        else:
+            self._connection.answered()
 
     def _end_early(self, run_id: str, error: BaseException) -> None:
+        if self._connection.away:
+            return
         killed = isinstance(error, SystemExit | KeyboardInterrupt)
-        self.client.set_tag(run_id, "rnnlab.end", f"stopped: exit code {error}" if killed else str(error)[:500])
+        self.client.set_tag(run_id, END, f"stopped: exit code {error}" if killed else str(error)[:500])
         self.client.set_terminated(run_id, "KILLED" if killed else "FAILED")
 
     def log_rows(self, run_id: str, rows: list[Row]) -> None:
@@ -136,30 +153,44 @@ class MLflowStore(Tracker):
             self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
     def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
-        with _results_are_kept():
-            self._put(results, seed, self._find(read_json(results.train(seed) / "run.json")), live)
+        run = read_json(results.train(seed) / "run.json")
+        if self._connection.away:
+            log.info("%s on %s is not in the MLflow store yet: tracking=sync puts it there", run["name"], run["task"])
+            return
+        with self._results_are_kept():
+            self._put(results, seed, self._find(run), live)
+            self._crown(results, seed)
 
-    def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None) -> None:
-        folder = results.train(seed)
+    def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None = None) -> None:
+        folder, judged = results.train(seed), results.evaluate(seed)
         run = read_json(folder / "run.json")
-        if live is not None and live.run_id is not None:
-            self._finish_training(live.run_id, folder)
-            if present is not None and present.info.run_id != live.run_id:
-                self.client.delete_run(present.info.run_id)
+        if live is not None and live.complete:
+            assert live.run_id is not None
             run_id = live.run_id
-        elif present is None:
-            run_id = self._create(run)
+            self._finish_training(run_id, run, folder)
+            if present is not None and present.info.run_id != run_id:
+                self.client.delete_run(present.info.run_id)
+        elif present is None or present.info.start_time != run["started"]:
+            run_id = self._begin(run)
+            # also those that it has: the store keeps a row that comes again once
             rows = [Row(*row) for row in pd.read_parquet(folder / "history.parquet").itertuples(index=False)]
             self.log_rows(run_id, rows)
-            self._finish_training(run_id, folder)
+            self._finish_training(run_id, run, folder)
+            if present is not None:
+                self.client.delete_run(present.info.run_id)
         else:
             run_id = present.info.run_id
-        evaluation, of = results.evaluate(seed) / "metrics.json", results.evaluate(seed) / "evaluated.json"
+        of = judged / "evaluated.json"
         if of.exists() and read_json(of)["setting"] == run["setting"]:
-            digest = hashlib.sha256(evaluation.read_bytes()).hexdigest()[:16]
+            digest = hashlib.sha256((judged / "metrics.json").read_bytes()).hexdigest()[:16]
             if present is None or present.data.tags.get(EVALUATED) != digest:
-                self._add_evaluation(run_id, results.evaluate(seed), digest)
+                self._add_evaluation(run_id, run, folder, judged, digest)
         self._add_diagnosis(run_id, results.diagnosis(seed), run["setting"], present)
+
+    def _crown(self, results: Results, seed: int) -> None:
+        run = self._find(read_json(results.train(seed) / "run.json"))
+        if run is not None:
+            crown(self.client, results, seed, run.info.run_id, run.info.experiment_id)
 
     def _find(self, run: dict[str, Any]) -> "Run | None":
         """The run with this key whose training is wholly in the store."""
@@ -170,14 +201,23 @@ class MLflowStore(Tracker):
         )
         return found[0] if found else None
 
-    def _create(self, run: dict[str, Any]) -> str:
-        from mlflow.entities import Dataset, DatasetInput, Param, RunTag
+    def _begin(self, run: dict[str, Any]) -> str:
+        """The id of a run whose training is not wholly in the store: the one that was begun before, or a new one."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
-        tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}"}
-        created = self.client.create_run(
-            self.experiment(run["task"]), start_time=run["started"], tags=tags, run_name=run["name"]
+        experiment = self.experiment(run["task"])
+        self._introduce(run, experiment)
+        begun = self.client.search_runs(
+            [experiment], f"tags.`{KEY}` = '{run['key']}' AND attributes.start_time = {run['started']}", max_results=1
         )
-        run_id: str = created.info.run_id
+        if begun:
+            run_id: str = begun[0].info.run_id
+            if END in begun[0].data.tags:
+                self.client.delete_tag(run_id, END)
+        else:
+            tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}"}
+            created = self.client.create_run(experiment, start_time=run["started"], tags=tags, run_name=run["name"])
+            run_id = created.info.run_id
         self.client.log_batch(
             run_id,
             params=[Param(key, str(value)) for key, value in run["params"].items()],
@@ -189,10 +229,21 @@ class MLflowStore(Tracker):
             source_type="local",
             source=str(run["dataset"]["setting"]),
         )
-        self.client.log_inputs(run_id, [DatasetInput(dataset)])
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
         return run_id
 
-    def _finish_training(self, run_id: str, folder: Path) -> None:
+    def _introduce(self, run: dict[str, Any], experiment: str) -> None:
+        """Describe a task's experiment and set up its charts, unless someone has described it."""
+        if experiment in self._introduced or "asks" not in run:  # as in a folder of an earlier version
+            return
+        tags = self.client.get_experiment(experiment).tags
+        new = {NOTE: task_note(run, experiment), **saved_views(run, int(time.time() * 1000))}
+        for key, value in new.items():
+            if key not in tags:
+                self.client.set_experiment_tag(experiment, key, value)
+        self._introduced.add(experiment)
+
+    def _finish_training(self, run_id: str, run: dict[str, Any], folder: Path) -> None:
         from mlflow.entities import Metric
 
         facts = read_json(folder / "metrics.json")
@@ -203,16 +254,21 @@ class MLflowStore(Tracker):
         self.client.log_artifacts(run_id, str(folder), "train")
         # what was asked for, `auto` mostly, becomes what was taken
         self.client.set_tag(run_id, "unroll", facts["unroll"])
+        self.client.set_tag(run_id, NOTE, run_note(run, run_id, facts, None))
         self.client.set_tag(run_id, TRAINED, "true")
         self.client.set_terminated(run_id, "FINISHED", ended)
 
-    def _add_evaluation(self, run_id: str, folder: Path, digest: str) -> None:
+    def _add_evaluation(self, run_id: str, run: dict[str, Any], training: Path, folder: Path, digest: str) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         metrics = [Metric(f"test/{key}", value, now, 0) for key, value in read_json(folder / "metrics.json").items()]
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "evaluate")
+        self.client.set_tag(run_id, NOTE, run_note(run, run_id, read_json(training / "metrics.json"), folder))
+        outputs = self.client.get_run(run_id).outputs
+        for model in outputs.model_outputs if outputs else []:
+            link_metrics(self.client, run_id, model.model_id, run["dataset"])
         self.client.set_tag(run_id, EVALUATED, digest)
 
     def _add_diagnosis(self, run_id: str, folder: Path, setting: str, present: "Run | None") -> None:
@@ -232,29 +288,55 @@ class MLflowStore(Tracker):
         self.client.set_tag(run_id, DIAGNOSED, digest)
 
     def repair(self) -> None:
-        """End the runs that say RUNNING although no process holds the lock of their folder."""
+        """End the runs that say RUNNING although no process holds the lock of their folder.
+
+        One whose results lie in its folder is finished: the store was away when training ended.
+        """
         for run in self._all("attributes.status = 'RUNNING'"):
             folder, _, seed = run.data.tags.get(FOLDER, "").rpartition("#")
             if not folder or run.data.tags.get("host") != socket.gethostname():
                 continue
-            if is_locked(Results(Path(folder)).lock(int(seed))):
+            results = Results(Path(folder))
+            if is_locked(results.lock(int(seed))):
                 continue
             # asked again: a run that ended since the search has let go of its lock only after it said so
-            if self.client.get_run(run.info.run_id).info.status == "RUNNING":
-                self.client.set_tag(run.info.run_id, "rnnlab.end", "its process was killed")
+            if self.client.get_run(run.info.run_id).info.status != "RUNNING":
+                continue
+            if self._is_of(results.train(int(seed)), run):
+                self.put(results, int(seed))
+                log.info(
+                    "run %s of %s had ended without the store: completed", run.info.run_name, run.data.tags["task"]
+                )
+            else:
+                self.client.set_tag(run.info.run_id, END, "its process was killed")
                 self.client.set_terminated(run.info.run_id, "FAILED")
                 log.info("run %s of %s had been killed: marked FAILED", run.info.run_name, run.data.tags["task"])
 
+    @staticmethod
+    def _is_of(folder: Path, run: "Run") -> bool:
+        """Whether a folder holds the result of this very training."""
+        path = folder / "run.json"
+        if not path.exists():
+            return False
+        result = read_json(path)
+        return bool(result["key"] == run.data.tags[KEY] and result["started"] == run.info.start_time)
+
     def sync(self) -> None:
-        """Put every finished result on disk that the store lacks into it."""
+        """Put every finished result on disk that the store lacks into it; the earliest trained come first."""
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
         added = 0
-        for folder in [*root().glob("results/*/*/train/seed=*"), *root().glob("runs/*/*/*/train/seed=*")]:
-            results, seed = Results(folder.parents[1]), int(folder.name.removeprefix("seed="))
-            run = present.get(read_json(folder / "run.json")["key"])
-            with _results_are_kept():
-                self._put(results, seed, run, None)
+        folders = [*root().glob("results/*/*/train/seed=*"), *root().glob("runs/*/*/*/train/seed=*")]
+        runs = sorted(
+            ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
+        )
+        for content, folder in runs:
+            results, run = Results(folder.parents[1]), present.get(content["key"])
+            with self._results_are_kept():
+                self._put(results, content["seed"], run)
                 added += run is None
+        for results, seed in best_of(folder for _, folder in runs):
+            with self._results_are_kept():
+                self._crown(results, seed)
         if added:
             log.info("%d run(s) put into the store from their folders", added)
 
@@ -267,24 +349,6 @@ class MLflowStore(Tracker):
             token = page.token
             if not token:
                 return
-
-
-class _Outcome:
-    failed = False
-
-
-@contextmanager
-def _results_are_kept() -> Iterator[_Outcome]:
-    """A store that fails stops no training: the folder has everything, and a later sync makes up for it."""
-    from mlflow.exceptions import MlflowException
-
-    outcome = _Outcome()
-    try:
-        yield outcome
-    except (MlflowException, OSError) as error:
-        outcome.failed = True
-        reason = str(error).splitlines()[0]
-        log.warning("the MLflow store failed (%s); results are kept on disk, tracking=sync adds them later", reason)
 
 
 def store_uri(cfg: DictConfig) -> str:

@@ -16,7 +16,7 @@ def url(port: int) -> str:
 
 def serve(cfg: DictConfig) -> None:
     """Become the MLflow server, on this machine alone, until it is stopped."""
-    open_store(cfg)
+    store = open_store(cfg)
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     arguments = [
         "--backend-store-uri",
@@ -28,5 +28,9 @@ def serve(cfg: DictConfig) -> None:
         "--workers",
         "1",
     ]
-    print(f"MLflow UI: {url(cfg.port)} (Ctrl-C stops it)", flush=True)
+    print(f"MLflow UI: {url(cfg.port)} (Ctrl-C stops it)")
+    # by itself the UI opens a task on what it has for language models, where no run is seen
+    for task, experiment in store.experiments().items():
+        print(f"  {task}: {url(cfg.port)}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+    sys.stdout.flush()
     os.execvpe(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments], environment)  # noqa: S606

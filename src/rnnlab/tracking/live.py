@@ -1,0 +1,123 @@
+"""A run under way: its metrics go to the store from a thread of their own, and training never waits for them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rnnlab.tracking.store import Row
+
+log = logging.getLogger("rnnlab")
+
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds between attempts to reach a store that failed; each pause is twice the one before."""
+
+PATIENCE = 10.0
+"""Seconds that the end of training waits for the store to take the last rows."""
+
+AWAY = "the MLflow store failed (%s): results are kept on disk, and sent when it answers again or by tracking=sync"
+
+
+class Connection:
+    """Whether the store answers, known to all runs of a process; a failure is told once, until it answers again."""
+
+    def __init__(self) -> None:
+        self._failed: float | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether it failed so short a time ago that trying again would only cost time."""
+        return self._failed is not None and time.monotonic() - self._failed < LONGEST_PAUSE
+
+    def failed(self, error: Exception) -> None:
+        if self._failed is None:
+            log.warning(AWAY, str(error).splitlines()[0][:200])
+        self._failed = time.monotonic()
+
+    def answered(self) -> None:
+        if self._failed is not None:
+            log.info("the MLflow store answers again")
+        self._failed = None
+
+
+class LiveRun:
+    """A run under way, made in the store by `begin` and filled by `log_rows`, both called from its own thread.
+
+    Without them, nothing is tracked. Rows wait until the store has taken them, however long it is away. `log_rows` may
+    see a row twice: the answer to a request, and not the request, may be what was lost.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], str] | None = None,
+        log_rows: Callable[[str, list["Row"]], None] | None = None,
+        connection: Connection | None = None,
+    ) -> None:
+        self.run_id: str | None = None
+        self._begin = begin
+        self._log_rows = log_rows
+        self._connection = connection or Connection()
+        self._waiting: list[Row] = []
+        self._change = threading.Condition()
+        self._ending = False
+        self._thread: threading.Thread | None = None
+        if begin is not None:
+            # a daemon: a server that does not answer must not keep the process from ending
+            self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
+            self._thread.start()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the store has the run and every row that was sent."""
+        return self.run_id is not None and not self._waiting
+
+    def send(self, rows: list["Row"]) -> None:
+        """Hand rows over, at once."""
+        if self._thread is not None:
+            with self._change:
+                self._waiting += rows
+                self._change.notify()
+
+    def close(self) -> None:
+        """Let the thread send what it has, in one last attempt, and end; where nothing answers, it is left alone."""
+        if self._thread is None:
+            return
+        with self._change:
+            self._ending = True
+            self._change.notify()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            self._connection.failed(TimeoutError(f"no answer within {PATIENCE:.0f} s"))
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._ending or self._waiting or self.run_id is None)
+                rows, last = list(self._waiting), self._ending
+                if last and self.complete:
+                    return
+            try:
+                self._deliver(rows)
+            except Exception as error:  # whatever it is: a thread that dies would say nothing
+                self._connection.failed(error)
+                if last:
+                    return
+                with self._change:
+                    self._change.wait_for(lambda: self._ending, timeout=pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                self._connection.answered()
+                pause = FIRST_PAUSE
+
+    def _deliver(self, rows: list["Row"]) -> None:
+        assert self._begin is not None
+        assert self._log_rows is not None
+        if self.run_id is None:
+            self.run_id = self._begin()
+        if rows:
+            self._log_rows(self.run_id, rows)
+            with self._change:
+                del self._waiting[: len(rows)]
