@@ -19,6 +19,7 @@ FILES = {
     "scaling": "scaling.json",
     "compile": "compile.json",
     "overhead": "overhead.json",
+    "tracking": "tracking.json",
     "text": "text.json",
 }
 MACHINES = FOLDER / "machines.json"

@@ -1,8 +1,11 @@
 """The MLflow store: complete, the same when rebuilt from the folders, and unharmed by jobs side by side."""
 
+import multiprocessing
+import os
 import socket
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
+from rnnlab.tracking.store import MLflowStore, Row
 from tests.conftest import Run, start
 
 SHORT = ("trainer.max_epochs=2",)
@@ -88,7 +92,7 @@ def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing
     assert len(before) == 4
     # in processes of their own: MLflow holds a store it has once opened, also when its file is gone
     (root / "mlflow.db").rename(root / "lost.db")
-    outputs = [start(root, "report", "report.folder=runs", "tracking=sync").communicate(timeout=60)[0] for _ in "12"]
+    outputs = [start(root, "report", "report.folder=runs", "tracking=sync").communicate(timeout=300)[0] for _ in "12"]
     assert "4 run(s) put into the store" in outputs[0]
     assert "put into the store" not in outputs[1]
     (root / "mlflow.db").rename(root / "rebuilt.db")
@@ -147,13 +151,13 @@ def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
     while not list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")):
         assert process.poll() is None
     other = start(root, "train", *SHORT, "cell=rnn")
-    printed, _ = other.communicate(timeout=60)
+    printed, _ = other.communicate(timeout=300)
     assert other.returncode == 0, printed
     assert [one.info.status for one in runs(client(root)) if one.data.tags["cell"] == "lstm"] == ["RUNNING"]
     process.kill()
     process.communicate()
     other = start(root, "train", *SHORT, "cell=rnn")
-    printed, _ = other.communicate(timeout=60)
+    printed, _ = other.communicate(timeout=300)
     assert "had been killed: marked FAILED" in printed
     assert [one.info.status for one in runs(client(root)) if one.data.tags["cell"] == "lstm"] == ["FAILED"]
 
@@ -163,7 +167,7 @@ def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     process = start(
         root, "train", "-m", *SHORT, "hydra/launcher=joblib", "hydra.launcher.n_jobs=4", "cell=rnn", "seed=range(0,8)"
     )
-    printed, _ = process.communicate(timeout=240)
+    printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed
     found = content(client(root))
     assert len(found) == 8
@@ -171,11 +175,41 @@ def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     assert all(len(one["metrics"]["loss/validation"]) == 2 for one in found.values())
 
 
+def write_runs(root: str, first: int) -> None:
+    """Eight runs, one after another, each with 200 values of a loss by step and 20 by epoch."""
+    os.environ["RNNLAB_ROOT"] = root
+    store = MLflowStore(f"sqlite:///{root}/mlflow.db")
+    for number in range(first, first + 8):
+        run = {
+            "key": f"run {number}", "name": "rnn", "task": "price", "seed": number, "folder": root, "started": number,
+            "params": {"seed": number}, "tags": {"git_commit": ""},
+            "dataset": {"name": "prices", "digest": "d", "setting": "s"},
+        }  # fmt: skip
+        with store.live(run) as live:
+            for step in range(0, 200, 10):
+                live.send([Row("loss/train_step", number + at / 1000, at, 0, at) for at in range(step, step + 10)])
+                live.send([Row("loss/validation", number + step / 1000, step, step // 10, step)])
+        assert live.complete
+
+
+def test_four_processes_with_32_runs_lose_no_value(root: Path) -> None:
+    """The writing alone, without the training between."""
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(write_runs, str(root), first) for first in range(0, 32, 8)]:
+            done.result(timeout=300)
+    found = content(client(root))
+    assert sorted(found) == sorted(f"run {number}" for number in range(32))
+    for one in found.values():
+        number = int(one["params"]["seed"])
+        assert one["metrics"]["loss/train_step"] == [(step, number + step / 1000) for step in range(200)]
+        assert one["metrics"]["loss/validation"] == [(epoch, number + epoch / 100) for epoch in range(20)]
+
+
 def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
     """Without a sweep's callback: each process finds no store and wants to make it."""
     processes = [start(root, "train", *SHORT, "cell=rnn", f"seed={seed}") for seed in range(3)]
     for process in processes:
-        printed, _ = process.communicate(timeout=120)
+        printed, _ = process.communicate(timeout=300)
         assert process.returncode == 0, printed
     assert len(content(client(root))) == 3
 
@@ -183,7 +217,7 @@ def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
 def test_the_ui_shows_the_store_of_the_pipelines_from_any_folder(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    start(root, "train", *SHORT).communicate(timeout=60)
+    start(root, "train", *SHORT).communicate(timeout=300)
     port = free_port()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     server = start(root, "ui", f"port={port}", folder=elsewhere, terminal=subprocess.DEVNULL)

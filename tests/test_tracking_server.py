@@ -72,7 +72,7 @@ def runs_of(server: Server) -> list[Any]:
     return list(client.search_runs([found.experiment_id])) if found else []
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -86,7 +86,7 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     process = start(root, "train", *LONG)
     wait_for(lambda: [run for run in runs_of(server) if "loss/validation" in run.data.metrics])
     server.kill()
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=400)
     assert process.returncode == 0, printed
     assert len(re.findall("the MLflow store failed", printed)) == 1, printed
     assert "is not in the MLflow store yet" in printed
@@ -96,7 +96,7 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     server.start()
     (cut_off,) = runs_of(server)
     assert cut_off.info.status == "RUNNING"
-    printed, _ = start(root, "evaluate", *LONG, "tracking=sync").communicate(timeout=120)
+    printed, _ = start(root, "evaluate", *LONG, "tracking=sync").communicate(timeout=400)
     assert "had ended without the store: completed" in printed
     (whole,) = content(MlflowClient(server.uri)).values()
     assert whole["status"] == "FINISHED"
@@ -104,7 +104,7 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
 
     # and it is what a store that was never away would hold
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    start(root, "report", "report.folder=runs", "tracking=sync").communicate(timeout=120)
+    start(root, "report", "report.folder=runs", "tracking=sync").communicate(timeout=400)
     (rebuilt,) = content(client(root)).values()
     for part, found in whole.items():
         assert rebuilt[part] == found

@@ -68,7 +68,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory, screenshot: Path | None) -> Ite
             sweep = ("-m", "task=price", "cell=rnn,gru", "trainer.max_epochs=2")
         for pipeline in ("train", "evaluate"):
             process = start(folder, pipeline, *sweep)
-            printed, _ = process.communicate(timeout=1200)
+            printed, _ = process.communicate(timeout=3600)
             assert process.returncode == 0, printed
         port = free_port()
         server = start(folder, "ui", f"port={port}")

@@ -1,0 +1,82 @@
+"""What tracking costs: the same training with a live MLflow run on SQLite and with `tracking=none`, by turns.
+
+Both with a metric every 50 steps, in one process, on one thread, from the run's beginning to its last row in the store.
+Processor seconds, of all threads, are beside the seconds of the clock: they are troubled less by others on the machine.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmarks.overhead import ADAM, BATCH, HIDDEN, INPUT, SPEC, TIMESTEPS, batches
+from benchmarks.timing import pin
+from rnnlab.cells.gru import GRU
+from rnnlab.cells.lstm import LSTM
+from rnnlab.cells.rnn import RNN
+from rnnlab.data.batches import Batches, Order
+from rnnlab.module import SequenceModule
+from rnnlab.paths import CONF
+from rnnlab.tracking.recorder import Recorder
+from rnnlab.tracking.store import MLflowStore, Tracker
+from rnnlab.training import make_trainer
+
+EPOCHS = 3
+ROUNDS = 5
+
+
+def train(module: SequenceModule, loader: Batches, tracker: Tracker, folder: Path) -> tuple[float, float]:
+    """Seconds of the clock and of the processor."""
+    now = time.time_ns()
+    run = {
+        "key": f"benchmark/{now}", "name": "benchmark", "task": "benchmark", "seed": 0, "folder": str(folder),
+        "params": {}, "tags": {"git_commit": ""}, "started": now // 1_000_000,
+        "dataset": {"name": "noise", "digest": "", "setting": ""},
+    }  # fmt: skip
+    changes = {"max_epochs": EPOCHS, "accelerator": "cpu"}
+    options = OmegaConf.merge(OmegaConf.load(CONF / "trainer/default.yaml"), changes)
+    validation = Batches(loader.take, Order(BATCH, seed=None), BATCH)
+    clock, processor = time.perf_counter(), time.process_time()
+    with tracker.live(run) as live:
+        recorder = Recorder(live.send)
+        make_trainer(options, recorder, folder, "benchmark").fit(module, loader, validation)
+        recorder.flush()
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
+    loader = batches()
+    rounds = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RNNLAB_ROOT"] = folder
+        trackers = (MLflowStore(f"sqlite:///{folder}/mlflow.db"), Tracker())
+        for index in range(ROUNDS + 1):
+            taken = {}
+            for tracker in trackers if index % 2 else trackers[::-1]:
+                module = module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, hidden_size=HIDDEN)
+                taken[tracker] = train(module, loader, tracker, Path(folder))
+            if index > 0:  # the first round warms both up
+                rounds.append([taken[tracker] for tracker in trackers])
+    row: dict[str, Any] = {"cell": name, "steps": EPOCHS * len(loader)}
+    for index, kind in enumerate(("clock", "processor")):
+        ratios = [tracked[index] / untracked[index] for tracked, untracked in rounds]
+        row[f"{kind}_seconds"] = round(statistics.median(untracked[index] for _, untracked in rounds), 3)
+        row[f"{kind}_ratio_median"] = round(statistics.median(ratios), 4)
+        row[f"{kind}_ratio_min"], row[f"{kind}_ratio_max"] = round(min(ratios), 4), round(max(ratios), 4)
+    shape = {"batch": BATCH, "timesteps": TIMESTEPS, "input_size": INPUT, "hidden_size": HIDDEN}
+    return row | shape | {"threads": 1, "load": os.getloadavg()[0]}
+
+
+def measure(cells: list[str]) -> Iterator[dict[str, Any]]:
+    pin(1)
+    for name, module_class in {"rnn": RNN, "lstm": LSTM, "gru": GRU}.items():
+        if not cells or name in cells:
+            row = compare(module_class, name)
+            figures = ", ".join(f"{kind} {row[f'{kind}_ratio_median']}" for kind in ("clock", "processor"))
+            print(f"{name}: tracked over untracked, {row['steps']} steps: {figures}", flush=True)
+            yield row
