@@ -105,6 +105,14 @@ def test_training_again_takes_the_place_of_the_earlier_run(run: Run, root: Path)
     assert len(runs(client(root))) == 1
 
 
+def test_what_was_evaluated_stays_evaluated_when_the_same_training_is_repeated(run: Run, root: Path) -> None:
+    for pipeline, *more in (("train",), ("evaluate",), ("train", "force=true")):
+        assert run(pipeline, *SHORT, "cell=rnn", *more).code == 0
+    (found,) = content(client(root)).values()
+    assert "test/mase" in found["metrics"]
+    assert "evaluate/forecast.png" in found["artifacts"]
+
+
 def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path) -> None:
     """`dvc repro train@...` alone leaves the evaluation of the earlier training on disk."""
     for stage in ("fetch", "preprocess", "train", "evaluate"):

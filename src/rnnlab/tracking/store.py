@@ -170,6 +170,7 @@ class MLflowStore(Tracker):
             self._finish_training(run_id, run, folder)
             if present is not None and present.info.run_id != run_id:
                 self.client.delete_run(present.info.run_id)
+                present = None
         elif present is None or present.info.start_time != run["started"]:
             run_id = self._begin(run)
             # also those that it has: the store keeps a row that comes again once
@@ -178,6 +179,7 @@ class MLflowStore(Tracker):
             self._finish_training(run_id, run, folder)
             if present is not None:
                 self.client.delete_run(present.info.run_id)
+                present = None
         else:
             run_id = present.info.run_id
         of = judged / "evaluated.json"
