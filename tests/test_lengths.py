@@ -13,6 +13,8 @@ from tests.conftest import Run
 SMALL = ("task=adding", "task.test_lengths=[]", "task.train=100", "task.validation=50", "task.test=50",
          "trainer.max_epochs=1", "cell.hidden_size=8", "tracking=none")  # fmt: skip
 
+SIGNS = ["the whole sequence", "at least"]
+
 
 def test_a_sweep_over_lengths_is_reported_and_its_variants_are_told_apart(run: Run, root: Path) -> None:
     sweeps = [
@@ -82,7 +84,7 @@ def test_learnt_is_what_lies_nearer_to_perfect_than_to_the_baseline(
 def test_the_picture_has_a_line_for_each_name_and_the_baseline() -> None:
     figure = draw_lengths(runs_of("min", 0.16, {"rnn": [0.1, 0.16], "gru": [0.01, 0.02]}))
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["rnn", "gru", "constant (baseline)"]
+    assert [text.get_text() for text in legend.get_texts()] == ["rnn", "gru", "constant (baseline)", *SIGNS]
     score, start, end = figure.axes
     assert [list(line.get_ydata()) for line in score.lines][:1] == [[0.1, 0.16]]
     assert list(start.lines[0].get_ydata()) == [2.0, 2.0]

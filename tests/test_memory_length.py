@@ -329,7 +329,6 @@ def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
     process.communicate()
     (measured,) = root.glob("runs/adding/lstm/*/checkpoints/seed=0/memory")
     before = {path.name: path.read_bytes() for path in sorted(measured.glob("epoch_*.json"))[:3]}
-    # to the end of what would have been 400 epochs in no time: nothing is left to train
     again = start(root, "train", *overrides)
     while not (measured / "epoch_0008.json").exists():
         assert again.poll() is None

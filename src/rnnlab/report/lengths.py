@@ -171,7 +171,7 @@ def draw_lengths(runs: pd.DataFrame) -> Figure:
         axes.plot(by_length.index, by_length["timesteps"], color="black", linestyle=":", linewidth=1)
         axes.set_yscale("log")
         axes.set_ylabel("timesteps until 1/e of the gradient is left")
-        axes.set_title(f"{title} (▲: at least; dotted: the sequence)", fontsize=10)
+        axes.set_title(title, fontsize=10)
     low, high = (np.nanmin, np.nanmax)
     lengths = runs[["memory_length", "memory_length_at_start", "timesteps"]].to_numpy(np.float64)
     for axes in (start, end):
@@ -186,7 +186,11 @@ def draw_lengths(runs: pd.DataFrame) -> Figure:
         for number, name in enumerate(runs["name"].unique())
     ]
     handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label=f"{first['reference']} (baseline)"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=9)
+    handles += [
+        Line2D([], [], color="black", linestyle=":", linewidth=1, label="the whole sequence"),
+        Line2D([], [], color="0.4", marker="^", linestyle="", label="at least"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(8, len(handles)), frameon=False, fontsize=9)
     figure.suptitle(f"{first['task']}: where each stops learning", fontsize=11)
     return figure
 
