@@ -155,6 +155,7 @@ class LogMemory(Callback):
         self.task = task
         self.folder = folder
         self.every_n_epochs = every_n_epochs
+        self.looked_at: list[int] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == 0:  # else resumed
@@ -164,17 +165,22 @@ class LogMemory(Callback):
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self.look(pl_module, trainer.current_epoch + 1)
 
-    def finish(self, module: SequenceModule, epoch: int) -> None:
-        """Look at the weights that are kept, unless they were looked at when they were trained."""
-        if epoch % self.every_n_epochs != 0:
-            self.look(module, epoch)
-
     def look(self, module: pl.LightningModule, epoch: int) -> None:
+        """At the weights as they are after so many epochs, unless that was done before."""
         assert isinstance(module, SequenceModule)
+        if epoch in self.looked_at:
+            return
         measured = measure(module, sample(self.task))
         write_json(self.folder / f"epoch_{epoch:04d}.json", {"epoch": epoch, **measured})
         if module.logger is not None:
             module.logger.log_metrics({**scalars(measured), "epoch": epoch}, module.global_step)
+        self.looked_at.append(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"looked_at": self.looked_at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.looked_at = state_dict["looked_at"]
 
 
 def read_measurements(folder: Path) -> list[dict[str, Any]]:

@@ -307,7 +307,7 @@ def fit(
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
     for look in memory:
-        look.finish(module, int(checkpoint["epoch"]) + 1)
+        look.look(module, int(checkpoint["epoch"]) + 1)
     recorder.flush()
     assert best.best_model_score is not None
     return {

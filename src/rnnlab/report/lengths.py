@@ -14,7 +14,7 @@ from rnnlab.paths import Results, root
 
 LENGTH = "task.length"
 
-NO_SETTING = frozenset({LENGTH, "task.test_lengths", "seed", "parameters", "trainer.log_memory"})
+NO_SETTING = frozenset({LENGTH, "task.test_lengths", "seed", "parameters", "trainer.log_memory", "schedule.T_max"})
 """Parameters of a run in which runs of one line may differ."""
 
 NUMBERS = ("memory_length", "memory_length_at_start", "growth_rate", "largest_singular_value")
