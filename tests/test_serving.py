@@ -25,11 +25,14 @@ from matplotlib.image import imsave
 
 from rnnlab.data.audio import wav_file
 from rnnlab.errors import UserError
+from rnnlab.evaluation import evaluate
+from rnnlab.grid import _compose
 from rnnlab.paths import CHECKOUT, Results
 from rnnlab.serving.model import save_model
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.writing import write_answers
-from tests.conftest import Run, start
+from rnnlab.training import train
+from tests.conftest import Run
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_batches=3", "cell=gru", "cell.hidden_size=8", "tracking=none")
 TRAINED = {
@@ -57,12 +60,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dates = pd.date_range("2020-01-01", periods=200, freq="h")
     table = pd.DataFrame({"time": dates, "load": rng.normal(size=200).cumsum(), "wind": rng.normal(size=200)})
     table.drop(index=[40, 41, 90]).to_csv(root / "series.csv", index=False)
-    for task, overrides in TRAINED.items():
-        options = [f"task={task}", *SHORT, *(part.replace("ROOT", str(root)) for part in overrides)]
-        for stage in ("train", "evaluate"):
-            process = start(root, stage, *options)
-            printed, _ = process.communicate(timeout=120)
-            assert process.returncode == 0, printed
+    # in this process: each of its own would take seconds to start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNLAB_ROOT", str(root))
+        patch.delenv("RNNLAB_MIRROR", raising=False)
+        for task, overrides in TRAINED.items():
+            cfg = _compose(task, *SHORT, *(part.replace("ROOT", str(root)) for part in overrides))
+            train(cfg)
+            evaluate(cfg)
     return root
 
 

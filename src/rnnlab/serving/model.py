@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 REQUIRED = (
-    "filelock", "hydra-core", "matplotlib", "mlflow", "numpy", "omegaconf", "pandas", "pyarrow", "pytorch-lightning",
-    "requests", "safetensors", "scipy", "tabulate", "torch", "torchmetrics", "tqdm",
+    "filelock", "hydra-core", "matplotlib", "mlflow", "numpy", "omegaconf", "pandas", "pillow", "pyarrow",
+    "pytorch-lightning", "requests", "safetensors", "scipy", "tabulate", "torch", "torchmetrics", "tqdm",
 )  # fmt: skip
 """What rnnlab imports to predict; named here, because to find out anew would take seconds for each model."""
 
@@ -56,11 +55,7 @@ def save_model(results: Results, seed: int, folder: Path) -> None:
     settings = config_of(seed_folder)
     metadata = {"task": settings["task"]["name"], "cell": settings["cell"]["name"], "seed": seed}
     metadata |= {key: read_json(seed_folder / "metrics.json")[key] for key in ("setting", "parameters")}
-    with (
-        tempfile.TemporaryDirectory(prefix="rnnlab-") as scratch,
-        atomic_folder(folder) as part,
-        warnings.catch_warnings(),
-    ):
+    with tempfile.TemporaryDirectory(prefix="rnnlab-") as scratch, atomic_folder(folder) as part:
         net = Path(scratch) / "net"
         net.mkdir()
         write_json(net / CONFIG, settings)
@@ -68,7 +63,6 @@ def save_model(results: Results, seed: int, folder: Path) -> None:
             shutil.copyfile(seed_folder / name, net / name)
         code = Path(scratch) / config.SOURCE.name
         shutil.copytree(config.SOURCE, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        warnings.filterwarnings("ignore", message=".*type hints to the `predict` method")
         mlflow.pyfunc.save_model(
             part,
             python_model=str(config.SOURCE / "serving" / "pyfunc.py"),

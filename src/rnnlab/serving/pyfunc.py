@@ -1,7 +1,9 @@
 """What MLflow runs to load a model: this file is copied into each, beside the code, the weights and the JSON."""
 
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -14,8 +16,7 @@ class RawInputModel(PythonModel):
 
         self.predictor = Predictor.load(Path(context.artifacts["net"]))
 
-    # without type hints: MLflow would take them for a schema, in the place of the signature
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         return self.predictor.predict(model_input, **(params or {}))
 
 
