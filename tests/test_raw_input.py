@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import torch
 from hydra.utils import instantiate
+from mlflow.models.utils import _enforce_schema, convert_input_example_to_serving_input
+from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from omegaconf import DictConfig
 
 from rnnlab.data.audio import wav_file
@@ -19,6 +21,7 @@ from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.grid import _compose
 from rnnlab.preparation import open_task, prepared_data
+from rnnlab.serving.model import signature_of
 from rnnlab.serving.predictor import Predictor
 from rnnlab.tasks.music import midi_file, notes_of
 from rnnlab.tasks.sentiment import _each_once
@@ -221,3 +224,20 @@ def test_a_midi_file_says_what_sounds_at_each_quarter_note() -> None:
         notes_of(midi_file(roll)[:30], "b.mid")
     with pytest.raises(UserError, match="no note"):
         notes_of(midi_file(0 * roll), "c.mid")
+
+
+@by_example
+def test_the_signature_takes_the_example_as_a_table_and_as_what_is_sent_to_a_server(
+    opened: Opened, example: Example
+) -> None:
+    cfg, task, _ = opened(example)
+    predictor = without_data(cfg, task)
+    table = predictor.task.raw_example()
+    signature = signature_of(predictor, table)
+    sent = infer_and_parse_data(json.loads(str(convert_input_example_to_serving_input(table))), signature.inputs)
+    options = {"length": 1} if predictor.task.raw_options() else {}
+    expected = predictor.predict(table, **options)
+    assert [column.name for column in signature.outputs] == list(expected.columns)
+    for given in (table, sent):
+        said = predictor.predict(_enforce_schema(given, signature.inputs), **options)
+        pd.testing.assert_frame_equal(said, expected)

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 import requests
 import yaml
-from matplotlib.image import imsave
+from PIL import Image
 
 from rnnlab.data.audio import wav_file
 from rnnlab.errors import UserError
@@ -118,7 +118,10 @@ except ModuleNotFoundError:
     pass
 import mlflow, pandas
 model = mlflow.pyfunc.load_model(sys.argv[2])
-answers = model.predict(pandas.read_json(sys.argv[3], orient="split") if len(sys.argv) > 3 else model.input_example)
+table = model.input_example
+if len(sys.argv) > 3:
+    table = pandas.read_json(sys.argv[3], orient="split", convert_dates=False)
+answers = model.predict(table)
 import rnnlab
 from importlib.metadata import packages_distributions
 names = {name.partition(".")[0] for name in sys.modules}
@@ -312,7 +315,7 @@ def test_pictures_of_a_folder_and_what_is_typed_are_answered(run: Run, trained: 
     pixels = np.load(images)[:3]
     for number, image in enumerate(pixels):
         shown = 255 - image if number == 1 else image  # ink on paper, or chalk on a board
-        imsave(tmp_path / f"{number}.png", shown, cmap="gray", vmin=0, vmax=255)
+        Image.fromarray(shown).save(tmp_path / f"{number}.png")
     expected = pd.read_parquet(results(trained, "digits").evaluate(0) / "predictions.parquet")
     model = f"model={results(trained, 'digits').folder}"
     done = run("predict", model, f"input={tmp_path}", f"output={tmp_path / 'out.jsonl'}")

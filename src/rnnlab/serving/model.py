@@ -102,7 +102,13 @@ def _type_of(column: Column) -> Any:
     from mlflow.types import DataType
     from mlflow.types.schema import Array
 
-    kinds = {"text": DataType.string, "date": DataType.string, "number": DataType.double, "bytes": DataType.binary}
+    kinds = {
+        "text": DataType.string,
+        "number": DataType.double,
+        "integer": DataType.long,
+        "date": DataType.string,
+        "bytes": DataType.binary,
+    }
     found: Any = kinds[column.kind]
     for _ in range(column.depth):
         found = Array(found)

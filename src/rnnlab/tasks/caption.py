@@ -165,10 +165,10 @@ class CaptionData(Written):
 
     def raw_columns(self) -> dict[str, Column]:
         held = f"{HEIGHT * WIDTH} pixels row by row, 0 paper to 255 ink"
-        return {"image": Column("number", held, 1, (HEIGHT, WIDTH))}
+        return {"image": Column("integer", held, 1, (HEIGHT, WIDTH))}
 
     def raw_example(self) -> pd.DataFrame:
-        image = np.zeros((HEIGHT, WIDTH))
+        image = np.zeros((HEIGHT, WIDTH), np.int64)
         image[2:14, 8:10] = 255
         return pd.DataFrame({"image": [image.ravel().tolist()]})
 

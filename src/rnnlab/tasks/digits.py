@@ -100,10 +100,10 @@ class DigitsData(Classification):
         return pixels.reshape(len(pixels), -1, self.spec.input_size)
 
     def raw_columns(self) -> dict[str, Column]:
-        return {"image": Column("number", "784 pixels row by row, 0 paper to 255 ink", 1, (SIDE, SIDE))}
+        return {"image": Column("integer", "784 pixels row by row, 0 paper to 255 ink", 1, (SIDE, SIDE))}
 
     def raw_example(self) -> pd.DataFrame:
-        image = np.zeros((SIDE, SIDE))
+        image = np.zeros((SIDE, SIDE), np.int64)
         image[4:24, 13:16] = 255
         return pd.DataFrame({"image": [image.ravel().tolist()]})
 

@@ -147,10 +147,10 @@ class FramesData(Classification):
 
     def raw_columns(self) -> dict[str, Column]:
         held = f"a video: its frames, each {SIDE * SIDE} pixels row by row, 0 paper to 255 ink"
-        return {"frames": Column("number", held, 2)}
+        return {"frames": Column("integer", held, 2)}
 
     def raw_example(self) -> pd.DataFrame:
-        video = np.zeros((4, SIDE, SIDE))
+        video = np.zeros((4, SIDE, SIDE), np.int64)
         video[:, 3:17, 9:11] = 255
         return pd.DataFrame({"frames": [video.reshape(4, -1).tolist()]})
 

@@ -141,7 +141,7 @@ class MusicData(Task):
         return Batches(take, order, self.batch_size)
 
     def raw_columns(self) -> dict[str, Column]:
-        return {"notes": Column("number", "for each quarter note a list of the MIDI numbers that sound", 2)}
+        return {"notes": Column("integer", "for each quarter note a list of the MIDI numbers that sound", 2)}
 
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"notes": [[[55, 58, 67, 74], [55, 58, 67, 74], [57, 60, 65, 77], []]]})

@@ -28,7 +28,7 @@ class Column:
     in each row, 1 for a list of values, 2 for a list of lists. shape: of an image as one flat list, (height, width).
     """
 
-    kind: Literal["text", "number", "date", "bytes"]
+    kind: Literal["text", "number", "integer", "date", "bytes"]
     holds: str
     depth: int = 0
     shape: tuple[int, int] | None = None

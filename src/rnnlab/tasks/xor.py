@@ -74,10 +74,10 @@ class XorData(Classification):
         )
 
     def raw_columns(self) -> dict[str, Column]:
-        return {"bits": Column("number", "two bits", 1)}
+        return {"bits": Column("integer", "two bits", 1)}
 
     def raw_example(self) -> pd.DataFrame:
-        return pd.DataFrame({"bits": ROWS.tolist()})
+        return pd.DataFrame({"bits": ROWS.astype(int).tolist()})
 
     def encode(self, table: pd.DataFrame) -> Batch:
         return unlabelled(torch.from_numpy(np.stack(arrays(table, "bits", (2,))).astype(np.float32)))
