@@ -119,7 +119,8 @@ def config_of(folder: Path) -> dict[str, Any]:
     return {
         "task": {"name": cfg.task.name, "data": plain(cfg.task.data), "net": plain(cfg.task.net)},
         "cell": plain(cfg.cell),
-        "optimizer": plain(cfg.optimizer),
-        "schedule": plain(cfg.schedule),
+        # how it was trained is in the run's own config
+        "optimizer": {},
+        "schedule": None,
         "trainer": {"log_every_n_steps": cfg.trainer.log_every_n_steps},
     }
