@@ -80,6 +80,15 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert tags <= found["tags"].keys()
     assert [step for step, _ in found["metrics"]["loss/validation"]] == [0, 1]
     assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
+    assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
+    note = found["tags"]["mlflow.note.content"]
+    assert f"**gru on price: test mase {found['metrics']['test/mase'][0][1]:.4g}** (lower is better)" in note
+    assert "![forecast](get-artifact?path=evaluate%2Fforecast.png&run_uuid=the run)" in note
+    experiment = client(root).get_experiment_by_name("price")
+    assert experiment is not None
+    assert "judged by **mase**" in experiment.tags["mlflow.note.content"]
+    views = {key for key in experiment.tags if key.startswith("mlflow.sharedViewState.")}
+    assert {view.rpartition(".")[2] for view in views} == {"learning-curves", "results"}
     assert {"test/mase", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
     assert {"train/config.yaml", "train/weights.safetensors", "evaluate/forecast.png"} <= set(found["artifacts"])
     assert found["datasets"] == [("prices", found["tags"]["data_digest"])]

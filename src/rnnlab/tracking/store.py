@@ -332,6 +332,8 @@ class MLflowStore(Tracker):
             ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
         )
         for content, folder in runs:
+            if self._connection.away:
+                break
             results, run = Results(folder.parents[1]), present.get(content["key"])
             with self._results_are_kept():
                 self._put(results, content["seed"], run)
