@@ -2,6 +2,8 @@
 
 Both with a metric every 50 steps, in one process, on one thread, from the run's beginning to its last row in the store.
 Processor seconds, of all threads, are beside the seconds of the clock: they are troubled less by others on the machine.
+`share` is the processor time of the thread that tracks, over that of an untracked training: the cost itself, where the
+ratio of two trainings is noise.
 """
 
 import os
@@ -23,11 +25,28 @@ from rnnlab.data.batches import Batches, Order
 from rnnlab.module import SequenceModule
 from rnnlab.paths import CONF
 from rnnlab.tracking.recorder import Recorder
-from rnnlab.tracking.store import MLflowStore, Tracker
+from rnnlab.tracking.store import MLflowStore, Row, Tracker
 from rnnlab.training import make_trainer
 
 EPOCHS = 3
 ROUNDS = 5
+
+
+class Timed(MLflowStore):
+    """Counts the processor seconds that it takes, in whichever thread."""
+
+    seconds = 0.0
+
+    def _begin(self, run: dict[str, Any]) -> str:
+        start = time.thread_time()
+        run_id = super()._begin(run)
+        self.seconds += time.thread_time() - start
+        return run_id
+
+    def log_rows(self, run_id: str, rows: list[Row]) -> None:
+        start = time.thread_time()
+        super().log_rows(run_id, rows)
+        self.seconds += time.thread_time() - start
 
 
 def train(module: SequenceModule, loader: Batches, tracker: Tracker, folder: Path) -> tuple[float, float]:
@@ -54,7 +73,8 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["RNNLAB_ROOT"] = folder
-        trackers = (MLflowStore(f"sqlite:///{folder}/mlflow.db"), Tracker())
+        store = Timed(f"sqlite:///{folder}/mlflow.db")
+        trackers: tuple[Tracker, Tracker] = (store, Tracker())
         for index in range(ROUNDS + 1):
             taken = {}
             for tracker in trackers if index % 2 else trackers[::-1]:
@@ -62,12 +82,15 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
                 taken[tracker] = train(module, loader, tracker, Path(folder))
             if index > 0:  # the first round warms both up
                 rounds.append([taken[tracker] for tracker in trackers])
+            else:
+                store.seconds = 0.0
     row: dict[str, Any] = {"cell": name, "steps": EPOCHS * len(loader)}
     for index, kind in enumerate(("clock", "processor")):
         ratios = [tracked[index] / untracked[index] for tracked, untracked in rounds]
         row[f"{kind}_seconds"] = round(statistics.median(untracked[index] for _, untracked in rounds), 3)
         row[f"{kind}_ratio_median"] = round(statistics.median(ratios), 4)
         row[f"{kind}_ratio_min"], row[f"{kind}_ratio_max"] = round(min(ratios), 4), round(max(ratios), 4)
+    row["share"] = round(store.seconds / sum(untracked[1] for _, untracked in rounds), 4)
     shape = {"batch": BATCH, "timesteps": TIMESTEPS, "input_size": INPUT, "hidden_size": HIDDEN}
     return row | shape | {"threads": 1, "load": os.getloadavg()[0]}
 
@@ -77,6 +100,8 @@ def measure(cells: list[str]) -> Iterator[dict[str, Any]]:
     for name, module_class in {"rnn": RNN, "lstm": LSTM, "gru": GRU}.items():
         if not cells or name in cells:
             row = compare(module_class, name)
-            figures = ", ".join(f"{kind} {row[f'{kind}_ratio_median']}" for kind in ("clock", "processor"))
-            print(f"{name}: tracked over untracked, {row['steps']} steps: {figures}", flush=True)
+            ratios = ", ".join(f"{kind} {row[f'{kind}_ratio_median']}" for kind in ("clock", "processor"))
+            print(
+                f"{name}: tracked over untracked: {ratios}; share of the thread that tracks {row['share']}", flush=True
+            )
             yield row

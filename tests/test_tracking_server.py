@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from rnnlab.tracking import live
 from rnnlab.tracking.live import Connection, LiveRun
 from rnnlab.tracking.store import MLflowStore, Row
-from tests.conftest import start
+from tests.conftest import Run, start
 from tests.test_tracking import answer, client, content, free_port
 
 LONG = ("trainer.max_epochs=60", "trainer.patience=60", "cell=rnn")
@@ -89,6 +89,7 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     printed, _ = process.communicate(timeout=400)
     assert process.returncode == 0, printed
     assert len(re.findall("the MLflow store failed", printed)) == 1, printed
+    assert "the MLflow store failed (Connection refused): results are kept on disk" in printed
     assert "is not in the MLflow store yet" in printed
     assert "WARNING" not in printed  # of MLflow's or urllib3's own
     assert list(root.glob("runs/price/rnn/*/train/seed=0/history.parquet"))
@@ -108,6 +109,14 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     (rebuilt,) = content(client(root)).values()
     for part, found in whole.items():
         assert rebuilt[part] == found
+
+
+def test_a_server_that_is_away_from_the_start_is_an_error_before_any_work(run: Run, root: Path) -> None:
+    uri = f"http://127.0.0.1:{free_port()}"
+    outcome = run("train", f"tracking.uri={uri}")
+    assert outcome.code == 2
+    assert f"The MLflow store {uri} cannot be used (Connection refused)." in outcome.err
+    assert not list(root.glob("runs/*"))
 
 
 def test_a_server_that_comes_back_during_training_gets_everything(root: Path, server: Server) -> None:

@@ -20,6 +20,16 @@ PATIENCE = 10.0
 AWAY = "the MLflow store failed (%s): results are kept on disk, and sent when it answers again or by tracking=sync"
 
 
+CAUSES = ("Connection refused", "timed out", "Name or service not known", "Temporary failure in name resolution")
+"""What of a long message of MLflow's about a server that does not answer is to be told."""
+
+
+def reason(error: Exception) -> str:
+    """What failed, in one line."""
+    text = str(error)
+    return next((cause for cause in CAUSES if cause in text), text.strip().partition("\n")[0] or type(error).__name__)
+
+
 class Connection:
     """Whether the store answers, known to all runs of a process; a failure is told once, until it answers again."""
 
@@ -33,7 +43,7 @@ class Connection:
 
     def failed(self, error: Exception) -> None:
         if self._failed is None:
-            log.warning(AWAY, str(error).splitlines()[0][:200])
+            log.warning(AWAY, reason(error))
         self._failed = time.monotonic()
 
     def answered(self) -> None:

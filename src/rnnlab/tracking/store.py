@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
-from rnnlab.tracking.live import Connection, LiveRun
+from rnnlab.tracking.live import Connection, LiveRun, reason
 from rnnlab.tracking.pages import run_note, saved_views, task_note
 from rnnlab.tracking.registry import best_of, crown, link_metrics
 
@@ -378,7 +378,7 @@ def open_store(cfg: DictConfig) -> Tracker:
             store.sync()
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise UserError(
-            f"The MLflow store {uri} cannot be used ({str(error).splitlines()[0]}). Mend it, name another with "
+            f"The MLflow store {uri} cannot be used ({reason(error)}). Mend it, name another with "
             "tracking.uri=..., or train without: tracking=none."
         ) from None
     return store
