@@ -108,6 +108,7 @@ def test_what_comes_no_nearer_is_said(run: Run, root: Path) -> None:
         (["budget=seconds", "budget.seconds=0"], "a number above 0, not 0"),
         (["budget.seconds=3"], "add budget=seconds"),
         (["trainer.max_epochs=null"], "trainer.max_epochs=null"),
+        (["schedule.T_max=null"], "schedule.T_max=null"),
     ],
 )
 def test_what_cannot_go_together_is_said_before_any_work(
@@ -208,6 +209,14 @@ def test_other_schedules_go_by_epochs_under_any_budget(run: Run, root: Path) -> 
     rates = list(facts(root, "gru")[1].query("key == 'learning_rate'")["value"])
     # one epoch is whole and took it half-way, the other is cut short
     assert rates == pytest.approx([lr / 2, lr / 2])
+
+
+def test_a_net_trained_on_a_budget_is_made_anew_from_its_folder(run: Run, root: Path) -> None:
+    from rnnlab.serving.predictor import Predictor
+
+    assert run("train", *STEPS, "cell=rnn").code == 0
+    (folder,) = root.glob("runs/price/rnn/*/train/seed=0")
+    assert same(weights(root, "rnn"), Predictor.of_run(folder).module.state_dict())
 
 
 def test_a_budget_stands_among_the_parameters_of_the_run(run: Run, root: Path) -> None:
