@@ -39,7 +39,7 @@ help: ## list the targets
 install: $(VENV)/.installed ## make the environment and install the locked packages (TORCH=cpu or TORCH=cuda)
 
 test: lint ## lint, then run the tests (ARGS="-k price")
-	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup $(ARGS)
+	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format and types
 	$(RUN) ruff check .

@@ -18,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshot", help="where test_ui keeps a picture of the MLflow UI after a larger sweep")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: each is one process's own, which should not be left alone with it at the end."""
+    longest = ("test_tasks.py", "test_pipeline.py")
+    items.sort(key=lambda item: item.path.name not in longest)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an entry point printed, and its exit code."""

@@ -160,6 +160,7 @@ def test_a_budget_of_steps_ends_within_an_epoch_and_the_rate_falls_to_its_end(ru
     assert rates == pytest.approx([expected[per_epoch - 1], expected[-1]], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_budget_of_steps_goes_on_after_a_kill_and_ends_as_if_nothing_had_happened(run: Run, root: Path) -> None:
     long = ("budget=steps", "budget.steps=500", QUIET)
     process = start(root, "train", *long)
@@ -173,6 +174,7 @@ def test_a_budget_of_steps_goes_on_after_a_kill_and_ends_as_if_nothing_had_happe
     assert same(resumed, weights(root))
 
 
+@pytest.mark.slow
 def test_a_budget_of_seconds_is_spent_and_no_more_also_over_a_kill(run: Run, root: Path) -> None:
     long = ("budget=seconds", "budget.seconds=3", QUIET)
     process = start(root, "train", *long)

@@ -119,6 +119,7 @@ def test_the_scan_in_chunks_is_the_whole(name: str, batch: int) -> None:
 
 # measured: 1e-7 to 2e-7 for minGRU, minLSTM; to 6e-7 for LRU; to 1.3e-6 for S5; to 4e-6 for S4D; to 3e-7 for mLSTM, but
 # to 3e-4 where its forget gate is exponential: an exponent far from zero then takes the digits
+@pytest.mark.slow
 @SCANNED
 @pytest.mark.parametrize("batch", [1, 200])
 def test_single_precision_after_ten_thousand_timesteps(name: str, batch: int) -> None:

@@ -299,6 +299,7 @@ def test_a_trained_net_is_looked_into_later_with_the_same_numbers(run: Run, root
     assert read_json(folder / "memory.json") == of_training | {"before_training": None}
 
 
+@pytest.mark.slow
 def test_a_diagnosis_goes_into_the_store_and_into_a_rebuilt_one(run: Run, root: Path) -> None:
     tracked = [override for override in SHORT if override != "tracking=none"]
     assert run("train", *tracked, "trainer.log_memory=2").code == 0
@@ -320,6 +321,7 @@ def test_a_diagnosis_goes_into_the_store_and_into_a_rebuilt_one(run: Run, root: 
             assert f"{folder}/gradients_back.png" in artifacts
 
 
+@pytest.mark.slow
 def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
     overrides = [*SHORT, "trainer.log_memory=1", "trainer.max_epochs=400", "trainer.patience=400"]
     process = start(root, "train", *overrides)
@@ -338,6 +340,7 @@ def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
     assert {name: (measured / name).read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [

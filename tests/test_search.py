@@ -258,6 +258,7 @@ def output(process: subprocess.Popen[str]) -> str:
     return printed
 
 
+@pytest.mark.slow
 def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: Start, checkout: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=12", "search.trials=3", "search.pruner=none")
     process = begin("search", *words)
@@ -273,6 +274,7 @@ def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: S
     assert OmegaConf.load(checkout / "conf/tuned/search/price_rnn.yaml").tuning.trials == 3
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials(root: Path, begin: Start, checkout: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=4", "search.trials=8")
     printed = [output(process) for process in [begin("search", *words), begin("search", *words)]]
@@ -287,6 +289,7 @@ def test_two_processes_share_the_trials(root: Path, begin: Start, checkout: Path
     assert OmegaConf.load(checkout / "conf/tuned/search/price_rnn.yaml").tuning.trials == 8
 
 
+@pytest.mark.slow
 def test_what_was_found_is_applied_on_request_and_its_trials_stand_in_the_leaderboard(
     root: Path, run: Run, begin: Start
 ) -> None:

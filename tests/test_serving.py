@@ -147,7 +147,9 @@ def in_a_clean_process(folder: Path, model: Path, table: pd.DataFrame | None = N
     return answer
 
 
-@pytest.mark.parametrize("task", list(TRAINED))
+@pytest.mark.parametrize(
+    "task", [task if task == "sentiment" else pytest.param(task, marks=pytest.mark.slow) for task in TRAINED]
+)
 def test_a_model_answers_where_rnnlab_is_not_installed(models: Path, tmp_path: Path, task: str) -> None:
     found = in_a_clean_process(tmp_path, models / task)
     assert found["from"].startswith(str(models / task / "code"))
@@ -217,6 +219,7 @@ def served(models: Path, tmp_path: Path) -> Iterator[str]:
         server.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_served_model_forecasts_what_evaluate_did(trained: Path, served: str) -> None:
     table, expected = prices_of_evaluate(trained)
     body = {"dataframe_split": table.to_dict(orient="split", index=False)}
@@ -338,6 +341,7 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
     (tmp_path / "no rows.csv").write_text("text\n")
     (tmp_path / "latin.csv").write_bytes("text\ngrün\n".encode("latin-1"))
     (tmp_path / "late.jsonl").write_text('{"text": "good"}\n{"text": ""}\n')
+    (tmp_path / "latin.jsonl").write_bytes('{"text": "bon"}\n{"text": "très bon"}\n'.encode("latin-1"))
     (tmp_path / "short.csv").write_text("date,close,volume\n2024-01-01,1,1\n2024-01-02,2,1\n")
     (tmp_path / "flat.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
     sentiment, price, digits = (f"model={results(trained, name).folder}" for name in ("sentiment", "price", "digits"))
@@ -357,6 +361,7 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
         ((sentiment, f"input='{tmp_path / 'no rows.csv'}'"), ("no rows",)),
         ((sentiment, f"input={tmp_path / 'latin.csv'}"), ("latin.csv is not UTF-8",)),
         ((sentiment, f"input={tmp_path / 'late.jsonl'}"), ("row 1", "is empty")),
+        ((sentiment, f"input={tmp_path / 'latin.jsonl'}"), ("latin.jsonl, line 2", "UTF-8")),
         ((price, f"input={tmp_path / 'a.csv'}"), ("a.csv", "no date column")),
         ((price, f"input={tmp_path / 'short.csv'}"), ("2 rows", "at least 33")),
         ((price, "input=AAPL"), ("a file is needed", "the price")),

@@ -191,6 +191,7 @@ def test_what_was_learnt_from_data_travels_in_the_checkpoint(opened: Any, exampl
     json.dumps(state)
 
 
+@pytest.mark.slow
 @by_example
 def test_every_cell_runs_on_the_task(opened: Any, example: Example) -> None:
     """Two steps of training and a batch of validation, all losses finite."""
@@ -225,6 +226,7 @@ def run_steps(module: SequenceModule, task: Task, steps: int) -> list[float]:
     return [float(value) for value in trainer.callback_metrics.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkeypatch: Any, path: Path) -> None:
     """At its full size, though on a processor, two sequences at a time and from the task's default source."""

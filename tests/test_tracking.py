@@ -94,6 +94,7 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert found["datasets"] == [("prices", found["tags"]["data_digest"])]
 
 
+@pytest.mark.slow
 def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing(run: Run, root: Path) -> None:
     assert run("train", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
     assert run("evaluate", "-m", *SHORT, "cell=rnn,lstm", "seed=0,1").code == 0
@@ -163,6 +164,7 @@ def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) 
     assert "loss became" in found.data.tags["rnnlab.end"]
 
 
+@pytest.mark.slow
 def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
     process = start(root, "train", "trainer.max_epochs=500", "trainer.patience=500")
     while not list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")):
@@ -179,6 +181,7 @@ def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
     assert [one.info.status for one in runs(client(root)) if one.data.tags["cell"] == "lstm"] == ["FAILED"]
 
 
+@pytest.mark.slow
 def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     """A Hydra sweep in four processes, the store not yet made."""
     process = start(
@@ -209,6 +212,7 @@ def write_runs(root: str, first: int) -> None:
         assert live.complete
 
 
+@pytest.mark.slow
 def test_four_processes_with_32_runs_lose_no_value(root: Path) -> None:
     """The writing alone, without the training between."""
     with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -222,6 +226,7 @@ def test_four_processes_with_32_runs_lose_no_value(root: Path) -> None:
         assert one["metrics"]["loss/validation"] == [(epoch, number + epoch / 100) for epoch in range(20)]
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
     """Without a sweep's callback: each process finds no store and wants to make it."""
     processes = [start(root, "train", *SHORT, "cell=rnn", f"seed={seed}") for seed in range(3)]
@@ -231,6 +236,7 @@ def test_processes_that_start_at_once_make_one_store(root: Path) -> None:
     assert len(content(client(root))) == 3
 
 
+@pytest.mark.slow
 def test_the_ui_shows_the_store_of_the_pipelines_from_any_folder(
     root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

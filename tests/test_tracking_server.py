@@ -79,6 +79,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 240) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,7 @@ def test_debug_runs_everything_and_keeps_nothing(run: Run, root: Path) -> None:
 def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     assert run("train", *SHORT).code == 0
     (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
-    names = {"config.yaml", "history.parquet", "metrics.json", "run.json", "weights.safetensors"}
+    names = {"config.yaml", "history.parquet", "learnt.json", "metrics.json", "run.json", "weights.safetensors"}
     assert {path.name for path in folder.iterdir()} == names
     history = pd.read_parquet(folder / "history.parquet")
     by_epoch = history[history["key"] == "loss/validation"]

@@ -23,7 +23,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="needs the packag
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs a browser: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="needs a browser: apt-get install chromium"),
+]
 
 PATIENCE = 60_000
 """Milliseconds for the UI to show something; it polls, so that `networkidle` never comes."""

@@ -230,13 +230,13 @@ def _read_json(path: Path) -> Iterator[Any]:
 
 
 def _read_lines_of_json(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 try:
                     record = json.loads(line)
                 except (json.JSONDecodeError, UnicodeDecodeError) as error:
-                    raise UserError(f"{path}, line {number} is not JSON ({error}).") from None
+                    raise UserError(f"{path}, line {number} is not JSON in UTF-8 ({error}).") from None
                 if not isinstance(record, dict):
                     raise UserError(f"{path}, line {number}: an object is needed, with the columns as keys.")
                 yield record

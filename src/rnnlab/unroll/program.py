@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx
 from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._ops import OpOverload
 from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -263,12 +265,17 @@ def _joint_graph(
     with torch.enable_grad():
         made = pointwise(*parts, *states, *vectors.values(), *products)
     inputs = (*parts, *states, *vectors.values(), *products, *(torch.empty_like(tensor) for tensor in made))
-    table = {**core_aten_decompositions(), **get_decompositions(DECOMPOSED)}
     # some derivatives are written in place
     flat = torch.func.functionalize(joint, remove="mutations")
-    module = make_fx(flat, decomposition_table=table, tracing_mode="fake")(*inputs)
+    module = make_fx(flat, decomposition_table=_decompositions(), tracing_mode="fake")(*inputs)
     module.graph.eliminate_dead_code()
     return module.graph
+
+
+@cache
+def _decompositions() -> dict[OpOverload, Callable[..., Any]]:
+    """Of ATen's operations into few: to collect them takes longer than to trace a step."""
+    return {**core_aten_decompositions(), **get_decompositions(DECOMPOSED)}
 
 
 def _operand(index: int, forward: dict[str, Row], translator: Translator, states: tuple[Tensor, ...]) -> str:
