@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab import config, grid
+from rnnlab.errors import without_password
 from rnnlab.paths import CONF
 from tests.conftest import CHECKOUT, Run
 
@@ -175,3 +176,21 @@ def test_answering_a_question_imports_nothing_heavy() -> None:
 def test_pipelines_are_entry_points_without_logic() -> None:
     for path in (CHECKOUT / "pipelines").glob("*.py"):
         assert len(path.read_text().splitlines()) < 60
+
+
+def test_the_name_of_a_sweep_has_no_address_of_a_store() -> None:
+    words = ["cell=rnn,gru", "tracking=sync", "tracking.uri=http://me:s3cret@host", "seed=0"]
+    assert config.words_to_keep(words) == ["cell=rnn,gru", "seed=0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("at http://me:s3cret@host:80/a: no", "at http://me:***@host:80/a: no"),
+        ("postgresql+psycopg://me:p@ss@host/runs", "postgresql+psycopg://me:***@host/runs"),
+        ("http://host:80/a@b and me@host", "http://host:80/a@b and me@host"),
+        ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
+    ],
+)
+def test_passwords_in_messages_are_made_unreadable(text: str, told: str) -> None:
+    assert without_password(text) == told

@@ -142,6 +142,31 @@ def test_a_server_that_comes_back_during_training_gets_everything(root: Path, se
     ]
 
 
+def test_a_password_in_the_address_is_neither_told_nor_kept(
+    run: Run, root: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = server.uri.replace("//", "//me:s3cret@")
+    outcome = run("train", "cell=rnn", "trainer.max_epochs=1", f"tracking.uri={address}")
+    assert outcome.code == 0, outcome.err
+    assert "s3cret" not in outcome.out + outcome.err
+    kept = [path for folder in (root, server.folder) for path in folder.rglob("*") if path.is_file()]
+    assert any(path.name == "config.yaml" for path in kept)
+    assert not [path for path in kept if b"s3cret" in path.read_bytes()]
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@127.0.0.1:{free_port()}")
+    outcome = run("train")
+    assert outcome.code == 2
+    assert "http://me:***@127.0.0.1" in outcome.err
+    assert "s3cret" not in outcome.out + outcome.err
+
+
+def test_a_driver_that_is_missing_is_named(run: Run, root: Path) -> None:
+    outcome = run("train", "tracking.uri=mssql+nothing://me:s3cret@127.0.0.1/runs")
+    assert outcome.code == 2
+    assert "cannot be used" in outcome.err
+    assert "s3cret" not in outcome.err
+
+
 @contextlib.contextmanager
 def silent_server() -> Iterator[str]:
     """Accepts every connection and never answers."""

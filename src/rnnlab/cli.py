@@ -26,7 +26,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.errors import MissingExtra, UserError
+from rnnlab.errors import MissingExtra, UserError, without_password
 from rnnlab.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
@@ -110,8 +110,9 @@ def _reported(error: Exception) -> Exception:
             return error
         what = error.strerror or str(error)
         error = UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    return _Reported(str(error))
+    told = without_password(str(error))
+    print(f"error: {told}", file=sys.stderr, flush=True)
+    return _Reported(told)
 
 
 _ELSEWHERE = "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."

@@ -49,6 +49,16 @@ def plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
 
 
+def save_config(cfg: DictConfig, path: Path) -> None:
+    """As YAML, every interpolation resolved, without the store's address, which may hold a password."""
+    OmegaConf.save(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "tracking"]), path, resolve=True)
+
+
+def words_to_keep(words: Iterable[str]) -> list[str]:
+    """Of a command line's overrides, those that say what is run, and not where it is tracked: see `save_config`."""
+    return [word for word in words if not word.startswith("tracking")]
+
+
 def fingerprint(content: Any) -> str:
     """Ten hexadecimal digits that stand for `content`, any plain JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

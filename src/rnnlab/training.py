@@ -21,7 +21,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from safetensors.torch import save_file
 
 from rnnlab.budget import Budget, check_budget, follows_budget, make_budget
-from rnnlab.config import fingerprint, plain, train_setting
+from rnnlab.config import fingerprint, plain, save_config, train_setting
 from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
 from rnnlab.gradients import LogNorms, LogTimestepGradients
@@ -351,7 +351,7 @@ def _write(
         write_json(part / "metrics.json", {"seed": seed, "setting": run["setting"], **facts})
         write_json(part / "run.json", run)
         pd.DataFrame(rows, columns=Row._fields).to_parquet(part / "history.parquet", index=False)
-        OmegaConf.save(cfg, part / "config.yaml", resolve=True)
+        save_config(cfg, part / "config.yaml")
         # all that raw input needs beside the weights: a model can be made of this folder alone
         write_json(part / "learnt.json", {"spec": task.spec.as_dict(), "learnt": task.state_dict()})
         save_file(module.state_dict(), part / "weights.safetensors")

@@ -68,7 +68,8 @@ def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Compar
 
 def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
     if test.p_value >= SIGNIFICANCE:
-        return f"no difference from {reference} seen (p = {test.p_value:.2f})"
+        p_value = f"{test.p_value:.2f}" if test.p_value >= 0.1 else f"{test.p_value:.3f}"  # never 0.05
+        return f"no difference from {reference} seen (p = {p_value})"
     p_value = f"p = {test.p_value:.2g}" if test.p_value >= 1e-4 else "p < 0.0001"
     if gain * test.statistic >= 0:
         return f"no difference from {reference} seen: loss and {row.metric} disagree"

@@ -2,8 +2,8 @@
 
 import base64
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -16,6 +16,8 @@ from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.leaderboard import Row, in_words, rows
 from rnnlab.report.sections import Section
 
+DIAGRAM = Path("figures/critical_difference.png")
+
 
 def write(sections: list[Section], folder: Path) -> None:
     """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old."""
@@ -27,7 +29,9 @@ def write(sections: list[Section], folder: Path) -> None:
         over_tasks = ranks.rank(sections)
         (part / "leaderboard.md").write_text(_markdown(tables, over_tasks), encoding="utf-8")
         figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
-        (part / "leaderboard.html").write_text(_html(tables, figures, over_tasks), encoding="utf-8")
+        if over_tasks is not None:
+            ranks.draw(over_tasks).savefig(part / DIAGRAM, dpi=110)
+        (part / "leaderboard.html").write_text(_html(tables, figures, over_tasks, part), encoding="utf-8")
 
 
 def _columns(section: Section) -> list[str]:
@@ -87,8 +91,14 @@ def _markdown(tables: list[tuple[Section, list[Row]]], over_tasks: ranks.Ranking
     return "\n\n".join(parts) + "\n"
 
 
-def _figures(section: Section, folder: Path) -> dict[str, Path]:
-    """Pictures of all cells together, and each cell's own."""
+class Figures(NamedTuple):
+    """Pictures by title: of all cells together, and each cell's own."""
+
+    together: dict[str, Path]
+    own: dict[str, Path]
+
+
+def _figures(section: Section, folder: Path) -> Figures:
     folder.mkdir(parents=True)
     together = draw_curves(section)
     curves = {}
@@ -105,7 +115,7 @@ def _figures(section: Section, folder: Path) -> dict[str, Path]:
         together = {"learning curves": draw_learning_curves(curves), **together}
     for title, figure in together.items():
         figure.savefig(folder / _file_name(title), dpi=100)
-    return {title: folder / _file_name(title) for title in together} | own
+    return Figures({title: folder / _file_name(title) for title in together}, own)
 
 
 def _file_name(title: str) -> str:
@@ -136,14 +146,11 @@ def by_part(section: Section) -> pd.DataFrame:
 
 
 def _html(
-    tables: list[tuple[Section, list[Row]]], figures: list[dict[str, Path]], over_tasks: ranks.Ranking | None
+    tables: list[tuple[Section, list[Row]]], figures: list[Figures], over_tasks: ranks.Ranking | None, folder: Path
 ) -> str:
     environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
-    diagram = BytesIO()
-    if over_tasks is not None:
-        ranks.draw(over_tasks).savefig(diagram, dpi=110)
     return environment.get_template("page.html.jinja").render(
-        over_tasks=over_tasks and {"words": ranks.in_words(over_tasks), "diagram": _embedded(diagram.getvalue())},
+        over_tasks=over_tasks and {"words": ranks.in_words(over_tasks), "diagram": _embedded(folder / DIAGRAM)},
         sections=[
             {
                 "headline": headline,
@@ -153,7 +160,8 @@ def _html(
                 "columns": _columns(section),
                 "rows": [(row.kind, _cells(row)) for row in table],
                 "by_part": by_part(section).to_dict("split"),
-                "figures": {title: _embedded(path.read_bytes()) for title, path in section_figures.items()},
+                "together": _all_embedded(section_figures.together),
+                "own": _all_embedded(section_figures.own),
             }
             for headline, (section, table), section_figures in zip(
                 _headlines([section for section, _ in tables]), tables, figures, strict=True
@@ -162,5 +170,9 @@ def _html(
     )
 
 
-def _embedded(picture: bytes) -> str:
-    return base64.b64encode(picture).decode()
+def _all_embedded(pictures: dict[str, Path]) -> dict[str, str]:
+    return {title: _embedded(path) for title, path in pictures.items()}
+
+
+def _embedded(picture: Path) -> str:
+    return base64.b64encode(picture.read_bytes()).decode()

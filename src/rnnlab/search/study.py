@@ -13,10 +13,10 @@ import numpy as np
 import pytorch_lightning as pl
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
-from rnnlab.config import fingerprint, plain
+from rnnlab.config import fingerprint, plain, save_config, words_to_keep
 from rnnlab.data.atomic import atomic_file, is_locked, locked
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.module import Diverged
@@ -77,7 +77,7 @@ def search(cfg: DictConfig) -> None:
             study = _open_study(cfg, folder)
             if not study.get_trials(deepcopy=False):
                 study.enqueue_trial(starting_point(cfg, space))
-                OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+                save_config(cfg, folder / "config.yaml")
         while _next_trial(cfg, study, space, task, folder):
             pass
         with locked(folder / ".lock"):
@@ -264,7 +264,7 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
     log.info("%s: lowest validation loss %.4f, in trial %d of %d", pair, best.value, best.number, len(spent))
     if cfg.discard:
         return
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     about = [
         f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
         f"python pipelines/search.py {' '.join(words)}".rstrip(),

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rnnlab.errors import without_password
+
 if TYPE_CHECKING:
     from rnnlab.tracking.store import Row
 
@@ -26,7 +28,7 @@ CAUSES = ("Connection refused", "timed out", "Name or service not known", "Tempo
 
 def reason(error: Exception) -> str:
     """What failed, in one line."""
-    text = str(error)
+    text = without_password(str(error))
     return next((cause for cause in CAUSES if cause in text), text.strip().partition("\n")[0] or type(error).__name__)
 
 

@@ -70,6 +70,7 @@ class MLflowStore(Tracker):
         # MLflow's own client reads these when it is imported
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # which shows a password in it
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -376,7 +377,7 @@ def open_store(cfg: DictConfig) -> Tracker:
         store.repair()
         if cfg.tracking.sync:
             store.sync()
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise UserError(
             f"The MLflow store {uri} cannot be used ({reason(error)}). Mend it, name another with "
             "tracking.uri=..., or train without: tracking=none."
