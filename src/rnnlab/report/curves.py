@@ -148,7 +148,8 @@ def _baselines(section: Section) -> list[Entry]:
 def _scale(axes: Axes, seen: list[float]) -> None:
     if seen and min(seen) > 0 and max(seen) / min(seen) >= LOGARITHMIC:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(seen) / min(seen) < 100 else (1,)))
+        span = max(seen) / min(seen)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 20 else (1, 3) if span < 1000 else (1,)))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))

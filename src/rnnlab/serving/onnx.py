@@ -146,13 +146,15 @@ def _difference(step: Step, session: Any, x: Tensor, start: list[Tensor]) -> flo
 
 @contextlib.contextmanager
 def _quietly() -> Any:
-    """The exporter tells its stages on standard output."""
-    registry = logging.getLogger("torch.onnx")
-    level = registry.level
-    registry.setLevel(logging.ERROR)
+    """The exporter tells its stages on standard output, its passes in the log."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        registry.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
