@@ -70,7 +70,7 @@ def test_a_verdict_is_corrected_for_the_number_of_cells() -> None:
     """p = 0.03 alone is evidence; as the best of three looks it is not."""
     assert verdicts(section(entry("a", 0.9, 0.03)))["a"].startswith("better")
     three = section(entry("a", 0.9, 0.03), entry("b", 0.95, 0.4), entry("c", 0.97, 0.6))
-    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.09)"
+    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.090)"
 
 
 def test_the_words_say_when_no_cell_beats_the_reference() -> None:
