@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from rnnlab.data.atomic import read_json
@@ -85,3 +87,17 @@ def test_a_run_trained_again_takes_its_own_place(run: Run, root: Path) -> None:
         assert run("train", *SHORT, "force=true").code == 0
     (only,) = runs(client(root))
     assert champion(root).run_id == only.info.run_id
+
+
+def test_the_champion_answers_by_its_address(run: Run, root: Path) -> None:
+    assert run("train", *SHORT).code == 0
+    (folder,) = root.glob("runs/price/rnn/*")
+    rng = np.random.default_rng(0)
+    dates = pd.bdate_range("2024-01-01", periods=40)
+    close = 100 * np.exp(rng.normal(0, 0.01, 40).cumsum())
+    table = pd.DataFrame({"date": dates, "close": close, "volume": rng.integers(1, 9, 40)})
+    table.to_csv(root / "prices.csv", index=False)
+    for model, name in (("models:/rnnlab-price@champion", "champion"), (folder, "folder")):
+        done = run("predict", f"model={model}", f"input={root / 'prices.csv'}", f"output={root / name}.csv")
+        assert done.code == 0, done.err
+    assert (root / "champion.csv").read_text() == (root / "folder.csv").read_text()
