@@ -19,6 +19,7 @@ from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
 from rnnlab.serving.writing import check_output, write_answers
 from rnnlab.tasks.language_modelling import LanguageModelling
+from rnnlab.tracking.live import reason
 from rnnlab.tracking.store import store_uri
 
 log = logging.getLogger("rnnlab")
@@ -117,6 +118,7 @@ def _downloaded(cfg: DictConfig, address: str) -> Path:
     import mlflow
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -128,5 +130,5 @@ def _downloaded(cfg: DictConfig, address: str) -> Path:
     mlflow.set_registry_uri(uri)
     try:
         return Path(download_artifacts(artifact_uri=address))
-    except (MlflowException, OSError) as error:
-        raise UserError(f"model={address}: {str(error).splitlines()[0]} (the store is {uri}).") from None
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        raise UserError(f"model={address}: {reason(error)} (the store is {uri}).") from None

@@ -36,6 +36,9 @@ NOTE = "mlflow.note.content"
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Stores without a server, which would put artifacts below whatever folder the command is given in."""
+
 
 class Row(NamedTuple):
     """One value of one metric. `time`: milliseconds since 1970."""
@@ -98,7 +101,7 @@ class MLflowStore(Tracker):
                 found = self.client.get_experiment_by_name(task)
                 if found is None:
                     # a server decides itself where artifacts go; beside a database of our own they lie at the root
-                    location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith("sqlite:") else None
+                    location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
                     self._experiments[task] = self.client.create_experiment(task, location)
                 else:
                     if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
