@@ -179,7 +179,8 @@ def test_pipelines_are_entry_points_without_logic() -> None:
 
 
 def test_the_name_of_a_sweep_has_no_address_of_a_store() -> None:
-    words = ["cell=rnn,gru", "tracking=sync", "tracking.uri=http://me:s3cret@host", "seed=0"]
+    store, mirror = "tracking.uri=http://me:s3cret@host", "fetch.mirror=http://me:s3cret@host"
+    words = ["cell=rnn,gru", "tracking=sync", store, f"++{store}", mirror, "seed=0"]
     assert config.words_to_keep(words) == ["cell=rnn,gru", "seed=0"]
 
 
@@ -189,6 +190,7 @@ def test_the_name_of_a_sweep_has_no_address_of_a_store() -> None:
         ("at http://me:s3cret@host:80/a: no", "at http://me:***@host:80/a: no"),
         ("postgresql+psycopg://me:p@ss@host/runs", "postgresql+psycopg://me:***@host/runs"),
         ("http://host:80/a@b and me@host", "http://host:80/a@b and me@host"),
+        ("postgresql:///runs?password=s3cret&user=me: no", "postgresql:///runs?password=***&user=me: no"),
         ("sqlite:////a/mlflow.db", "sqlite:////a/mlflow.db"),
     ],
 )

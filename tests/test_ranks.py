@@ -1,5 +1,7 @@
 """Cells over several tasks, against scipy's tests and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -33,7 +35,26 @@ def test_only_cells_that_stand_in_every_task_are_ranked() -> None:
     assert found is not None
     assert found.cells == ["x", "y"]
     assert rank([section("a", {"x": 1, "y": 2})]) is None
+    assert found.left_out == ["z"]
+    assert in_words(found).endswith("Left out, for they are not on every task: z.")
     assert rank([section("a", {"x": 1}), section("b", {"y": 1})]) is None
+
+
+def test_a_task_with_one_cell_alone_is_passed_over() -> None:
+    several = [section(task, {"x": 1, "y": 2}) for task in "ab"]
+    found = rank([*several, section("c", {"x": 1})])
+    assert found is not None
+    assert found.tasks == ["a", "b"]
+    assert found.left_out == []
+
+
+def test_what_was_not_tuned_alike_is_named() -> None:
+    one, other = (section(task, {"x": 1, "y": 2}) for task in "ab")
+    searched = replace(other, entries=[replace(other.entries[0], trials=50), *other.entries[1:]])
+    found = rank([one, searched])
+    assert found is not None
+    assert found.unequal == ["b"]
+    assert in_words(found).endswith("The cells were not tuned alike on b: not a fair comparison there.")
 
 
 def test_a_task_on_two_states_of_its_data_counts_once() -> None:

@@ -89,7 +89,10 @@ def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:
     assert verdicts(section(lucky))["lucky"].startswith("no difference from naive seen")
     single = section(entry("single", 0.5, 1e-9, seeds=1))
     assert verdicts(single)["single"].startswith("better than naive with this one seed")
-    assert in_words(single, rows(single)).startswith("Better than naive with the one seed that was trained: single.")
+    assert in_words(single, rows(single)).startswith("Better than naive, but with fewer than three seeds: single.")
+    two = section(entry("two", 0.5, 1e-9, seeds=2), entry("one", 0.6, 1e-9, seeds=1))
+    assert verdicts(two)["two"].startswith("better than naive with these two seeds")
+    assert "Fewer than three seeds of a cell do not tell" in in_words(two, rows(two))
 
 
 def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> None:
@@ -97,6 +100,14 @@ def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> No
     assert "Among the cells no order is seen." in in_words(close, rows(close))
     apart = section(entry("a", 0.5, 1e-9), entry("b", 0.51, 1e-9), entry("c", 0.9, 1.0))
     assert "Among the cells, a is better than c; from the others" in in_words(apart, rows(apart))
+
+
+def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> None:
+    one, other = entry("a", 0.9, 0.3), entry("b", 0.95, 0.3)
+    found = section(*(replace(each, settings={"task.beam": beam}) for each, beam in ((one, 1), (other, 5))))
+    assert in_words(found, rows(found)).endswith("beams of different widths (a 1, b 5): not a fair comparison.")
+    alike = section(*(replace(each, settings={"task.beam": 5}) for each in (one, other)))
+    assert "beam" not in in_words(alike, rows(alike))
 
 
 def test_intervals_are_over_seeds_and_absent_for_one() -> None:

@@ -173,9 +173,20 @@ def test_the_config_s_own_values_are_tried_again_when_that_trial_was_stopped(
 
 
 def test_another_config_is_another_study(root: Path, conf: Path) -> None:
-    for change in ("seed=0", "seed=1", "search.seed=1", "search.pruner=none"):
-        study.search(_compose("price", *SMALL, change, "search.trials=1"))
+    for name, change in enumerate(("seed=0", "seed=1", "search.seed=1", "search.pruner=none")):
+        study.search(_compose("price", *SMALL, change, "search.trials=1", f"search.name=n{name}"))
     assert len(list(root.glob("searches/price/rnn/*/journal.log"))) == 4
+
+
+def test_another_study_does_not_replace_an_overlay_and_more_trials_do(root: Path, conf: Path) -> None:
+    """Else the trials of the first would be forgotten."""
+    study.search(_compose("price", *SMALL, "search.trials=1"))
+    with pytest.raises(UserError, match="is of another search"):
+        study.search(_compose("price", *SMALL, "search.trials=1", "search.space.cell.hidden_size.choices=[4,8]"))
+    study.search(_compose("price", *SMALL, "search.trials=2"))
+    found = OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning
+    (folder,) = root.glob("searches/price/rnn/*")
+    assert found == {"trials": 2, "study": folder.name}
 
 
 def test_a_trial_without_prospect_is_pruned_and_counts(root: Path, conf: Path) -> None:

@@ -344,6 +344,8 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
     (tmp_path / "latin.jsonl").write_bytes('{"text": "bon"}\n{"text": "très bon"}\n'.encode("latin-1"))
     (tmp_path / "short.csv").write_text("date,close,volume\n2024-01-01,1,1\n2024-01-02,2,1\n")
     (tmp_path / "flat.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
     sentiment, price, digits = (f"model={results(trained, name).folder}" for name in ("sentiment", "price", "digits"))
     other = f"model={tmp_path}"
     for overrides, messages in (
@@ -368,6 +370,7 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
         ((digits, f"input={tmp_path / 'flat.png'}"), ("flat.png", "no picture")),
         ((digits, "input=[1,2,3]"), ("found 3 numbers", "28 x 28")),
         ((sentiment, f"input={tmp_path / 'a.csv'}", "output=a.xls"), ("output=a.xls", ".parquet")),
+        ((sentiment, "input=good", f"output={folder}"), (f"output={folder} is a folder",)),
     ):
         output = () if overrides[-1].startswith("output") else (f"output={tmp_path / 'out.csv'}",)
         done = run("predict", *overrides, *output)
@@ -399,6 +402,11 @@ def test_a_net_that_names_foreign_code_or_does_not_fit_is_not_loaded(models: Pat
     (net / "config.json").write_text(json.dumps({**config, "cell": {**config["cell"], "hidden_size": 9}}))
     with pytest.raises(UserError, match="does not fit"):
         Predictor.load(net)
+    (net / "config.json").write_text(json.dumps(config))
+    whole = (net / "weights.safetensors").read_bytes()
+    (net / "weights.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"weights\.safetensors is not whole"):
+        Predictor.load(net)
     (net / "weights.safetensors").unlink()
     with pytest.raises(UserError, match=r"no weights\.safetensors"):
         Predictor.load(net)
@@ -407,6 +415,9 @@ def test_a_net_that_names_foreign_code_or_does_not_fit_is_not_loaded(models: Pat
 def test_a_run_of_an_earlier_version_is_told_to_be_trained_again(trained: Path, tmp_path: Path) -> None:
     old = Results(tmp_path / "old")
     shutil.copytree(results(trained, "price").train(0), old.train(0))
+    (old.train(0) / "weights.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no weights\.safetensors: it is not whole"):
+        Predictor.of_run(old.train(0))
     (old.train(0) / "learnt.json").unlink()
     with pytest.raises(UserError, match="force=true"):
         save_model(old, 0, tmp_path / "model")

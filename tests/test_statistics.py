@@ -53,6 +53,14 @@ def test_diebold_mariano_of_equal_losses_is_no_evidence() -> None:
     assert diebold_mariano(np.ones(10), np.ones(10), horizon=3) == (0.0, 1.0)
 
 
+def test_right_everywhere_against_wrong_everywhere_is_judged_by_the_number_of_items() -> None:
+    """As by the sign test, for there is no variance."""
+    for items in (4, 500):
+        found = compare(np.zeros((3, items)), np.ones((1, items)))
+        assert found.statistic == -np.inf
+        assert found.p_value == pytest.approx(stats.binomtest(0, items).pvalue)
+
+
 def drawn(rng: np.random.Generator, seeds: int, spread: float, items: int = 200) -> np.ndarray:
     """Losses of a method whose mean over all seeds and items is 0; `spread`: of seeds, in standard errors of items."""
     return rng.normal(size=(1, items)) + rng.normal(size=(seeds, 1)) * spread * items**-0.5

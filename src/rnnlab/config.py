@@ -40,6 +40,24 @@ SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.preparatio
 NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "beam", "transpose")
 """Options of a task that shape batches, training or decoding, and not the prepared arrays."""
 
+DECIDE_NOTHING = frozenset(
+    f"trainer.{key}"
+    for key in (
+        "accelerator",
+        "threads",
+        "deterministic",
+        "log_every_n_steps",
+        "log_memory",
+        "log_samples",
+        "log_norms",
+        "log_timestep_gradients",
+    )
+)
+"""Settings that no number depends on, or that a tag tells better: no parameters of a run, and not compared."""
+
+ADDRESSES = ("tracking", "fetch")
+"""Groups with the address of a store or a mirror, in which a password may stand: no file keeps them."""
+
 SCHEMA = 1
 """Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
 
@@ -50,13 +68,13 @@ def plain(node: Any) -> Any:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """As YAML, every interpolation resolved, without the store's address, which may hold a password."""
-    OmegaConf.save(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "tracking"]), path, resolve=True)
+    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`."""
+    OmegaConf.save(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES]), path, resolve=True)
 
 
 def words_to_keep(words: Iterable[str]) -> list[str]:
-    """Of a command line's overrides, those that say what is run, and not where it is tracked: see `save_config`."""
-    return [word for word in words if not word.startswith("tracking")]
+    """Of a command line's overrides, those that say what is run, and not at which addresses: see `save_config`."""
+    return [word for word in words if not word.lstrip("+~").startswith(ADDRESSES)]
 
 
 def fingerprint(content: Any) -> str:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.evaluation import require_trained
 from rnnlab.memory import measure, sample, scalars, write_memory
+from rnnlab.origin import origin
 from rnnlab.preparation import open_task
 from rnnlab.tracking.store import open_store
 from rnnlab.training import build_module, check, results_folder, seeds_of, setting_of, settle_threads
@@ -29,15 +30,16 @@ def diagnose(cfg: DictConfig) -> None:
         module = build_module(cfg, task)
         setting = setting_of(cfg, task)
         for seed in seeds_of(cfg):
-            require_trained(results, seed, setting)
-            module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
-            run = read_json(results.train(seed) / "run.json")
-            epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"] + 1
-            measured = {"epoch": epoch, **measure(module, sample(task))}
-            found = scalars(measured)
-            with locked(results.lock(seed), wait_seconds=2), atomic_folder(results.diagnosis(seed)) as part:
-                write_memory([measured], epoch, run["name"], part)
-                write_json(part / "diagnosed.json", {"setting": setting, "metrics": found})
+            with locked(results.lock(seed), wait_seconds=2):
+                require_trained(results, seed, setting)
+                module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
+                run = read_json(results.train(seed) / "run.json")
+                epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"] + 1
+                measured = {"epoch": epoch, **measure(module, sample(task))}
+                with atomic_folder(results.diagnosis(seed)) as part:
+                    write_memory([measured], epoch, run["name"], part)
+                    facts = {**origin(results, seed), "metrics": scalars(measured)}
+                    write_json(part / "diagnosed.json", facts)
             log.info("%s/%s seed %d: %s", cfg.task.name, cfg.cell.name, seed, in_words(measured))
             log.info("  pictures in %s", results.diagnosis(seed))
             store.put(results, seed)

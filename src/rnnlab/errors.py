@@ -8,8 +8,9 @@ class UserError(Exception):
 
 
 def without_password(text: str) -> str:
-    """The text with the password of any address in it, as in http://me:secret@host, made unreadable."""
-    return re.sub(r"(://[^\s/:@]*):[^\s/]*@", r"\1:***@", text)
+    """The text with the password of any address in it, as in http://me:secret@host or ?password=secret, unreadable."""
+    text = re.sub(r"(://[^\s/:@]*):[^\s/]*@", r"\1:***@", text)
+    return re.sub(r"([?&]password=)[^\s&]+", r"\1***", text)
 
 
 class MissingExtra(UserError):

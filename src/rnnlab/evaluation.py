@@ -1,8 +1,8 @@
 """Judging on the test split: the trained nets of a pair, and what the task can do without one."""
 
-import hashlib
 import logging
 import shutil
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rnnlab.data.atomic import atomic_file, atomic_folder, locked, read_json, wr
 from rnnlab.errors import UserError
 from rnnlab.memory import MEMORY
 from rnnlab.module import SequenceModule
+from rnnlab.origin import digest, is_of, origin
 from rnnlab.paths import Results, root
 from rnnlab.preparation import open_task
 from rnnlab.report.figures import draw_learning_curves, learning_curves
@@ -71,18 +72,25 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
     settle_threads(cfg)
     task = open_task(cfg, cfg.seed)
     module = build_module(cfg, task)
-    setting = setting_of(cfg, task)
+    setting, beam = setting_of(cfg, task), cfg.task.data.get("beam")
     for seed in seeds_of(cfg):
-        require_trained(results, seed, setting)
-        module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
-        curves = {cfg.cell.name: learning_curves(results, [seed])}
-        name = f"{cfg.cell.name} seed {seed}"
-        metrics = _evaluate_one(task, module, results.evaluate(seed), name, setting, draw_learning_curves(curves))
+        with locked(results.lock(seed), wait_seconds=2):
+            require_trained(results, seed, setting)
+            module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
+            curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
+            facts = {**origin(results, seed), "beam": beam}
+            metrics = _evaluate_one(task, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
         rank_by = task.spec.rank_by
         log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
+    with _alone(results):
+        _summarise(task, results, cfg.cell.name, beam)
+    for seed in seeds_of(cfg):
         store.put(results, seed)
-    with locked(results.folder / "checkpoints" / ".summary.lock"):
-        _summarise(task, results, cfg.cell.name)
+
+
+def _alone(results: Results) -> AbstractContextManager[None]:
+    """One process at a time puts a seed beside the others, or reads them all."""
+    return locked(results.folder / "checkpoints" / ".summary.lock")
 
 
 def require_trained(results: Results, seed: int, setting: str) -> None:
@@ -96,19 +104,26 @@ def require_trained(results: Results, seed: int, setting: str) -> None:
 
 
 def _evaluate_one(
-    task: Task, module: SequenceModule, folder: Path, name: str, setting: str, curves: Figure | None = None
+    task: Task,
+    module: SequenceModule,
+    results: Results,
+    seed: int,
+    name: str,
+    facts: dict[str, Any],
+    curves: Figure | None = None,
 ) -> dict[str, float]:
+    """`facts`: what is judged, for training anew leaves this folder as it is."""
     predictions = task.predict(module)
     metrics = task.metrics([predictions])
-    with atomic_folder(folder) as part:
+    with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
         _write_predictions(task, predictions, metrics, part)
-        # whose weights these are: training anew under another setting leaves this folder as it is
-        write_json(part / "evaluated.json", {"setting": setting})
+        write_json(part / "evaluated.json", facts)
         figures = task.figures([predictions], name)
         _save(figures if curves is None else {**figures, "learning_curves": curves}, part)
         (part / LOOK).mkdir()
         _save(task.look(module), part / LOOK)
         write_samples(task, module, part / "samples")
+        exchange.enter_context(_alone(results))
     return metrics
 
 
@@ -118,24 +133,32 @@ def _write_predictions(task: Task, predictions: pd.DataFrame, metrics: dict[str,
     write_json(folder / "metrics.json", metrics)
 
 
-def _summarise(task: Task, results: Results, name: str) -> None:
-    """The pair as a whole, over all seeds that have been evaluated."""
-    seeds = sorted(results.summary.glob("seeds/seed=*"))
+def _summarise(task: Task, results: Results, name: str, beam: int | None) -> None:
+    """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
+    evaluated = [(folder, int(folder.name.removeprefix("seed="))) for folder in results.summary.glob("seeds/seed=*")]
+    numbers = sorted(
+        seed
+        for folder, seed in evaluated
+        if is_of(folder / "evaluated.json", results, seed) and read_json(folder / "evaluated.json").get("beam") == beam
+    )
+    seeds = [results.evaluate(seed) for seed in numbers]
     predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
     by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
     metrics = task.metrics(predictions)
     if len(seeds) > 1:
         metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
     write_json(results.summary / "metrics.json", metrics)
-    curves = learning_curves(results, [int(folder.name.removeprefix("seed=")) for folder in seeds])
+    curves = learning_curves(results, numbers)
     _write_table(task.plot_rows(predictions), results.summary / "parts.csv")
     _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
     with atomic_folder(results.summary / "figures") as folder:
         figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
         _save(figures, folder)
-        trained = results.train(int(seeds[0].name.removeprefix("seed=")))
-        for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *trained.glob(f"{MEMORY}/*.png")]):
+        for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *results.train(numbers[0]).glob(f"{MEMORY}/*.png")]):
             shutil.copy(picture, folder)
+    # last: until then a report sees that it is not of these seeds
+    judged = {str(seed): digest(results.evaluate(seed) / "metrics.json") for seed in numbers}
+    write_json(results.summarised, judged)
 
 
 def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
@@ -163,9 +186,10 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"{path} does not fit the configured {cfg.cell.name}: {detail} Give its sizes.") from None
-    setting = fingerprint([_digest(path), ours])
+    setting = fingerprint([digest(path), ours])
     results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
-    metrics = _evaluate_one(task, module, results.evaluate(cfg.seed), f"{cfg.cell.name} of {path.name}", setting)
+    name = f"{cfg.cell.name} of {path.name}"
+    metrics = _evaluate_one(task, module, results, cfg.seed, name, {"setting": setting})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 
@@ -181,11 +205,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} holds no trained net of this project.")
     result: dict[str, Any] = content
     return result
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def evaluate_baselines(cfg: DictConfig) -> None:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rnnlab import layouts
 from rnnlab.cells.cell import Cell, State
@@ -158,6 +159,29 @@ class SequenceModule(pl.LightningModule):
             return optimizer
         schedule = _partial(self.schedule_options)(optimizer)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "loss/validation"}}
+
+
+def check_training(optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | None) -> None:
+    """Try both on a net of one number, for one step.
+
+    Raises: `UserError` where their classes refuse an option.
+    """
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    told = "optimizer", optimizer
+    try:
+        descent = _partial(dict(optimizer))([parameter])
+        if schedule is None:
+            return
+        told = "schedule", schedule
+        course = _partial(dict(schedule))(descent)
+        descent.step()
+        course.step(*[0.0] if isinstance(course, ReduceLROnPlateau) else [])
+    except (ValueError, TypeError, ArithmeticError) as error:
+        group, options = told
+        given = ", ".join(f"{key}={value}" for key, value in options.items() if key != "_target_")
+        name = options["_target_"].rpartition(".")[2]
+        raise UserError(f"{group}: {name} cannot be made with {given} ({error}).") from None
 
 
 def _make(make: partial[Recurrent], options: dict[str, Any], input_size: int, **other: Any) -> Recurrent:

@@ -74,3 +74,8 @@ class Results:
     @property
     def summary(self) -> Path:
         return self.folder / "evaluate"
+
+    @property
+    def summarised(self) -> Path:
+        """Which seeds the summary is of: a digest of each one's metrics."""
+        return self.summary / "seeds" / "summarised.json"

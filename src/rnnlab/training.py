@@ -27,7 +27,7 @@ from rnnlab.errors import UserError
 from rnnlab.gradients import LogNorms, LogTimestepGradients
 from rnnlab.grid import grid
 from rnnlab.memory import MEMORY, LogMemory, read_measurements, write_memory
-from rnnlab.module import Diverged, SequenceModule
+from rnnlab.module import Diverged, SequenceModule, check_training
 from rnnlab.paths import CONF, Results
 from rnnlab.preparation import open_task
 from rnnlab.progress import Progress
@@ -79,8 +79,8 @@ def check(cfg: DictConfig) -> None:
             raise UserError(f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}.")
     if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
-    whole = ("trainer.max_epochs", "trainer.threads", "trainer.patience", "cell.hidden_size", "cell.num_layers")
-    for key in whole:
+    whole = ("max_epochs", "threads", "patience", "log_every_n_steps")
+    for key in (*(f"trainer.{name}" for name in whole), "cell.hidden_size", "cell.num_layers"):
         value = OmegaConf.select(cfg, key)
         if value is None and key in ("trainer.max_epochs", "trainer.patience"):
             continue  # no such limit
@@ -101,6 +101,7 @@ def check(cfg: DictConfig) -> None:
     if not isinstance(cfg.optimizer.lr, int | float) or not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
     check_budget(cfg)
+    check_training(plain(cfg.optimizer), _schedule(cfg))
     check_sizing(cfg)
     if cfg.tuning.name != "none":
         overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
@@ -146,12 +147,17 @@ def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
         spec=task.spec.as_dict(),
         net=plain(cfg.task.net),
         optimizer=plain(cfg.optimizer),
-        schedule=plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None,
+        schedule=_schedule(cfg),
         log_every_n_steps=cfg.trainer.log_every_n_steps,
         _convert_="all",
         _recursive_=False,
     )
     return module
+
+
+def _schedule(cfg: DictConfig) -> dict[str, Any] | None:
+    """Of the rate over epochs; a budget of steps or seconds has one of its own."""
+    return plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None
 
 
 def settle_threads(cfg: DictConfig) -> None:

@@ -19,9 +19,6 @@ COSTS = {
 LOGARITHMIC = 8
 """An axis is logarithmic where its largest number is so many times its smallest."""
 
-DERIVED = ("schedule.T_max", "trainer.threads")
-"""Numbers that follow from others, or that no result depends on."""
-
 DASHES = ("--", ":")
 
 
@@ -34,7 +31,7 @@ def draw_curves(section: Section) -> dict[str, Figure]:
     figures = {
         f"{section.metric} against {key}": _draw(section, {key: key}, _setting)
         for key in dict.fromkeys(key for entry in section.tried for key in entry.settings)
-        if key not in DERIVED and _is_varied(section, key)
+        if _is_varied(section, key)
     }
     if len(section.tried) > 1:
         figures[f"{section.metric} against cost"] = _draw(section, COSTS, _cost)

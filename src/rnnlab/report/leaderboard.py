@@ -1,5 +1,6 @@
 """Who is better, and how sure that is: ranks, verdicts, and what they say in words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -10,6 +11,9 @@ from rnnlab.report.sections import Entry, Section
 from rnnlab.report.statistics import Comparison, compare, holm, mean_interval
 
 SIGNIFICANCE = 0.05
+
+ENOUGH_SEEDS = 3
+"""For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
     if gain * test.statistic >= 0:
         return f"no difference from {reference} seen: loss and {row.metric} disagree"
     word = f"{'better' if gain > 0 else 'worse'} than {reference}"
-    if row.kind == "cell" and row.seeds == 1:
-        return f"{word} with this one seed ({p_value})"
+    if row.kind == "cell" and row.seeds < ENOUGH_SEEDS:
+        return f"{word} with {'this one seed' if row.seeds == 1 else 'these two seeds'} ({p_value})"
     return f"{word} ({p_value})"
 
 
@@ -112,26 +116,26 @@ def in_words(section: Section, table: list[Row]) -> str:
     if not cells:
         return "No cell has been evaluated."
     better = [row for row in cells if row.verdict.startswith("better")]
-    winners = [row.name for row in better if row.seeds > 1]
+    winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
     if winners:
         text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
     elif better:
         names = ", ".join(row.name for row in better)
-        text = f"Better than {section.reference} with the one seed that was trained: {names}. Train several."
+        text = f"Better than {section.reference}, but with fewer than three seeds: {names}. Train three or more."
     else:
         text = f"No cell beats {section.reference}: what differs is within the noise, or worse."
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text + _among(section, cells) + _unequal_tuning(cells)
+    return text + _among(section, cells) + _unequal_tuning(cells) + _unequal_beams(section)
 
 
 def _among(section: Section, cells: list[Row]) -> str:
     """Which other cells the first in rank is better than, corrected for all pairs, any of which might have led."""
     if len(cells) < 2:
         return ""
-    if any(row.seeds < 2 for row in cells):
-        return " One seed of a cell tells nothing of the cells' own order: train several."
+    if any(row.seeds < ENOUGH_SEEDS for row in cells):
+        return " Fewer than three seeds of a cell do not tell the cells' own order: train three or more."
     entries = {entry.name: entry for entry in section.entries}
     first, *others = (entries[row.name] for row in cells)
     pairs = list(combinations([first, *others], 2))
@@ -147,10 +151,24 @@ def _among(section: Section, cells: list[Row]) -> str:
     return f" Among the cells, {first.name} is better than {', '.join(beaten)}{rest}."
 
 
+def tuned_alike(trials: Iterable[int | None]) -> bool:
+    """Whether cells on which so many trials were spent, None being unknown, are known to be tuned alike."""
+    found = list(trials)
+    return len(found) < 2 or (len(set(found)) == 1 and None not in found)
+
+
+def _unequal_beams(section: Section) -> str:
+    beams = {entry.cell: entry.settings["task.beam"] for entry in section.entries if "task.beam" in entry.settings}
+    if len(set(beams.values())) < 2:
+        return ""
+    told = ", ".join(f"{cell} {beam}" for cell, beam in beams.items())
+    return f" They were judged with beams of different widths ({told}): not a fair comparison."
+
+
 def _unequal_tuning(cells: list[Row]) -> str:
     """A warning where the cells were not tuned alike, or not known to be."""
     trials = {row.trials for row in cells}
-    if len(cells) < 2 or (len(trials) == 1 and None not in trials):
+    if tuned_alike(row.trials for row in cells):
         return ""
     spent = ", ".join(f"{row.name} {'an unknown number' if row.trials is None else row.trials}" for row in cells)
     alike = "unknown numbers" if trials == {None} else "different numbers"

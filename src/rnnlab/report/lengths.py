@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rnnlab.data.atomic import atomic_folder, read_json
+from rnnlab.origin import is_of
 from rnnlab.paths import Results, root
 
 LENGTH = "task.length"
 
-NO_SETTING = frozenset({LENGTH, "task.test_lengths", "seed", "parameters", "trainer.log_memory", "schedule.T_max"})
+NO_SETTING = frozenset({LENGTH, "task.test_lengths", "seed", "parameters", "schedule.T_max"})
 """Parameters of a run in which runs of one line may differ."""
 
 NUMBERS = ("memory_length", "memory_length_at_start", "growth_rate", "largest_singular_value")
@@ -68,10 +69,10 @@ def _row(path: Path) -> dict[str, Any] | None:
     run, seed = read_json(path), int(path.parent.name.removeprefix("seed="))
     results = Results(path.parents[2])
     evaluated = results.evaluate(seed)
-    measured = _measured(results, seed, run["setting"])
+    measured = _measured(results, seed)
     facts = root() / "runs" / run["task"] / "baselines" / run["dataset"]["digest"] / "task.json"
-    judged = (evaluated / "metrics.json").exists() and read_json(evaluated / "evaluated.json")["setting"]
-    if LENGTH not in run["params"] or measured is None or judged != run["setting"] or not facts.exists():
+    judged = is_of(evaluated / "evaluated.json", results, seed)
+    if LENGTH not in run["params"] or measured is None or not judged or not facts.exists():
         return None
     spec, reference = (read_json(facts)[key] for key in ("spec", "reference"))
     metric = spec["rank_by"]
@@ -95,13 +96,13 @@ def _row(path: Path) -> dict[str, Any] | None:
     }
 
 
-def _measured(results: Results, seed: int, setting: str) -> dict[str, Any] | None:
+def _measured(results: Results, seed: int) -> dict[str, Any] | None:
     """From its training, else from pipelines/diagnose.py."""
     training, later = results.train(seed) / "memory", results.diagnosis(seed)
     if (training / "memory.json").exists():
         found: dict[str, Any] = read_json(training / "memory.json")
         return found
-    if (later / "diagnosed.json").exists() and read_json(later / "diagnosed.json")["setting"] == setting:
+    if is_of(later / "diagnosed.json", results, seed):
         return {**read_json(later / "memory.json"), "before_training": None}
     return None
 

@@ -106,8 +106,7 @@ def _figures(section: Section, folder: Path) -> Figures:
     for entry in section.entries:
         if entry.results is None:
             continue
-        seeds = sorted(int(path.name.removeprefix("seed=")) for path in entry.results.summary.glob("seeds/seed=*"))
-        curves[entry.name] = learning_curves(entry.results, seeds)
+        curves[entry.name] = learning_curves(entry.results, [facts["seed"] for facts in entry.training])
         for path in sorted(entry.results.summary.glob("figures/*.png")):
             if path.stem != "learning_curves":
                 own[f"{entry.name}: {path.stem}"] = path

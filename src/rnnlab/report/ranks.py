@@ -1,17 +1,17 @@
 """Cells over several tasks: their mean ranks, and which of them differ by more than chance (Demšar 2006)."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnlab.report.sections import Section
+from rnnlab.report.leaderboard import SIGNIFICANCE, tuned_alike
+from rnnlab.report.sections import Entry, Section
 
 Array = NDArray[np.float64]
-
-SIGNIFICANCE = 0.05
 
 PERMUTATIONS = 20_000
 
@@ -21,7 +21,8 @@ class Ranking:
     """Cells in the order of their mean rank over `tasks`, 1 being the best.
 
     p_value: of Friedman's test that all cells rank alike. critical_difference: Nemenyi's; two cells whose mean ranks
-    are closer are not told apart.
+    are closer are not told apart. left_out: cells that are missing on some of the tasks. unequal: tasks on which the
+    cells were not tuned alike.
     """
 
     cells: list[str]
@@ -29,6 +30,8 @@ class Ranking:
     tasks: list[str]
     p_value: float
     critical_difference: float
+    left_out: list[str] = field(default_factory=list)
+    unequal: list[str] = field(default_factory=list)
 
     def groups(self) -> list[tuple[int, int]]:
         """First and last of every longest run of cells that are not told apart, and of whom there are at least two."""
@@ -43,20 +46,23 @@ class Ranking:
 def rank(sections: list[Section]) -> Ranking | None:
     """The cells that stand in every section, ranked in each by the mean of its metric; ties share their mean rank.
 
-    A task that occurs with several states of its data counts once, with the one that has most cells. The critical
-    difference is q √(k (k + 1) / (6 N)) for k cells and N tasks, q from the studentised range at 0.05 over √2. None
-    where there are fewer than two tasks or two cells: nothing could be said.
+    A task that occurs with several states of its data counts once, with the one that has most cells; one with a single
+    cell ranks nothing, and is passed over; so is a cell that stands in a section twice, trained for several losses. The
+    critical difference is q √(k (k + 1) / (6 N)) for k cells and N tasks, q from the studentised range at 0.05 over √2.
+    None where there are fewer than two tasks or two cells: nothing could be said.
     """
-    by_task: dict[str, dict[str, float]] = {}
+    ranked: dict[str, tuple[Section, dict[str, Entry]]] = {}
     for section in sections:
-        sign = 1 if section.direction == "min" else -1
-        scores = {entry.cell: sign * entry.summary[section.metric] for entry in section.entries if entry.kind == "cell"}
-        if len(scores) > len(by_task.get(section.task, {})):
-            by_task[section.task] = scores
-    cells = sorted(set.intersection(*(set(scores) for scores in by_task.values()))) if by_task else []
-    if len(by_task) < 2 or len(cells) < 2:
+        entries = [entry for entry in section.entries if entry.kind == "cell"]
+        times = Counter(entry.cell for entry in entries)
+        once = {entry.cell: entry for entry in entries if times[entry.cell] == 1}
+        if len(once) > (len(ranked[section.task][1]) if section.task in ranked else 1):
+            ranked[section.task] = (section, once)
+    seen = [set(entries) for _, entries in ranked.values()]
+    cells = sorted(set[str].intersection(*seen)) if seen else []
+    if len(ranked) < 2 or len(cells) < 2:
         return None
-    ranks = np.array([stats.rankdata([scores[cell] for cell in cells]) for scores in by_task.values()])
+    ranks = np.array([_ranks(section, [entries[cell] for cell in cells]) for section, entries in ranked.values()])
     mean_ranks = ranks.mean(axis=0)
     order = np.argsort(mean_ranks, kind="stable")
     tasks, count = ranks.shape
@@ -64,10 +70,20 @@ def rank(sections: list[Section]) -> Ranking | None:
     return Ranking(
         cells=[cells[index] for index in order],
         mean_ranks=[float(mean_ranks[index]) for index in order],
-        tasks=list(by_task),
+        tasks=list(ranked),
         p_value=_friedman(ranks),
         critical_difference=studentised / np.sqrt(2) * np.sqrt(count * (count + 1) / (6 * tasks)),
+        left_out=sorted(set[str]().union(*seen) - set(cells)),
+        unequal=[
+            task for task, (_, entries) in ranked.items() if not tuned_alike([entries[cell].trials for cell in cells])
+        ],
     )
+
+
+def _ranks(section: Section, entries: list[Entry]) -> Array:
+    sign = 1 if section.direction == "min" else -1
+    ranks: Array = stats.rankdata([sign * entry.summary[section.metric] for entry in entries])
+    return ranks
 
 
 def _friedman(ranks: Array) -> float:
@@ -85,16 +101,24 @@ def _friedman(ranks: Array) -> float:
 def in_words(found: Ranking) -> str:
     """What the ranks over all tasks say, and what they cannot say."""
     order = ", ".join(f"{cell} {mean:.2f}" for cell, mean in zip(found.cells, found.mean_ranks, strict=True))
-    text = f"Mean rank over {len(found.tasks)} tasks: {order}. "
+    text = f"Mean rank over {len(found.tasks)} tasks: {order}. {_verdict(found)}"
+    if found.left_out:
+        text += f" Left out, for they are not on every task: {', '.join(found.left_out)}."
+    if found.unequal:
+        text += f" The cells were not tuned alike on {', '.join(found.unequal)}: not a fair comparison there."
+    return text
+
+
+def _verdict(found: Ranking) -> str:
     if found.p_value >= SIGNIFICANCE:
-        return text + f"Friedman's test sees no difference between the cells (p = {found.p_value:.2f})."
+        return f"Friedman's test sees no difference between the cells (p = {found.p_value:.2f})."
     best = found.mean_ranks[0]
     beaten = [
         cell
         for cell, mean in zip(found.cells, found.mean_ranks, strict=True)
         if mean - best > found.critical_difference
     ]
-    text += f"Friedman's test says that they differ (p = {found.p_value:.2g}), "
+    text = f"Friedman's test says that they differ (p = {found.p_value:.2g}), "
     if not beaten:
         return (
             text + f"but no two by the critical difference of {found.critical_difference:.2f}: more tasks would tell."

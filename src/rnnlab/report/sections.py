@@ -10,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from rnnlab.config import DECIDE_NOTHING
 from rnnlab.data.atomic import read_json
 from rnnlab.errors import UserError
 from rnnlab.grid import grid
+from rnnlab.origin import digest, is_of
 from rnnlab.paths import Results, root
+
+AGAIN = "run pipelines/evaluate.py again (or `dvc repro`)"
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,8 @@ def _sections(folder: str) -> Iterator[Section]:
     elif folder == "runs":
         for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
             baselines, task = facts.parent, facts.parents[2].name
-            trained = sorted(root().glob(f"runs/{task}/*/*/train"))
-            yield _section(task, baselines, [Results(path.parent) for path in trained])
+            trained = {path.parents[2] for path in root().glob(f"runs/{task}/*/*/train/seed=*/run.json")}
+            yield _section(task, baselines, [Results(path) for path in sorted(trained)])
     else:
         raise UserError(f"report.folder={folder} is neither results nor runs.")
 
@@ -150,7 +154,7 @@ def _short(value: Any) -> str:
 
 
 def _settings(results: Results) -> dict[str, Any]:
-    """What decided the training, without its seed."""
+    """What decided the training, without its seed and what follows from the rest."""
     (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
     config: Any = OmegaConf.to_container(OmegaConf.load(path))
     groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
@@ -158,7 +162,10 @@ def _settings(results: Results) -> dict[str, Any]:
         groups["budget"] = config["budget"]
     if config.get("tuning", {}).get("trials"):
         groups["tuning"] = config["tuning"]
-    return dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+    leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+    if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
+        del leaves["schedule.T_max"]
+    return {key: value for key, value in leaves.items() if key not in DECIDE_NOTHING}
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -182,17 +189,25 @@ def _first_run(results: Results) -> dict[str, Any]:
 
 
 def _cell_entry(results: Results) -> Entry:
-    seeds = sorted(results.summary.glob("seeds/seed=*/metrics.json"))
-    training = [read_json(results.folder / "train" / path.parent.name / "metrics.json") for path in seeds]
-    for path, facts in zip(seeds, training, strict=True):
-        if read_json(path.with_name("evaluated.json"))["setting"] != facts["setting"]:
-            raise UserError(f"{path.parent} judges an earlier training than the one on disk: run `dvc repro`.")
-    summary = read_json(results.summary / "metrics.json")
-    losses = np.stack([_losses(path.parent) for path in seeds])
-    by_seed = [read_json(path) for path in seeds]
+    if not results.summarised.exists():
+        raise UserError(f"{results.summary} was written by an earlier version: delete it and evaluate again.")
+    judged = read_json(results.summarised)
+    seeds = sorted(int(seed) for seed in judged)
+    for seed in seeds:
+        folder = results.evaluate(seed)
+        if not is_of(folder / "evaluated.json", results, seed):
+            raise UserError(f"{folder} judges an earlier training than the one on disk: {AGAIN}.")
+        if digest(folder / "metrics.json") != judged[str(seed)]:
+            raise UserError(f"{results.summary} does not sum up the seeds in it, for it was interrupted: {AGAIN}.")
+    training = [read_json(results.train(seed) / "metrics.json") for seed in seeds]
+    losses = np.stack([_losses(results.evaluate(seed)) for seed in seeds])
+    by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed in seeds]
+    beam = read_json(results.evaluate(seeds[0]) / "evaluated.json")["beam"]
+    settings = _settings(results) | ({} if beam is None else {"task.beam": beam})
     run = _first_run(results)
     trials = run.get("trials", 0 if run["tags"]["tuning"] == "none" else None)  # older runs did not say
-    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, _settings(results), trials)
+    summary = read_json(results.summary / "metrics.json")
+    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, trials)
 
 
 def _losses(folder: Path) -> NDArray[np.float64]:

@@ -35,18 +35,31 @@ def check_overlay(cfg: DictConfig) -> None:
             ) from None
 
 
-def write_overlay(cfg: DictConfig, values: dict[str, Any], about: list[str], trials: int) -> Path:
-    """Write the overlay of a pair, with `about` above it, and the group's own file where there is none."""
+def check_study(cfg: DictConfig, study: str) -> None:
+    """Raises: `UserError` when what is found would replace what another study found."""
+    path = path_of(cfg)
+    if path.exists() and OmegaConf.select(OmegaConf.load(path), "tuning.study") != study:
+        raise UserError(
+            f"{path} is of another search, under another config or code, and the trials spent on it would be "
+            "forgotten: choose another search.name, or delete the file."
+        )
+
+
+def write_overlay(cfg: DictConfig, values: dict[str, Any], about: list[str], tuning: dict[str, Any]) -> Path:
+    """Write the overlay of a pair, with `about` above it, and the group's own file where there is none.
+
+    tuning: how many `trials` of which `study` it took.
+    """
     name, path = cfg.search.name, path_of(cfg)
     group = CONF / "tuning" / f"{name}.yaml"
     if not group.exists():
         with atomic_file(group) as part:
             part.write_text(
                 f"# Lays conf/tuned/{name}/<task>_<cell>.yaml over all else: what pipelines/search.py found.\n"
-                f"name: {name}\ntrials: null\n"
+                f"name: {name}\ntrials: null\nstudy: null\n"
             )
     header = "".join(f"# {line}\n" for line in about)
-    content = OmegaConf.to_yaml(OmegaConf.create({"tuning": {"trials": trials}, **values}))
+    content = OmegaConf.to_yaml(OmegaConf.create({"tuning": tuning, **values}))
     with atomic_file(path) as part:
         part.write_text(f"# @package _global_\n{header}{content}", encoding="utf-8")
     return path

@@ -22,7 +22,7 @@ from rnnlab.errors import MissingExtra, UserError
 from rnnlab.module import Diverged
 from rnnlab.paths import root
 from rnnlab.preparation import open_task
-from rnnlab.search.overlay import check_overlay, write_overlay
+from rnnlab.search.overlay import check_overlay, check_study, write_overlay
 from rnnlab.sizing import match_parameters
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
@@ -72,6 +72,8 @@ def search(cfg: DictConfig) -> None:
     match_parameters(matched, task, build_module)
     cfg.parameters.count = matched.parameters.count  # the same target for all trials, whatever they change
     with _folder(matched, task) as folder:
+        if not cfg.discard:
+            check_study(cfg, folder.name)
         with locked(folder / ".lock"), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study = _open_study(cfg, folder)
@@ -269,7 +271,7 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
         f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
         f"python pipelines/search.py {' '.join(words)}".rstrip(),
     ]
-    path = write_overlay(cfg, nested(best.params), about, len(spent))
+    path = write_overlay(cfg, nested(best.params), about, {"trials": len(spent), "study": folder.name})
     log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from rnnlab.config import plain
@@ -53,6 +54,8 @@ class Predictor:
             raise UserError(
                 f"{folder} has no {LEARNT}: it was trained by an earlier version. Train it again, with force=true."
             )
+        if not (folder / WEIGHTS).is_file():
+            raise UserError(f"{folder} has no {WEIGHTS}: it is not whole. Train it again, with force=true.")
         return cls.of(OmegaConf.create(config_of(folder)), read_json(folder / LEARNT), folder / WEIGHTS)
 
     @classmethod
@@ -67,6 +70,8 @@ class Predictor:
         module = build_module(cfg, task)
         try:
             module.load_state_dict(load_file(weights))
+        except SafetensorError as error:
+            raise UserError(f"{weights} is not whole ({error}).") from None
         except RuntimeError as error:
             detail = str(error).splitlines()[-1].strip()
             raise UserError(f"{weights} does not fit what this version of rnnlab builds: {detail}") from None

@@ -16,9 +16,13 @@ KINDS = (".csv", ".parquet", ".json", ".jsonl")
 
 
 def check_output(output: str | None) -> None:
-    """Raises: `UserError` for a kind of file that is not written."""
-    if output is not None and Path(output).suffix.lower() not in KINDS:
+    """Raises: `UserError` for a kind of file that is not written, and for a folder."""
+    if output is None:
+        return
+    if Path(output).suffix.lower() not in KINDS:
         raise UserError(f"output={output}: a name that ends in one of {', '.join(KINDS)} is needed.")
+    if Path(output).is_dir():
+        raise UserError(f"output={output} is a folder: a name for a file is needed.")
 
 
 def write_answers(tables: Iterable[pd.DataFrame], output: str | None) -> int:

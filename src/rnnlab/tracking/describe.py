@@ -9,24 +9,10 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from rnnlab.config import run_params
+from rnnlab.config import DECIDE_NOTHING, run_params
 from rnnlab.module import SequenceModule
 from rnnlab.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
-
-NOISE = frozenset(
-    f"trainer.{key}"
-    for key in (
-        "accelerator",
-        "threads",
-        "deterministic",
-        "log_every_n_steps",
-        "log_samples",
-        "log_norms",
-        "log_timestep_gradients",
-    )
-)
-"""Settings that no number depends on, or that a tag tells better: left out of a run's parameters."""
 
 
 def describe_run(
@@ -45,7 +31,7 @@ def describe_run(
         "folder": str(results.folder),
         "started": int(time.time() * 1000),
         "params": {
-            **{key: value for key, value in run_params(cfg).items() if key not in NOISE},
+            **{key: value for key, value in run_params(cfg).items() if key not in DECIDE_NOTHING},
             "seed": seed,
             "parameters": module.parameter_count,
         },

@@ -22,7 +22,14 @@ PATIENCE = 10.0
 AWAY = "the MLflow store failed (%s): results are kept on disk, and sent when it answers again or by tracking=sync"
 
 
-CAUSES = ("Connection refused", "timed out", "Name or service not known", "Temporary failure in name resolution")
+CAUSES = (
+    "Connection refused",
+    "Connection reset by peer",
+    "Remote end closed connection",
+    "timed out",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+)
 """What of a long message of MLflow's about a server that does not answer is to be told."""
 
 

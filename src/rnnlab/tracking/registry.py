@@ -14,6 +14,7 @@ import logging
 import socket
 import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +77,17 @@ def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> boo
         return loss < float(present.tags["validation_loss"])
     gone = present.tags["host"] == socket.gethostname() and not _on_disk(present)
     if not gone:
-        log.info(
-            "%s: the champion in the registry was chosen on other data or by another loss (%s, not %s) and stays",
-            run["task"], present.tags["yardstick"], run["yardstick"],
-        )  # fmt: skip
+        _tell_it_stays(run["task"], present.tags["yardstick"], run["yardstick"])
     return gone
+
+
+@cache
+def _tell_it_stays(task: str, theirs: str, ours: str) -> None:
+    """Once, and not for every run of a sweep."""
+    log.info(
+        "%s: the champion in the registry was chosen on other data or by another loss (%s, not %s) and stays",
+        task, theirs, ours,
+    )  # fmt: skip
 
 
 def _on_disk(present: "ModelVersion") -> bool:

@@ -1,6 +1,5 @@
 """The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
 
-import hashlib
 import logging
 import os
 import socket
@@ -15,6 +14,7 @@ from omegaconf import DictConfig
 
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
+from rnnlab.origin import digest, is_of
 from rnnlab.paths import Results, root
 from rnnlab.tracking.live import Connection, LiveRun, reason
 from rnnlab.tracking.pages import run_note, saved_views, task_note
@@ -186,12 +186,12 @@ class MLflowStore(Tracker):
                 present = None
         else:
             run_id = present.info.run_id
-        of = judged / "evaluated.json"
-        if of.exists() and read_json(of)["setting"] == run["setting"]:
-            digest = hashlib.sha256((judged / "metrics.json").read_bytes()).hexdigest()[:16]
-            if present is None or present.data.tags.get(EVALUATED) != digest:
-                self._add_evaluation(run_id, run, folder, judged, digest)
-        self._add_diagnosis(run_id, results.diagnosis(seed), run["setting"], present)
+        if is_of(judged / "evaluated.json", results, seed):
+            content = digest(judged / "metrics.json")
+            if present is None or present.data.tags.get(EVALUATED) != content:
+                self._add_evaluation(run_id, run, folder, judged, content)
+        if is_of(results.diagnosis(seed) / "diagnosed.json", results, seed):
+            self._add_diagnosis(run_id, results.diagnosis(seed), present)
 
     def _crown(self, results: Results, seed: int) -> None:
         run = self._find(read_json(results.train(seed) / "run.json"))
@@ -264,7 +264,7 @@ class MLflowStore(Tracker):
         self.client.set_tag(run_id, TRAINED, "true")
         self.client.set_terminated(run_id, "FINISHED", ended)
 
-    def _add_evaluation(self, run_id: str, run: dict[str, Any], training: Path, folder: Path, digest: str) -> None:
+    def _add_evaluation(self, run_id: str, run: dict[str, Any], training: Path, folder: Path, content: str) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -275,23 +275,21 @@ class MLflowStore(Tracker):
         outputs = self.client.get_run(run_id).outputs
         for model in outputs.model_outputs if outputs else []:
             link_metrics(self.client, run_id, model.model_id, run["dataset"])
-        self.client.set_tag(run_id, EVALUATED, digest)
+        self.client.set_tag(run_id, EVALUATED, content)
 
-    def _add_diagnosis(self, run_id: str, folder: Path, setting: str, present: "Run | None") -> None:
+    def _add_diagnosis(self, run_id: str, folder: Path, present: "Run | None") -> None:
         """What pipelines/diagnose.py says of these very weights: its pictures and tables, its scalars as metrics."""
-        if not (folder / "diagnosed.json").exists():
+        content = digest(folder / "memory.json")
+        if present is not None and present.data.tags.get(DIAGNOSED) == content:
             return
         facts = read_json(folder / "diagnosed.json")
-        digest = hashlib.sha256((folder / "memory.json").read_bytes()).hexdigest()[:16]
-        if facts["setting"] != setting or (present is not None and present.data.tags.get(DIAGNOSED) == digest):
-            return
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         metrics = [Metric(f"diagnosis/{key}", value, now, 0) for key, value in facts["metrics"].items()]
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "diagnosis")
-        self.client.set_tag(run_id, DIAGNOSED, digest)
+        self.client.set_tag(run_id, DIAGNOSED, content)
 
     def repair(self) -> None:
         """End the runs that say RUNNING although no process holds the lock of their folder.

@@ -1,12 +1,14 @@
 """Before the jobs of a Hydra sweep: the name they share, and the store they all write to."""
 
 import os
+import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from rnnlab.config import words_to_keep
+from rnnlab.errors import UserError, without_password
 
 
 class BeforeSweep(Callback):
@@ -18,4 +20,9 @@ class BeforeSweep(Callback):
         os.environ["RNNLAB_SWEEP"] = " ".join(words) or "all defaults"
         from rnnlab.tracking.store import open_store
 
-        open_store(config)
+        try:
+            open_store(config)
+        except UserError as error:
+            # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
+            print(f"error: {without_password(str(error))}", file=sys.stderr)
+            sys.exit(2)
