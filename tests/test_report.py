@@ -14,7 +14,7 @@ from rnnlab.paths import Results
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.leaderboard import in_words, rows
 from rnnlab.report.page import by_part, write
-from rnnlab.report.sections import Entry, Section, _chosen, _named
+from rnnlab.report.sections import Entry, Section, _chosen, _named, _told_apart
 from tests.conftest import Run
 
 ITEMS = 400
@@ -151,8 +151,21 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     assert "gru" in other
     assert "rnn" not in other
     headings = [part.splitlines()[0] for part in (one, other)]
-    assert all(re.fullmatch(r"price on data [0-9a-f]+: mase, lower is better", heading) for heading in headings)
-    assert headings[0] != headings[1]
+    assert headings == [f"price with test={part}: mase, lower is better" for part in ("0.15", "0.1")]
+
+
+def test_states_of_a_tasks_data_are_told_apart_and_in_order() -> None:
+    def states(*asked: dict[str, object]) -> list[str]:
+        entries = [[replace(tried("gru", 0.1, 0.9, 0.1), settings=each)] for each in asked]
+        found = [Section("rain", f"d{i}", "score", "min", "naive", 1, "", of, of) for i, of in enumerate(entries)]
+        return [section.title for section in _told_apart(found)]
+
+    assert states({"task.length": 5}) == ["rain"]
+    lengths = [{"task.length": length, "task.train": 9, "optimizer.lr": length} for length in (100, 5, 25)]
+    assert states(*lengths) == ["rain with length=5", "rain with length=25", "rain with length=100"]
+    assert states({"task.station": "b"}, {"task.station": None}) == ["rain with station=None", "rain with station=b"]
+    assert states({"task.length": 5}, {"task.length": 5}) == ["rain on data d0", "rain on data d1"]
+    assert states({"task.length": 5}, {}) == ["rain on data d0", "rain on data d1"]
 
 
 def tried(cell: str, lr: float, validation_loss: float, score: float) -> Entry:

@@ -20,10 +20,13 @@ ENOUGH_SEEDS = 3
 class Row:
     """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds.
 
-    trials: of tuning, spent on the entry; None where some were made by hand, and not counted.
+    state: what sets the data apart from other states of it; data: its digest. trials: of tuning, spent on the entry;
+    None where some were made by hand, and not counted.
     """
 
     task: str
+    state: str
+    data: str
     name: str
     kind: str
     metric: str
@@ -88,6 +91,8 @@ def _row(section: Section, entry: Entry, rank: int) -> Row:
     known = len(entry.by_seed) > 1
     return Row(
         task=section.task,
+        state=section.state,
+        data=section.data,
         name=entry.name,
         kind=entry.kind,
         metric=section.metric,

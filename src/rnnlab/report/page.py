@@ -59,7 +59,15 @@ def _cells(row: Row) -> list[str]:
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:
     """Every metric of every entry."""
     rows = [
-        {"task": section.task, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
+        {
+            "task": section.task,
+            "state": section.state,
+            "data": section.data,
+            "name": entry.name,
+            "kind": entry.kind,
+            "metric": metric,
+            "value": value,
+        }
         for section in sections
         for entry in section.entries
         for metric, value in entry.summary.items()
@@ -67,25 +75,18 @@ def _all_metrics(sections: list[Section]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _headlines(sections: list[Section]) -> list[str]:
-    """One for each; where a task was run on several states of its data, with the digest of it."""
-    tasks = [section.task for section in sections]
-    return [
-        section.task
-        + (f" on data {section.data}" if tasks.count(section.task) > 1 else "")
-        + f": {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
-        for section in sections
-    ]
+def _headline(section: Section) -> str:
+    return f"{section.title}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
 
 
 def _markdown(tables: list[tuple[Section, list[Row]]], over_tasks: ranks.Ranking | None) -> str:
     parts = ["# Leaderboard"]
-    for (section, table), headline in zip(tables, _headlines([section for section, _ in tables]), strict=True):
+    for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = tabulate(
             [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
         )
-        parts += [f"## {headline}", grid, in_words(section, table)]
+        parts += [f"## {_headline(section)}", grid, in_words(section, table)]
     if over_tasks is not None:
         parts += ["## Over all tasks", ranks.in_words(over_tasks)]
     return "\n\n".join(parts) + "\n"
@@ -152,7 +153,7 @@ def _html(
         over_tasks=over_tasks and {"words": ranks.in_words(over_tasks), "diagram": _embedded(folder / DIAGRAM)},
         sections=[
             {
-                "headline": headline,
+                "headline": _headline(section),
                 "data": section.data,
                 "parts": section.parts,
                 "words": in_words(section, table),
@@ -162,9 +163,7 @@ def _html(
                 "together": _all_embedded(section_figures.together),
                 "own": _all_embedded(section_figures.own),
             }
-            for headline, (section, table), section_figures in zip(
-                _headlines([section for section, _ in tables]), tables, figures, strict=True
-            )
+            for (section, table), section_figures in zip(tables, figures, strict=True)
         ],
     )
 

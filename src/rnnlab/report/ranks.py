@@ -21,8 +21,8 @@ class Ranking:
     """Cells in the order of their mean rank over `tasks`, 1 being the best.
 
     p_value: of Friedman's test that all cells rank alike. critical_difference: Nemenyi's; two cells whose mean ranks
-    are closer are not told apart. left_out: cells that are missing on some of the tasks. unequal: tasks on which the
-    cells were not tuned alike.
+    are closer are not told apart. tasks: by title, with the state of their data. left_out: cells that are missing on
+    some of the tasks. unequal: tasks on which the cells were not tuned alike.
     """
 
     cells: list[str]
@@ -70,12 +70,14 @@ def rank(sections: list[Section]) -> Ranking | None:
     return Ranking(
         cells=[cells[index] for index in order],
         mean_ranks=[float(mean_ranks[index]) for index in order],
-        tasks=list(ranked),
+        tasks=[section.title for section, _ in ranked.values()],
         p_value=_friedman(ranks),
         critical_difference=studentised / np.sqrt(2) * np.sqrt(count * (count + 1) / (6 * tasks)),
         left_out=sorted(set[str]().union(*seen) - set(cells)),
         unequal=[
-            task for task, (_, entries) in ranked.items() if not tuned_alike([entries[cell].trials for cell in cells])
+            section.title
+            for section, entries in ranked.values()
+            if not tuned_alike([entries[cell].trials for cell in cells])
         ],
     )
 
@@ -101,7 +103,7 @@ def _friedman(ranks: Array) -> float:
 def in_words(found: Ranking) -> str:
     """What the ranks over all tasks say, and what they cannot say."""
     order = ", ".join(f"{cell} {mean:.2f}" for cell, mean in zip(found.cells, found.mean_ranks, strict=True))
-    text = f"Mean rank over {len(found.tasks)} tasks: {order}. {_verdict(found)}"
+    text = f"Mean rank over {len(found.tasks)} tasks ({', '.join(found.tasks)}): {order}. {_verdict(found)}"
     if found.left_out:
         text += f" Left out, for they are not on every task: {', '.join(found.left_out)}."
     if found.unequal:

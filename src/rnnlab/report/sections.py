@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Section:
 
     overlap: how many consecutive items of the test split share what they are judged on. parts: what the number at the
     end of a metric's name counts: steps ahead, a length. entries: each cell and baseline once. tried: every setting of
-    every cell.
+    every cell. state: what sets the data apart from other states of it, for a person; empty where there is one.
     """
 
     task: str
@@ -68,6 +69,12 @@ class Section:
     parts: str
     entries: list[Entry]
     tried: list[Entry] = field(default_factory=list)
+    state: str = ""
+
+    @property
+    def title(self) -> str:
+        """The task, with the state of its data where there are several."""
+        return f"{self.task} {self.state}".rstrip()
 
 
 def sections(folder: str) -> list[Section]:
@@ -78,7 +85,37 @@ def sections(folder: str) -> list[Section]:
     found = list(_sections(folder))
     if not found:
         raise UserError(f"There is nothing evaluated in {root() / folder}: run pipelines/evaluate.py first.")
-    return found
+    return [section for _, of_task in groupby(found, lambda each: each.task) for section in _told_apart(list(of_task))]
+
+
+def _told_apart(found: list[Section]) -> list[Section]:
+    """Sections of one task by what their cells were told of it, and in its order; by digests where that is the same."""
+    if len(found) == 1:
+        return found
+    told = [_told(section) for section in found]
+    shared = [key for key in told[0] if all(key in each for each in told)]
+    differing = [key for key in shared if len({repr(each[key]) for each in told}) > 1]
+    states = [" ".join(f"{key}={_short(each[key])}" for key in differing) for each in told]
+    if len(set(states)) < len(found):
+        return [replace(section, state=f"on data {section.data}") for section in found]
+    by_value = sorted(range(len(found)), key=lambda index: [_in_order(told[index][key]) for key in differing])
+    return [replace(found[index], state=f"with {states[index]}") for index in by_value]
+
+
+def _told(section: Section) -> dict[str, Any]:
+    """The settings of the task that all its cells share."""
+    first, *others = [entry.settings for entry in section.tried] or [{}]
+    return {
+        key.removeprefix("task."): value
+        for key, value in first.items()
+        if key.startswith("task.") and all(key in other and other[key] == value for other in others)
+    }
+
+
+def _in_order(value: Any) -> tuple[bool, float, str]:
+    """Numbers by size, and before all else."""
+    number = isinstance(value, int | float)
+    return not number, value if number else 0.0, str(value)
 
 
 def _sections(folder: str) -> Iterator[Section]:
