@@ -83,6 +83,7 @@ def test_an_odd_table_is_accepted_with_a_note(run: Run, root: Path, name: str) -
         (["cels=lstm"], ["cels", "Did you mean cell?"]),
         (["+cell.hiden_size=3"], ["hiden_size"]),
         (["cell.hidden_size=0"], ["hidden_size=0"]),
+        (["cell.hidden_size=1000000"], ["cell.hidden_size=1000000", "does not fit into memory"]),
         (["cell.hidden_size=many"], ["cell.hidden_size=many"]),
         (["cell.unroll=fast"], ["unroll=fast"]),
         (["task.window=4000"], ["3270 rows are too few"]),

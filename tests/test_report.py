@@ -181,6 +181,9 @@ def test_of_several_settings_the_validation_part_chooses_and_the_trials_are_coun
     assert chosen.name == "gru optimizer.lr=0.01"
     assert chosen.cell == "gru"
     assert chosen.trials == 4
+    limited = replace(entries[0], settings={**entries[0].settings, "trainer.limit_batches": 1})
+    limited = replace(limited, training=[{**limited.training[0], "validation_loss": 0.1}] * 2)
+    assert _chosen([limited, *entries[1:]], tried=3)[0].name == "gru optimizer.lr=0.01"
     (alone,) = _chosen(entries[:1], tried=1)
     assert alone.trials == 0
     other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "mse"})

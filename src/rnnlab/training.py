@@ -3,6 +3,7 @@
 import logging
 import math
 import pickle
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
@@ -142,16 +144,23 @@ def setting_of(cfg: DictConfig, task: Task) -> str:
 
 def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
     """The cell's module, sized for the task, with fresh weights."""
-    module: SequenceModule = instantiate(
-        cfg.cell,
-        spec=task.spec.as_dict(),
-        net=plain(cfg.task.net),
-        optimizer=plain(cfg.optimizer),
-        schedule=_schedule(cfg),
-        log_every_n_steps=cfg.trainer.log_every_n_steps,
-        _convert_="all",
-        _recursive_=False,
-    )
+    try:
+        module: SequenceModule = instantiate(
+            cfg.cell,
+            spec=task.spec.as_dict(),
+            net=plain(cfg.task.net),
+            optimizer=plain(cfg.optimizer),
+            schedule=_schedule(cfg),
+            log_every_n_steps=cfg.trainer.log_every_n_steps,
+            _convert_="all",
+            _recursive_=False,
+        )
+    except InstantiationException as error:
+        if re.search("allocate|overflow", str(error.__cause__)):
+            raise UserError(
+                f"cell.hidden_size={cfg.cell.hidden_size}: a net of this size does not fit into memory."
+            ) from None
+        raise
     return module
 
 

@@ -164,10 +164,14 @@ def _by_cell(found: list[Results]) -> list[list[Results]]:
 
 
 def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
-    """Of one cell's settings the one of least validation loss; all of them where these are of different losses."""
+    """Of one cell's settings the one of least validation loss, first of those that were validated on all batches.
+
+    All of them where these are of different losses.
+    """
     if not entries or len({entry.settings.get("task.loss") for entry in entries}) > 1:
         return entries
-    best = min(entries, key=lambda entry: entry.validation_loss)
+    on_all = [entry for entry in entries if entry.settings.get("trainer.limit_batches") is None]
+    best = min(on_all or entries, key=lambda entry: entry.validation_loss)
     spent = [entry.trials for entry in entries]
     counted = None if None in spent else sum(trials or 0 for trials in spent) + (tried if tried > 1 else 0)
     return [replace(best, trials=counted)]
