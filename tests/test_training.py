@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
-from tests.conftest import Run, start
+from tests.conftest import CHECKOUT, Run, start
 from tests.test_bad_input import GOOD, HEADER
 
 SHORT = ("trainer.max_epochs=2", "tracking=none")
@@ -232,6 +233,19 @@ def test_without_a_terminal_progress_comes_in_plain_lines(root: Path) -> None:
     assert process.returncode == 0
     assert "\r" not in printed
     assert re.search(r"validation loss \d\.\d+ in epoch \d", printed)
+
+
+def test_a_run_whose_output_nobody_reads_any_longer_goes_on_in_silence(root: Path) -> None:
+    """As in `train.py | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    train = [sys.executable, CHECKOUT / "pipelines/train.py", *SHORT]
+    ended = subprocess.run(
+        train, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert list(root.glob("runs/*/*/*/train/seed=0/metrics.json"))
 
 
 def test_in_a_terminal_progress_is_a_bar_with_the_time_left(root: Path) -> None:

@@ -1,5 +1,6 @@
 """How far a training is and how long it will take at most: a bar in a terminal, a plain line now and then elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Callback):
@@ -53,7 +56,7 @@ class Progress(Callback):
             done, whole = self.share(), 1.0
             far = f"epoch {epochs}, {done:.0%} of the budget"
         left = (now - self._start) / max(done - self._first, 1e-9) * (whole - done)
-        print(f"{self.label}: {far}, {text}, at most {left:.0f} s left", flush=True)
+        log.info("%s: %s, %s, at most %.0f s left", self.label, far, text, left)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()

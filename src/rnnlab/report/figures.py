@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rnnlab.paths import Results
 
@@ -27,6 +28,7 @@ def draw_learning_curves(curves: dict[str, pd.DataFrame]) -> Figure:
                 axes.plot(seed["epoch"], seed[split], color=f"C{number}", linewidth=1.2, alpha=0.8, label=label)
         axes.set_title(f"{split} loss, a line for each seed")
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("loss")
         axes.legend(frameon=False)
     return figure

@@ -20,13 +20,11 @@ ENOUGH_SEEDS = 3
 class Row:
     """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds.
 
-    state: what sets the data apart from other states of it; data: its digest. trials: of tuning, spent on the entry;
-    None where some were made by hand, and not counted.
+    task: with the state of its data where there are several. trials: of tuning, spent on the entry; None where some
+    were made by hand, and not counted.
     """
 
     task: str
-    state: str
-    data: str
     name: str
     kind: str
     metric: str
@@ -90,9 +88,7 @@ def _row(section: Section, entry: Entry, rank: int) -> Row:
     low, high = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
     known = len(entry.by_seed) > 1
     return Row(
-        task=section.task,
-        state=section.state,
-        data=section.data,
+        task=section.title,
         name=entry.name,
         kind=entry.kind,
         metric=section.metric,

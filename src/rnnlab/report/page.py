@@ -59,15 +59,7 @@ def _cells(row: Row) -> list[str]:
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:
     """Every metric of every entry."""
     rows = [
-        {
-            "task": section.task,
-            "state": section.state,
-            "data": section.data,
-            "name": entry.name,
-            "kind": entry.kind,
-            "metric": metric,
-            "value": value,
-        }
+        {"task": section.title, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
         for section in sections
         for entry in section.entries
         for metric, value in entry.summary.items()
