@@ -117,6 +117,16 @@ def test_intervals_are_over_seeds_and_absent_for_one() -> None:
     assert several.ci_low < 0.7 < several.ci_high
 
 
+def test_an_interval_does_not_leave_what_the_metric_can_be() -> None:
+    by_seed = [{"accuracy": share} for share in (1.0, 0.98, 0.99)]
+    nearly = Entry("nearly", "cell", {"accuracy": 0.99}, by_seed, np.ones((3, 4)))
+    naive = replace(nearly, name="naive", kind="baseline", by_seed=by_seed[:1], losses=np.ones((1, 4)))
+    found = Section("rain", "d1", "accuracy", "max", "naive", 1, "", [nearly, naive])
+    row = next(row for row in rows(found) if row.name == "nearly")
+    assert row.ci_low == pytest.approx(0.9652, abs=1e-4)
+    assert row.ci_high == 1.0
+
+
 def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
     summary = {"score": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
     found = Section(

@@ -15,6 +15,9 @@ SIGNIFICANCE = 0.05
 ENOUGH_SEEDS = 3
 """For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
 
+LIMITS = {metric: (0.0, 1.0) for metric in ("accuracy", "exact_match", "macro_f1")}
+"""Of metrics that cannot leave them, as Student's interval can: what lies beyond is cut off, and coverage stays."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -85,7 +88,8 @@ def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
 
 
 def _row(section: Section, entry: Entry, rank: int) -> Row:
-    low, high = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
+    interval = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
+    low, high = (float(end) for end in np.clip(interval, *LIMITS.get(section.metric, (-np.inf, np.inf))))
     known = len(entry.by_seed) > 1
     return Row(
         task=section.title,
