@@ -89,7 +89,7 @@ endef
 # the lock. CUDA: PyPI's build, which brings several GB of NVIDIA's packages.
 define install_torch_cpu
 err=$$($(PIP) install -q --no-deps "torch==$(TORCH_VERSION)+cpu" 2>&1) || case "$$err" in \
-	*"No matching distribution"*) $(PIP) install -q --no-deps "torch==$(TORCH_VERSION)+cpu" \
+	*"No matching distribution"*|*ResolutionImpossible*) $(PIP) install -q --no-deps "torch==$(TORCH_VERSION)+cpu" \
 		--index-url https://download.pytorch.org/whl/cpu;; \
 	*) echo "$$err" >&2; exit 1;; esac
 endef

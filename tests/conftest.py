@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab import preparation
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -54,6 +56,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         path = CHECKOUT / "pipelines" / f"{name}.py"
         monkeypatch.setattr(sys, "argv", [str(path), *overrides])
         monkeypatch.delenv("RNNLAB_SWEEP", raising=False)
+        preparation._unsettled.clear()  # as in a process of its own
         capfd.readouterr()
         code = 0
         try:

@@ -173,6 +173,16 @@ def test_a_training_logs_them_and_ends_in_the_same_weights(run: Run, root: Path)
     assert top.iloc[-1] > 10 * top.iloc[0] > 0, "many to one: what was read first is felt least"
 
 
+def test_running_statistics_do_not_count_what_was_only_looked_at(run: Run, root: Path) -> None:
+    """Those of the batch norms in the encoder of images."""
+    caption = ("task=caption", "task.images=200", "trainer.max_epochs=2", "tracking=none")
+    for options in ((), ("trainer.log_timestep_gradients=1",)):
+        assert run("train", *caption, *options).code == 0
+    one, other = (load_file(path) for path in root.glob("runs/caption/*/*/train/seed=0/weights.safetensors"))
+    assert any("running_mean" in name for name in one)
+    assert all(tensor.equal(other[name]) for name, tensor in one.items())
+
+
 def test_the_logged_gradient_is_not_yet_clipped(run: Run, root: Path) -> None:
     overrides = (*SHORT, *LOGGED, "trainer.gradient_clip_val=1e-6")
     assert run("train", *overrides).code == 0

@@ -167,6 +167,18 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
         assert told == {"price with test=0.1", "price with test=0.15"}
 
 
+def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:
+    """The arrays are the same, but not what is asked."""
+    short = ("task=digits", "cell=rnn", "cell.hidden_size=4", "trainer.max_epochs=1", "trainer.limit_batches=1")
+    for order in ("rows", "permuted"):
+        for name in ("train", "evaluate"):
+            assert run(name, *short, f"task.order={order}", "tracking=none").code == 0
+    assert run("report", "report.folder=runs", "tracking=none").code == 0
+    table = pd.read_csv(root / "reports-runs/leaderboard.csv").query("kind == 'cell'")
+    assert list(table["task"]) == ["digits with order=permuted", "digits with order=rows"]
+    assert list(table["trials"]) == [0, 0]
+
+
 def test_states_of_a_tasks_data_are_told_apart_and_in_order() -> None:
     def states(*asked: dict[str, object]) -> list[str]:
         entries = [[replace(tried("gru", 0.1, 0.9, 0.1), settings=each)] for each in asked]

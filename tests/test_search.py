@@ -297,6 +297,7 @@ def test_two_processes_share_the_trials(root: Path, begin: Start, checkout: Path
     assert min(took) > 0, "both had their share"
     starts = sorted((trial.datetime_start, trial.datetime_complete) for trial in found)
     assert any(next_start < end for (_, end), (next_start, _) in pairwise(starts)), "at once"
+    assert len({trial.params["optimizer.lr"] for trial in found}) == 8, "none was tried twice"
     assert OmegaConf.load(checkout / "conf/tuned/search/price_rnn.yaml").tuning.trials == 8
 
 

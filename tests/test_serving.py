@@ -396,9 +396,27 @@ def test_a_net_that_names_foreign_code_or_does_not_fit_is_not_loaded(models: Pat
     net = tmp_path / "net"
     shutil.copytree(models / "sentiment" / "artifacts" / "net", net)
     config = json.loads((net / "config.json").read_text())
-    (net / "config.json").write_text(json.dumps({**config, "cell": {**config["cell"], "_target_": "os.system"}}))
-    with pytest.raises(UserError, match=r"os\.system"):
-        Predictor.load(net)
+    pickled = tmp_path / "x.pkl"
+    marker = tmp_path / "ran"
+    pickled.write_bytes(b"cposix\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR.")
+    read = {"_target_": "pandas.read_pickle", "filepath_or_buffer": str(pickled)}
+    for group, changes in (
+        ("cell", {"_target_": "os.system"}),
+        ("cell", {"_target_": "rnnlab.tracking.describe.subprocess.run"}),
+        ("cell", {"_target_": "rnnlab.tasks.sentiment.SentimentData"}),
+        ("cell", {"_target_": None}),
+        ("data", {"name": read}),
+        ("data", {"name": [read]}),
+        ("data", {"name": {**read, "_target_": "rnnlab.serving.predictor.pd.read_pickle"}}),
+        ("data", {"name": "${cell}"}),
+        ("data", {"_target_": "${cell._target_}"}),
+    ):
+        foreign = json.loads(json.dumps(config))
+        (foreign["task"]["data"] if group == "data" else foreign["cell"]).update(changes)
+        (net / "config.json").write_text(json.dumps(foreign))
+        with pytest.raises(UserError, match="of rnnlab's: not loaded"):
+            Predictor.load(net)
+    assert not marker.exists()
     (net / "config.json").write_text(json.dumps({**config, "cell": {**config["cell"], "hidden_size": 9}}))
     with pytest.raises(UserError, match="does not fit"):
         Predictor.load(net)

@@ -121,13 +121,24 @@ def test_a_server_that_is_away_from_the_start_is_an_error_before_any_work(run: R
     assert not list(root.glob("runs/*"))
 
 
-def test_so_it_is_before_a_sweep_which_tells_no_password(run: Run, root: Path) -> None:
+def test_so_it_is_before_a_sweep_which_tells_no_password(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"127.0.0.1:{free_port()}"
-    outcome = run("train", "-m", "cell=rnn,gru", f"tracking.uri=http://me:s3cret@{address}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@{address}")
+    outcome = run("train", "-m", "cell=rnn,gru")
     assert outcome.code == 2
     assert outcome.err.startswith(f"error: The MLflow store http://me:***@{address} cannot be used")
     assert "s3cret" not in outcome.out + outcome.err
     assert not list(root.glob("runs/*"))
+
+
+@pytest.mark.parametrize("key", ["tracking.uri", "fetch.mirror", "task.path"])
+def test_a_password_among_the_words_of_a_sweep_is_refused(run: Run, root: Path, key: str) -> None:
+    """Hydra prints them, and keeps them in a file."""
+    outcome = run("train", "-m", "cell=rnn,gru", f"+{key}=http://me:s3cret@127.0.0.1/my.csv")
+    assert outcome.code == 2
+    assert f"{key}=http://me:***@127.0.0.1/my.csv: the words of a sweep are printed and kept" in outcome.err
+    assert "s3cret" not in outcome.out + outcome.err
+    assert not list(root.iterdir())
 
 
 def test_a_server_that_comes_back_during_training_gets_everything(root: Path, server: Server) -> None:

@@ -10,13 +10,17 @@ import sys
 import termios
 import threading
 import time
+from base64 import b64encode
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from rnnlab.data.atomic import read_json
 from tests.conftest import CHECKOUT, Run, start
 from tests.test_bad_input import GOOD, HEADER
 
@@ -94,21 +98,64 @@ def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
 
 def test_a_csv_at_an_address_is_fetched_anew_each_time(run: Run, root: Path) -> None:
     """It may have changed there: the same command trains again when it has, and only then."""
-    table = {"content": "\n".join([HEADER, *GOOD])}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), serving(table))
+    before, after = "\n".join([HEADER, *GOOD]), "\n".join([HEADER, *GOOD[:-1], "2020-12-28,250.0,5"])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving(iter([before, before, after])))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     overrides = (*SHORT, "task.source=csv", f"task.path=http://127.0.0.1:{server.server_port}/my.csv")
     assert run("train", *overrides).code == 0
     assert "already trained" in run("train", *overrides).out
-    table["content"] = "\n".join([HEADER, *GOOD[:-1], "2020-12-28,250.0,5"])
     assert "already trained" not in run("train", *overrides).out
     server.shutdown()
 
 
-def serving(table: dict[str, str]) -> type[BaseHTTPRequestHandler]:
+def test_a_command_is_about_one_state_of_data_that_changes_meanwhile(run: Run, root: Path) -> None:
+    """Else a net would be trained on other data than the folder of its run is named by."""
+    states = ("\n".join([HEADER, *GOOD[:-1], f"2020-12-28,{250 + count}.0,5"]) for count in range(10))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving(states))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    train = (*SHORT, "task.source=csv", f"task.path=http://127.0.0.1:{server.server_port}/my.csv", "cell=rnn,gru")
+    assert run("train", "-m", *train).code == 0
+    assert next(states).endswith("251.0,5"), "it was fetched once"
+    server.shutdown()
+    for path in root.glob("runs/price/*/*/train/seed=0/metrics.json"):
+        assert read_json(path)["setting"] == path.parents[2].name
+    (prepared,) = root.glob("data/cache/price/*/processed/meta.json")
+    assert prepared.parents[1].name.endswith(read_json(prepared)["digest"])
+
+
+def test_the_password_of_an_address_is_neither_told_nor_kept(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given with the address, in its query, or in ~/.netrc."""
+    asked = []
+    states = repeat("\n".join([HEADER, *GOOD]))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serving(states, asked))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_port}/my.csv"
+    short = ("trainer.max_epochs=1", "task.source=csv")
+    for place in (f"http://me:s3cret@{address}", f"'http://{address}?token=s3cret'"):
+        for name in ("train", "evaluate"):
+            outcome = run(name, *short, f"task.path={place}")
+            assert outcome.code == 0, outcome.err
+            assert "s3cret" not in outcome.out + outcome.err
+    netrc = root.with_name("netrc")
+    netrc.write_text("machine 127.0.0.1 login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert run("train", "-m", *short, "cell=rnn", f"task.path=http://{address}").code == 0
+    server.shutdown()
+    basic = f"Basic {b64encode(b'me:s3cret').decode()}"
+    assert asked == [basic, basic, None, None, basic]
+    kept = [path for path in root.rglob("*") if path.is_file()]
+    assert {"config.yaml", "mlflow.db", "multirun.yaml"} <= {path.name for path in kept}
+    assert not [path for path in kept if b"s3cret" in path.read_bytes()]
+
+
+def serving(states: Iterator[str], asked: list[str | None] | None = None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = table["content"].encode()
+            if asked is not None:
+                asked.append(self.headers["Authorization"])
+            body = next(states).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.errors import without_password
+
 SOURCE = Path(__file__).resolve().parent
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -56,7 +58,7 @@ DECIDE_NOTHING = frozenset(
 """Settings that no number depends on, or that a tag tells better: no parameters of a run, and not compared."""
 
 ADDRESSES = ("tracking", "fetch")
-"""Groups with the address of a store or a mirror, in which a password may stand: no file keeps them."""
+"""Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""
 
 SCHEMA = 1
 """Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
@@ -68,13 +70,22 @@ def plain(node: Any) -> Any:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`."""
-    OmegaConf.save(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES]), path, resolve=True)
+    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`, and without passwords."""
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES])
+    OmegaConf.save(OmegaConf.create(_without_passwords(OmegaConf.to_container(kept, resolve=True))), path)
 
 
 def words_to_keep(words: Iterable[str]) -> list[str]:
     """Of a command line's overrides, those that say what is run, and not at which addresses: see `save_config`."""
-    return [word for word in words if not word.lstrip("+~").startswith(ADDRESSES)]
+    return [without_password(word) for word in words if not word.lstrip("+~").startswith(ADDRESSES)]
+
+
+def _without_passwords(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_passwords(child) for key, child in node.items()}
+    if isinstance(node, list):
+        return [_without_passwords(child) for child in node]
+    return without_password(node) if isinstance(node, str) else node
 
 
 def fingerprint(content: Any) -> str:
@@ -98,8 +109,12 @@ def source_digests(targets: Iterable[str], without: tuple[str, ...] = ()) -> dic
         if path is None or name in digests:
             continue
         digests[name], imports = _digest_and_imports(path)
-        pending += [module for module in imports if not module.startswith(NEUTRAL + without)]
+        pending += [module for module in imports if not _lies_in(module, NEUTRAL + without)]
     return dict(sorted(digests.items()))
+
+
+def _lies_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 def _module_of(target: str) -> str:
@@ -169,6 +184,13 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     }
 
 
+def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides what baselines reach: of the task's options no such as shape batches or decoding."""
+    setting = evaluate_setting(cfg, [])
+    task = {key: value for key, value in setting["task"].items() if key == "loss" or key not in NOT_OF_THE_ARRAYS}
+    return {**setting, "task": task}
+
+
 def evaluate_setting(cfg: DictConfig, targets: list[str]) -> dict[str, Any]:
     """All that decides how predictions are judged; `targets` made them."""
     return {
@@ -188,7 +210,7 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
             if key == "_target_" and group != "cell":
                 params[group] = value.rpartition(".")[2]
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
-                params[f"{group}.{key}"] = value
+                params[f"{group}.{key}"] = _without_passwords(value)
     params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
     params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
     return params

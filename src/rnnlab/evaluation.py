@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
-from rnnlab.config import evaluate_setting, fingerprint
+from rnnlab.config import baseline_setting, fingerprint
 from rnnlab.data.atomic import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
 from rnnlab.memory import MEMORY
@@ -211,7 +211,7 @@ def evaluate_baselines(cfg: DictConfig) -> None:
     """What the task can do without a recurrent net, on the same test split."""
     task = open_task(cfg, cfg.seed)
     data = task.meta["digest"]
-    setting = fingerprint({**evaluate_setting(cfg, []), "data": data})
+    setting = fingerprint({**baseline_setting(cfg), "data": data})
     if cfg.dvc:
         folder = root() / "results" / cfg.task.name / "baselines"
     else:

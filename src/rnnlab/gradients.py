@@ -1,6 +1,6 @@
 """Looking into a training: norms of weights and gradients, and how the gradient fades or grows on its way back in time.
 
-Nothing here changes a number of the training, its random numbers included.
+Nothing here changes a number of the training, its random numbers and running statistics included.
 """
 
 from collections.abc import Callable, Iterator
@@ -106,8 +106,11 @@ class LogTimestepGradients(Callback):
         if pl_module.logger is None or batch_idx != 0 or epoch % self.every_n_epochs != 0:
             return
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
+        buffers = [buffer.clone() for buffer in pl_module.buffers()]
         with torch.random.fork_rng(devices):  # dropout must not draw from the training's own numbers
             norms = _gradients(pl_module.recurrent, lambda: pl_module.loss(batch))
+        for buffer, before in zip(pl_module.buffers(), buffers, strict=True):
+            buffer.copy_(before)  # the running statistics of a batch norm count this batch once
         for index, fields in enumerate(norms):
             for field, values in fields.items():
                 key = f"timestep_gradient/cells.{index}.{field}/epoch_{epoch}_step"

@@ -6,7 +6,15 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config import data_setting, evaluate_setting, fetch_setting, plain, source_digests, train_setting
+from rnnlab.config import (
+    baseline_setting,
+    data_setting,
+    evaluate_setting,
+    fetch_setting,
+    plain,
+    source_digests,
+    train_setting,
+)
 from rnnlab.data.atomic import atomic_folder
 from rnnlab.errors import UserError
 from rnnlab.paths import CONF, root
@@ -45,7 +53,7 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
                 "and datasets say otherwise."
             )
         files[f"preprocess/{task}"] = data_setting(cfg)
-        files[f"baseline/{task}"] = evaluate_setting(cfg, [])
+        files[f"baseline/{task}"] = baseline_setting(cfg)
         for cell in grid.cells:
             cfg = _compose(task, f"cell={cell}")
             files[f"train/{task}-{cell}"] = {**train_setting(cfg), **sizing_setting(cfg), "seeds": list(grid.seeds)}

@@ -32,6 +32,11 @@ class Prepared:
         return cls(folder / "raw", folder / "processed")
 
     @property
+    def folder(self) -> Path:
+        """Of both, in the cache."""
+        return self.processed.parent
+
+    @property
     def meta(self) -> Path:
         return self.processed / "meta.json"
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from rnnlab.config import data_setting, fetch_setting, fingerprint
 from rnnlab.data.atomic import atomic_folder, locked, read_json, write_json
 from rnnlab.errors import UserError
-from rnnlab.paths import Prepared
+from rnnlab.paths import Prepared, root
 from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
@@ -50,22 +50,45 @@ def open_task(cfg: DictConfig, seed: int) -> Task:
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none."""
+    """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none.
+
+    What may be another tomorrow under the same address or dates is fetched anew, once by each process: all that one
+    command does is about one state of it.
+    """
     expected = fingerprint(data_setting(cfg))
-    # what may be another tomorrow under the same address or dates is fetched anew each time
-    settled = cfg.dvc or instantiate(cfg.task.dataset).is_settled
+    if not cfg.dvc and not instantiate(cfg.task.dataset).is_settled:
+        if (root(), expected) not in _unsettled:
+            _unsettled[root(), expected] = _prepared_anew(cfg, expected)
+        return _unsettled[root(), expected]
     of_pipeline = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
-    if settled and _is_current(of_pipeline, expected):
+    if _is_current(of_pipeline, expected):
         return of_pipeline
     if cfg.dvc:
         raise UserError(f"{of_pipeline.processed} was not prepared under this config: run `dvc repro`.")
     cached = Prepared.of_cache(cfg.task.name, expected)
-    with locked(cached.processed.parent / ".lock"):
-        if not (settled and _is_current(cached, expected)):
+    with locked(cached.folder / ".lock"):
+        if not _is_current(cached, expected):
             log.info("no data prepared under this config: preparing it in %s", cached.processed)
             _fetch(cfg, cached.raw)
             _prepare(cfg, cached)
     return cached
+
+
+_unsettled: dict[tuple[Path, str], Prepared] = {}
+"""By root and fingerprint, what this process has fetched of data that may change."""
+
+
+def _prepared_anew(cfg: DictConfig, expected: str) -> Prepared:
+    """In a folder that is named by its content as well, so that what another process reads is not exchanged."""
+    new = Prepared.of_cache(cfg.task.name, f"{expected}.new")
+    with locked(new.folder.with_name(f".{expected}.lock")):
+        log.info("preparing data that may have changed where it comes from")
+        _fetch(cfg, new.raw)
+        _prepare(cfg, new)
+        found = Prepared.of_cache(cfg.task.name, f"{expected}-{read_json(new.meta)['digest']}")
+        if not found.folder.exists():
+            new.folder.rename(found.folder)
+    return found
 
 
 def _is_current(prepared: Prepared, expected: str) -> bool:

@@ -50,6 +50,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             path.rename(old)
         part.rename(path)
     finally:
+        if old.exists() and not path.exists():  # stopped between the two
+            old.rename(path)
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 

@@ -15,7 +15,7 @@ SIGNIFICANCE = 0.05
 ENOUGH_SEEDS = 3
 """For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
 
-LIMITS = {metric: (0.0, 1.0) for metric in ("accuracy", "exact_match", "macro_f1")}
+LIMITS = dict.fromkeys(("accuracy", "exact_match", "macro_f1"), (0.0, 1.0))
 """Of metrics that cannot leave them, as Student's interval can: what lies beyond is cut off, and coverage stays."""
 
 

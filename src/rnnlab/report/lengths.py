@@ -26,11 +26,11 @@ FADED = 1e-9
 """Of the gradient one step back: what lies below is not drawn."""
 
 
-def write_lengths(folder: str, into: Path) -> list[Path]:
+def write_lengths(into: Path) -> list[Path]:
     """Of every task that was trained on several lengths and looked into (`trainer.log_memory`, or diagnose.py): the
     table <task>.csv, <task>_lengths.png and <task>_gradients.png. Returns the pictures; none, and no folder, where
     there is no such task."""
-    found = read_runs(folder)
+    found = read_runs()
     pictures: list[str] = []
     if found.empty:
         return []
@@ -45,7 +45,7 @@ def write_lengths(folder: str, into: Path) -> list[Path]:
     return [into / name for name in pictures]
 
 
-def read_runs(folder: str) -> pd.DataFrame:
+def read_runs() -> pd.DataFrame:
     """A row for each evaluated seed whose memory was measured, of tasks with two lengths or more.
 
     task, unit (what the length counts), name (the cell, and the settings in which its runs differ), length, seed;
@@ -54,7 +54,7 @@ def read_runs(folder: str) -> pd.DataFrame:
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
-    rows = [row for path in sorted(root().glob(f"{folder}/*/*/*/train/seed=*/run.json")) if (row := _row(path))]
+    rows = [row for path in sorted(root().glob("runs/*/*/*/train/seed=*/run.json")) if (row := _row(path))]
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))

@@ -24,7 +24,8 @@ def write(sections: list[Section], folder: Path) -> None:
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
-        pd.DataFrame(all_rows).astype({"trials": "Int64"}).to_csv(part / "leaderboard.csv", index=False)
+        whole = dict.fromkeys(("trials", "parameters", "state_size"), "Int64")
+        pd.DataFrame(all_rows).astype(whole).to_csv(part / "leaderboard.csv", index=False)
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
         (part / "leaderboard.md").write_text(_markdown(tables, over_tasks), encoding="utf-8")

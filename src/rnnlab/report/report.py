@@ -23,8 +23,9 @@ def report(cfg: DictConfig) -> None:
 
         write(sections(cfg.report.folder), folder)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
-        for picture in write_lengths(cfg.report.folder, folder / "lengths"):
-            log.info("wrote %s", picture)
+        if cfg.report.folder == "runs":
+            for picture in write_lengths(folder / "lengths"):
+                log.info("wrote %s", picture)
     if cfg.tracking.sync:
         from rnnlab.tracking.store import open_store
 

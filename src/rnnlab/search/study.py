@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +42,10 @@ JOURNAL = "journal.log"
 """Of a study: everything that Optuna knows of it, a line for each event."""
 
 
+DRAW = "draw"
+"""Of a trial: the number that seeds the sampler for it."""
+
+
 def search(cfg: DictConfig) -> None:
     """Go on with the study of this very config until it has `search.trials` trials, then write the overlay.
 
@@ -49,7 +54,7 @@ def search(cfg: DictConfig) -> None:
     another takes its place. Several processes may run the same command at once and share the trials. The first trial
     has the config's own values, as far as the space has them.
 
-    The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011), seeded for each trial by its number: a
+    The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011), seeded for each trial by its `DRAW`: a
     search by one process gives the same values whether it was interrupted or not.
 
     Raises: `MissingExtra` without Optuna; `UserError` for a space or a config that cannot be searched, and when no
@@ -154,9 +159,11 @@ def _next_trial(
             trials = study.get_trials(deepcopy=False)
             if len(_spent(trials)) + sum(trial.state == TrialState.RUNNING for trial in trials) >= cfg.search.trials:
                 return False
-            (seed,) = np.random.SeedSequence([cfg.search.seed, len(_spent(trials))]).generate_state(1)
+            draw = _next_draw(trials)
+            (seed,) = np.random.SeedSequence([cfg.search.seed, draw]).generate_state(1)
             study.sampler = TPESampler(n_startup_trials=cfg.search.startup_trials, seed=int(seed))
             trial = study.ask(space)
+            trial.set_user_attr(DRAW, draw)
             own = _own(folder, trial.number)
             held.enter_context(locked(own / ".lock"))
         try:
@@ -177,6 +184,14 @@ def _next_trial(
     values = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
     log.info("%s/%s trial %d: %s (%s)", cfg.task.name, cfg.cell.name, trial.number, told, values)
     return True
+
+
+def _next_draw(trials: list[Any]) -> int:
+    """The first number that no trial has which counts or runs: two at once draw differently, a lost one is replaced."""
+    from optuna.trial import TrialState
+
+    taken = {trial.user_attrs.get(DRAW) for trial in trials if trial.state != TrialState.FAIL}
+    return next(number for number in count() if number not in taken)
 
 
 def _forget_killed(study: "Study", folder: Path) -> None:

@@ -30,8 +30,6 @@ REQUIRED = (
 EXTRA = {"rnnlab.cells.torchrecurrent.": "torchrecurrent"}
 """What cells need beside that, by the beginning of their class's name."""
 
-CODE = "code"
-
 
 def save_model(results: Results, seed: int, folder: Path) -> None:
     """Write the net of a trained seed into `folder`, whole or not at all, as a model of MLflow's `python_function`.

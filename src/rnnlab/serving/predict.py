@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def find_predictor(cfg: DictConfig) -> Predictor:
         )
     name = str(cfg.model)
     if name.startswith(("models:/", "runs:/")):
-        return Predictor.load(_downloaded(cfg, name) / NET)
+        with tempfile.TemporaryDirectory(prefix="rnnlab-") as scratch:
+            return Predictor.load(_downloaded(cfg, name, scratch) / NET)
     # results/<task>/<cell> is meant under the root, wherever the command is given
     for folder in (Path(name), root() / name):
         if folder.is_dir():
@@ -112,7 +114,7 @@ def find_predictor(cfg: DictConfig) -> Predictor:
     raise UserError(f"model={name} is no folder of a run, of a seed or of a model.")
 
 
-def _downloaded(cfg: DictConfig, address: str) -> Path:
+def _downloaded(cfg: DictConfig, address: str, into: str) -> Path:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
@@ -129,6 +131,6 @@ def _downloaded(cfg: DictConfig, address: str) -> Path:
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
-        return Path(download_artifacts(artifact_uri=address))
+        return Path(download_artifacts(artifact_uri=address, dst_path=into))
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         raise UserError(f"model={address}: {reason(error)} (the store is {uri}).") from None

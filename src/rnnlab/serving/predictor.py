@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -60,10 +60,7 @@ class Predictor:
 
     @classmethod
     def of(cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path) -> "Predictor":
-        for target in (cfg.task.data._target_, cfg.cell._target_):
-            # a model may come from anyone, and `instantiate` would run whatever it names
-            if not target.startswith(OURS):
-                raise UserError(f"{weights.parent} names the class {target}, which is none of rnnlab's: not loaded.")
+        _check(cfg, weights.parent)
         task: Task = instantiate(cfg.task.data)
         task.check()
         task.restore(learnt["learnt"])
@@ -93,6 +90,40 @@ class Predictor:
     def predict(self, table: pd.DataFrame, **options: Any) -> pd.DataFrame:
         """All answers at once."""
         return pd.concat(list(self.stream([table], **options)), ignore_index=True)
+
+
+def _check(cfg: DictConfig, folder: Path) -> None:
+    """A config may come from anyone, and `instantiate` would call whatever it names, at any depth.
+
+    Raises: `UserError` where it names anything but a task and a cell's module of rnnlab's, or looks up other values.
+    """
+    named = list(_targets(OmegaConf.to_container(cfg, resolve=False)))
+    for target in named:
+        if not target.startswith(OURS):
+            raise UserError(f"{folder} names {target}, which is none of rnnlab's: not loaded.")
+    classes = [OmegaConf.select(cfg, key) for key in ("cell._target_", "task.data._target_")]
+    if sorted(named) != sorted(map(str, classes)) or not all(map(_is_ours, classes, (SequenceModule, Task))):
+        raise UserError(f"{folder} names {', '.join(named)}, and not a cell and a task of rnnlab's: not loaded.")
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """All that a config names to be called, and its interpolations, which could name it later."""
+    if isinstance(node, str) and "${" in node:
+        yield node
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == "_target_":
+            yield str(child)
+        else:
+            yield from _targets(child)
+
+
+def _is_ours(target: str, base: type) -> bool:
+    """Whether the target is a class made from `base` in rnnlab, and not what one of its modules has imported."""
+    try:
+        found = get_class(target)
+    except (ImportError, ValueError):
+        return False
+    return issubclass(found, base) and found.__module__.startswith(OURS)
 
 
 ROW = "row"

@@ -85,6 +85,7 @@ class CaptionData(Written):
     """
 
     reference: ClassVar[str] = "nearest"
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary",)
     measures = ("exact_match", "bleu")
     separator = " "
     parts = "digits in the picture"
@@ -159,9 +160,6 @@ class CaptionData(Written):
             rank_by="exact_match",
             image=(HEIGHT, WIDTH),
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"vocabulary": self.meta["vocabulary"], "digest": self.meta["digest"]}
 
     def raw_columns(self) -> dict[str, Column]:
         held = f"{HEIGHT * WIDTH} pixels row by row, 0 paper to 255 ink"

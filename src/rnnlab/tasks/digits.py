@@ -60,11 +60,12 @@ class DigitsData(Classification):
             np.save(folder / f"{split}_labels.npy", digits.labels[indices])
         kind = "official" if digits.is_test.any() else "drawn"
         return {
+            "order": self.order,
             "report": {
                 **{split: f"{len(indices)} digits" for split, indices in splits.items()},
                 "test split": kind,
                 "ink": f"{(digits.images > 0).mean():.1%} of the pixels",
-            }
+            },
         }
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:

@@ -142,9 +142,6 @@ class FramesData(Classification):
             rank_by="accuracy",
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"digest": self.meta["digest"]}
-
     def raw_columns(self) -> dict[str, Column]:
         held = f"a video: its frames, each {SIDE * SIDE} pixels row by row, 0 paper to 255 ink"
         return {"frames": Column("integer", held, 2)}

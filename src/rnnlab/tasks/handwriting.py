@@ -53,6 +53,7 @@ class HandwritingData(Classification):
     """
 
     reference: ClassVar[str] = "linear"
+    learnt: ClassVar[tuple[str, ...]] = ("classes",)
 
     def __init__(
         self,
@@ -122,9 +123,6 @@ class HandwritingData(Classification):
             metrics=METRICS,
             rank_by="accuracy",
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"classes": self.meta["classes"], "digest": self.meta["digest"]}
 
     def raw_columns(self) -> dict[str, Column]:
         held = f'strokes in their order, on a square of {SIDE} units: SVG paths, or points as "12,30 14,28 20,31"'

@@ -59,6 +59,7 @@ def describe_run(
             "git_dirty": dirty,
             "device": _device(cfg),
             "threads": str(cfg.trainer.threads),
+            "torch": torch.__version__,
             "host": socket.gethostname(),
         },
     }

@@ -16,13 +16,25 @@ class BeforeSweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         sweep = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-        words = words_to_keep([*sweep, *config.hydra.overrides.task])
+        given = [*sweep, *config.hydra.overrides.task]
+        words = words_to_keep(given)
         os.environ["RNNLAB_SWEEP"] = " ".join(words) or "all defaults"
         from rnnlab.tracking.store import open_store
 
         try:
+            _check_passwords(given)
             open_store(config)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
             print(f"error: {without_password(str(error))}", file=sys.stderr)
             sys.exit(2)
+
+
+def _check_passwords(words: list[str]) -> None:
+    """Raises: `UserError` for a word with a password: Hydra prints the words of every job, and keeps them in a file."""
+    for word in words:
+        if without_password(word) != word:
+            raise UserError(
+                f"{word}: the words of a sweep are printed and kept. Give the address of a store as "
+                "MLFLOW_TRACKING_URI, that of a mirror as RNNLAB_MIRROR, and the password of any other in ~/.netrc."
+            )
