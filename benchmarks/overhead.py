@@ -69,7 +69,7 @@ def pipeline(module: SequenceModule, loader: Batches, store: MLflowStore, folder
         validation = Batches(loader.take, Order(BATCH, seed=None), BATCH)
         make_trainer(options, recorder, folder, "benchmark").fit(module, loader, validation)
         recorder.flush()
-    return recorder.seconds / STEPS * 1000
+    return 1000 / recorder.clock.steps_per_second
 
 
 def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 make bench                                                  all parts, in about 25 minutes on two cores
 make bench ARGS="cells --cells lstm,gru --threads 1"        a part; it replaces its own rows only
 make bench ARGS="cells --groups scans --seconds 10"
-make bench ARGS="memory scaling compile overhead tracking"
+make bench ARGS="memory scaling compile overhead tracking feeding"
 make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes; nothing is written
 make bench ARGS=text                                        a text of 2 GB, in a few minutes; in no other run
 make bench ARGS=table                                       docs/benchmarks.md alone
@@ -14,10 +14,10 @@ import sys
 
 import torch
 
-from benchmarks import cells, compiling, memory, overhead, profiling, scaling, store, table, text, tracking
+from benchmarks import cells, compiling, feeding, memory, overhead, profiling, scaling, store, table, text, tracking
 from benchmarks.nets import Shape
 
-PARTS = ("cells", "memory", "scaling", "compile", "overhead", "tracking")
+PARTS = ("cells", "memory", "scaling", "compile", "overhead", "tracking", "feeding")
 
 
 def words(text: str) -> list[str]:
@@ -58,6 +58,7 @@ def main() -> int:
         "compile": lambda: compiling.measure(given.cells, given.device),
         "overhead": lambda: overhead.measure(given.cells),
         "tracking": lambda: tracking.measure(given.cells),
+        "feeding": lambda: feeding.measure(given.cells),
         "text": text.measure,
     }
     if "profile" in given.parts:

@@ -20,6 +20,7 @@ FILES = {
     "compile": "compile.json",
     "overhead": "overhead.json",
     "tracking": "tracking.json",
+    "feeding": "feeding.json",
     "text": "text.json",
 }
 MACHINES = FOLDER / "machines.json"

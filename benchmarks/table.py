@@ -70,6 +70,7 @@ def page() -> Iterator[str]:
         yield "## On a GPU"
         yield "No figures of a GPU have been measured yet. On a machine with one, `make bench` measures the same pairs."
     yield from overhead()
+    yield from feeding()
     yield from texts()
 
 
@@ -254,6 +255,21 @@ def overhead() -> Iterator[str]:
         for row in store.read("overhead")
     ]
     yield table(("cell", "shape", "pipeline, ms", "bare, ms", "ratio", "load"), rows)
+
+
+def feeding() -> Iterator[str]:
+    yield "## Making batches"
+    yield (
+        "Processor time of one thread to make a batch of a task's default data, beside that of a training step with it "
+        "(forward, backward, clipping, Adam) with the task's own sizes."
+    )
+    rows = store.read("feeding")
+    share = {f"{row['stage']} with {row['cell']}": row["share"] for row in rows}
+    yield Target("feeding", "Making batches takes at most 0.05 of making them and training on them", 0.05, share).line()
+    yield table(
+        ("task", "cell", "batch, ms", "step, ms", "share"),
+        [(row["stage"], row["cell"], row["feed_ms"], row["step_ms"], marked(row["share"], 0.05)) for row in rows],
+    )
 
 
 def texts() -> Iterator[str]:

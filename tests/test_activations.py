@@ -56,6 +56,10 @@ def test_a_picture_has_a_panel_for_each_field_and_one_for_the_gates(name: str, t
     figure = draw_activations(found, list("a line "), name)
     figure.savefig(tmp_path / "activations.png")
     panels = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    (bar,) = set(figure.axes) - set(panels)
+    assert bar.get_ylabel() == "standard deviations from the unit's mean"
+    if found.gates:
+        assert [label.get_text() for label in panels[-1].get_legend().get_texts()] == found.names
     assert len(panels) == len(found.states) + bool(found.gates)
     assert [label.get_text() for label in panels[-1].get_xticklabels()] == list("a line ")
     for axes in panels[: len(found.states)]:
@@ -77,8 +81,32 @@ def test_an_lstm_s_gates_are_its_forget_input_and_output_gate() -> None:
     (cell,) = recurrent
     inputs, forget, _, output = products(cell, found.states["hidden"]).sigmoid().chunk(4, dim=-1)
     assert len(found.gates) == 3
+    assert found.names == ["forget", "input", "output"], "in the order in which a step opens them"
     for ours, expected in zip(found.gates, (forget, inputs, output), strict=True):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lstm_peephole", ["forget", "input", "output"]),
+        ("lstm_layer_norm", ["forget", "input", "output"]),
+        ("lstm_coupled", ["forget", "output"]),
+        ("janet", ["forget", "gate 2"]),
+        ("minlstm", ["gate 1", "gate 2", "gate 3", "gate 4"]),
+    ],
+)
+def test_a_gate_has_the_name_that_its_cell_gives_it(name: str, expected: list[str]) -> None:
+    (found,) = activations(recurrent_of(name), X)
+    assert found.names == expected
+
+
+@pytest.mark.parametrize("name", ["gru", "gru_original", "gru_layer_norm"])
+def test_a_gru_s_gates_are_its_reset_and_its_update_gate(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recurrent = recurrent_of(name)
+    (cell,) = recurrent
+    monkeypatch.setattr(type(cell), "gate_names", ("reset", "update", "candidate"))
+    assert activations(recurrent, X)[0].names == ["reset", "update"]
 
 
 def test_gates_that_one_sigmoid_opens_are_told_apart_and_ln_σ_counts() -> None:

@@ -48,10 +48,15 @@ SOUND = np.arange(100)
         (wav(SOUND[:0]), "no samples"),
         (wav(SOUND)[:-60], "cut off"),
         (wav(SOUND)[:30], "cut off or no wav file"),
-        (b"", "cut off or no wav file"),
+        (b"", "cut off or no wav file of plain samples (it ends too early)."),
+        (b"hello", "cut off or no wav file of plain samples (it ends too early)."),
         (b"ID3 this is something else", "cut off or no wav file"),
+        (wav(SOUND).replace(b"fmt \x10", b"fmt \xf0"), "cut off or no wav file"),
     ],
-    ids=["rate", "stereo", "8 bits", "no samples", "cut off", "cut off in its head", "empty", "another format"],
+    ids=[
+        *("rate", "stereo", "8 bits", "no samples", "cut off", "cut off in its head", "empty", "text"),
+        *("another format", "a part longer than the file"),
+    ],
 )
 def test_what_cannot_be_read_is_named(content: bytes, words: str) -> None:
     with pytest.raises(UserError, match=r"^7_theo_3\.wav ") as found:

@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 from omegaconf import OmegaConf
 
+from rnnlab import budget
+from rnnlab.budget import Budget
 from rnnlab.config import plain, train_setting
 from rnnlab.errors import UserError
 from rnnlab.grid import _compose
 from rnnlab.preparation import open_task
 from rnnlab.sizing import match_parameters, nearest_size, sizing_setting
+from rnnlab.tracking.recorder import KeepHistory, Recorder
 from rnnlab.training import build_module
 from tests.conftest import Run, start
 from tests.test_training import same, wait_for, weights
@@ -82,7 +86,7 @@ def test_a_matched_run_is_that_of_its_size_and_is_found_by_the_same_words(run: R
     size, has = about["params"]["cell.hidden_size"], about["params"]["parameters"]
     assert about["tags"]["parameters"] == f"matched (target 1500, has {has})"
     assert abs(has - 1500) < 75
-    assert about["name"] == f"gru h{size} seed 0"
+    assert about["name"].startswith(f"gru h{size} ")
     assert run("evaluate", *words).code == 0
     assert list(root.glob("runs/price/gru/*/evaluate/metrics.json"))
     again = run("train", "cell=gru", f"cell.hidden_size={size}", "trainer.max_epochs=1", QUIET)
@@ -190,6 +194,34 @@ def test_a_budget_of_seconds_is_spent_and_no_more_also_over_a_kill(run: Run, roo
     rates = history[history["key"] == "learning_rate"]["value"]
     assert rates.is_monotonic_decreasing
     assert rates.iloc[-1] < 0.01 * rates.iloc[0], "the cosine ends with the seconds"
+
+
+def test_seconds_and_rate_leave_out_validation_and_the_first_step_after_each_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two starts, two epochs each: the first step takes 100 s, any other 1 s, validation 50 s."""
+    now = 0.0
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: now)
+    trainer = SimpleNamespace(global_step=0, should_stop=False)
+    kept: list[dict] = [{}, {}]
+    for steps, spent in ((5, 5.0), (10, 10.0)):
+        recorder = Recorder(None)
+        callbacks = [KeepHistory(recorder), Budget(None, 10.0, 0.1, None)]
+        for callback, state in zip(callbacks, kept, strict=True):
+            if state:
+                callback.load_state_dict(state)
+        for epoch in range(2):
+            for callback in callbacks:
+                callback.on_train_epoch_start(trainer, None)
+            for step in range(3):
+                now += 1.0 if epoch or step else 100.0
+                for callback in callbacks:
+                    callback.on_train_batch_end(trainer, None, None, None, step)
+            now += 50.0
+        kept = [callback.state_dict() for callback in callbacks]
+        assert (kept[0]["seconds"], kept[0]["steps"], kept[1]["spent"]) == (spent, steps, spent)
+        assert (recorder.clock.seconds, recorder.clock.steps_per_second) == (spent, 1.0)
+        assert trainer.should_stop == (spent == 10.0)
 
 
 def test_a_run_that_was_killed_before_its_results_were_written_takes_no_step_more(run: Run, root: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rnnlab.data.splits import split_at_random, split_by_class
+from rnnlab.datasets import chorales
 from rnnlab.datasets.dataset import Dataset, File, members, read_member
 from rnnlab.datasets.mnist import SAMPLE, Mnist
 from rnnlab.errors import UserError
@@ -92,6 +93,11 @@ def test_a_cut_off_idx_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(UserError, match=r"train-images.* cut off"):
         data.read(tmp_path)
+    broken = bytearray(idx(IMAGES))
+    broken[10] = 0xFF  # the first byte after the head: a kind of block that there is not
+    path.write_bytes(broken)
+    with pytest.raises(UserError, match=r"train-images.* cut off or not packed by gzip"):
+        data.read(tmp_path)
     whole = gzip.decompress(idx(IMAGES))
     path.write_bytes(gzip.compress(whole[:-10]))
     with pytest.raises(UserError, match="says it holds 15680 bytes and holds 15670"):
@@ -138,6 +144,57 @@ def test_an_archive_that_is_none_or_lacks_a_member_is_named(tmp_path: Path) -> N
         (tmp_path / name).write_bytes(good.read_bytes()[:40])
         with pytest.raises(UserError, match="cut off or no archive"):
             read_member(tmp_path / name, "a/b.txt")
+
+
+def zipped(content: bytes = bytes(range(256)) * 9, name: str = "a/b.txt") -> bytearray:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return bytearray(buffer.getvalue())
+
+
+FLAGS, METHOD = 6, 8
+"""Where the head of a member holds them."""
+
+
+def changed(archive: bytearray, at: int, value: int) -> bytearray:
+    """A byte of the head of the only member, in both places where there is one."""
+    for begin, offset in ((archive.index(b"PK\x03\x04"), 0), (archive.index(b"PK\x01\x02"), 2)):
+        archive[begin + offset + at] = value
+    return archive
+
+
+def broken_inside(archive: bytearray) -> bytearray:
+    """The first byte of the packed content: a kind of block that there is not."""
+    name = archive.index(b"a/b.txt") + len("a/b.txt")
+    archive[name] = 0xFF
+    return archive
+
+
+DAMAGED_ZIPS = {
+    "broken inside a member": broken_inside(zipped()),
+    "encrypted": changed(zipped(), FLAGS, 1),
+    "unknown method": changed(zipped(), METHOD, 77),
+    "name not UTF-8": bytearray(zipped(name="a/ß.txt").replace("ß".encode(), b"\xc3(")),
+    "a member cut out": zipped()[:-200],
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_ZIPS)
+def test_a_zip_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    for path in (tmp_path / "bad.zip", tmp_path / "bad.whl"):
+        path.write_bytes(DAMAGED_ZIPS[name])
+        with pytest.raises(UserError, match=r"bad\.\w+ is damaged, cut off or no archive \([^)]+.*: delete it"):
+            list(members(path, lambda _: True))
+
+
+@pytest.mark.parametrize("name", DAMAGED_ZIPS)
+def test_a_score_in_a_zip_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / chorales.SAMPLE.name, "w") as archive:
+        archive.writestr(f"{chorales.CORPUS}bwv1.6.mxl", bytes(DAMAGED_ZIPS[name]).replace(b".txt", b".xml"))
+    (tmp_path / "source.json").write_text('{"source": "sample"}')
+    with pytest.raises(UserError, match=r"bwv1\.6\.mxl is damaged or cut off \([^)]+.*: delete the file"):
+        chorales.Chorales("chorales", "sample").read(tmp_path)
 
 
 def test_splits_share_out_each_class_and_keep_an_official_test_split() -> None:

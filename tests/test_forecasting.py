@@ -265,6 +265,37 @@ def test_a_filled_value_is_the_last_one_and_judges_no_forecast(tmp_path: Path) -
     assert any("3 rows" in note for note in task.meta["report"]["notes"])
 
 
+SKIP, SHORTER = "task.missing=skip", "a shorter task.horizon"
+
+
+@pytest.mark.parametrize(
+    ("holes", "horizon", "said", "ways"),
+    [
+        (range(2, ROWS, 3), 7, "no stretch of task.horizon=7 rows in the train part", [SKIP, SHORTER]),
+        ([*range(2, 100, 3), *range(106, ROWS, 3)], 7, "only one stretch of task.horizon=7 rows", [SKIP, SHORTER]),
+        (range(200, ROWS), 3, "no stretch of task.horizon=3 rows in the validation part", [SKIP]),
+        (range(200, ROWS), 1, "no stretch of task.horizon=1 rows in the validation part", [SKIP]),
+        (range(20, ROWS), 3, "no stretch of task.horizon=3 rows in the validation part", []),
+    ],
+)
+def test_a_target_too_full_of_holes_is_named(
+    tmp_path: Path, holes: list[int], horizon: int, said: str, ways: list[str]
+) -> None:
+    series = frame()
+    series.iloc[list(holes), 0] = np.nan
+    with pytest.raises(UserError) as failure:
+        prepared(tmp_path, series, horizon=horizon)
+    message = str(failure.value)
+    assert message.startswith(f"{len(holes)} of the {ROWS} rows of 'level' are filled")
+    assert said in message
+    assert "too few" not in message
+    assert [way for way in (SKIP, SHORTER) if way in message] == ways
+    if SKIP in ways:
+        prepared(tmp_path, series, horizon=horizon, missing="skip")
+    if SHORTER in ways:
+        prepared(tmp_path, series, horizon=1)
+
+
 def test_rows_left_out_come_back(tmp_path: Path) -> None:
     series = frame()
     task = prepared(tmp_path, series.drop(series.index[[200, 201, 300]]))

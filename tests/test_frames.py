@@ -165,14 +165,42 @@ def test_carried_is_linear_where_the_digit_is_seen_and_stays_so(opened: Callable
     assert linear.loc[~seen, "predicted"].nunique() == 1, "blank frames are all alike"
 
 
-def test_the_linear_baseline_learns_from_visible_frames_no_more_than_it_may(
+@given(seeds)
+def test_a_digit_is_centred_wherever_it_stands(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    digit = rng.integers(1, 256, (DIGIT_SIDE, DIGIT_SIDE)).astype(np.uint8)
+    frames = np.zeros((3, SIDE, SIDE), np.uint8)
+    for frame in frames[:2]:
+        top, left = rng.integers(0, SIDE - DIGIT_SIDE + 1, 2)
+        put(digit, frame, top, left)
+    one, other, blank = module.centred(frames)
+    assert np.array_equal(one, other)
+    assert not blank.any()
+    assert one.sum() == digit.sum()
+    for axis in (0, 1):
+        assert abs(one.sum(axis=axis) @ np.arange(SIDE) / one.sum() - SIDE // 2) <= 0.5
+
+
+def test_the_reference_undoes_the_motion_and_remembers(opened: Callable[..., FramesData]) -> None:
+    """Noise in the place of digits: each pixel of the canvas is now light, now dark, wherever it moves."""
+    task = opened(videos=200)
+    noise = np.random.default_rng(0).integers(0, 256, (10, 28, 28)).astype(np.uint8)
+    for number, (split, videos) in enumerate(task._videos.items()):
+        task._videos[split] = film(noise, np.arange(10), videos.labels.shape, 0.4, np.random.default_rng(number))
+    task.test_labels = task._videos["test"].labels.ravel()
+    accuracy = {name: task.judge(table)["accuracy"] for name, table in task.baselines().items()}
+    assert accuracy["frequency"] < accuracy["linear"] < accuracy["carried"] < 0.9
+    assert accuracy[task.reference] == accuracy["centred"] == 1
+
+
+def test_the_linear_baselines_learn_from_visible_frames_no_more_than_they_may(
     opened: Callable[..., FramesData],
 ) -> None:
     videos = opened()._videos["train"]
     x, y = module.visible_frames(videos, 50)
     assert 25 < len(x) <= 50
     assert len(x) == len(y)
-    assert (x.max(axis=1) > 0).all()
+    assert (x.max(axis=(1, 2)) > 0).all()
     assert len(module.visible_frames(videos, 10**6)[0]) == (~videos.is_hidden).sum()
 
 

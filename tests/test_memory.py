@@ -237,17 +237,21 @@ def test_chance_is_what_theory_says(tmp_path: Path) -> None:
     metrics = task.judge(task.chance())
     assert metrics["loss_over_all_30"] == metrics["loss_over_all"] == pytest.approx(10 * np.log(8) / 50)
     assert metrics["loss_over_all_100"] == pytest.approx(10 * np.log(8) / 120)
-    assert metrics["accuracy"] == pytest.approx(1 / 8, abs=4 * np.sqrt(7 / 64 / 4000))
+    assert metrics["accuracy_30"] == metrics["accuracy_100"] == 1 / 8
     assert task.losses(task.chance()).mean() == pytest.approx(1 - metrics["accuracy"])
     for name, options, classes in (
         ("parity", {"length": 14}, 2),
         ("delay", {"symbols": 4, "delay": 3}, 4),
         ("recall", {"length": 4, "values": 4}, 4),
+        ("next_word_gap", {"length": 5, "train": 400, "test_lengths": [9]}, 20),
     ):
         task = prepared(tmp_path / name, name, test=400, **options)
         metrics = task.judge(task.chance())
         assert metrics["nll"] == pytest.approx(np.log(classes))
-        assert metrics["accuracy"] == pytest.approx(1 / classes, abs=4 * np.sqrt((classes - 1) / classes**2 / 400))
+        answers = len(task.test_labels) / len(task.lengths)
+        assert metrics["accuracy"] == pytest.approx(1 / classes, abs=1 / answers)
+        said = np.bincount(task.chance()["predicted"], minlength=classes) / len(task.test_labels)
+        assert np.abs(said - 1 / classes).max() < 4 * np.sqrt(1 / classes / len(task.test_labels))
 
 
 def test_the_baselines_of_adding_are_what_theory_says(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from rnnlab.cells.linear import LRUCell
 from rnnlab.cells.lstm import LSTMCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.config import plain
-from rnnlab.data.atomic import read_json
+from rnnlab.data.atomic import read_json, write_json
 from rnnlab.errors import UserError
 from rnnlab.gradients import gradient_by_timestep
 from rnnlab.grid import _compose
@@ -35,6 +35,7 @@ from rnnlab.jacobian import (
 )
 from rnnlab.memory import memory_length
 from rnnlab.paths import CONF
+from rnnlab.report.lengths import draw_lengths, learnt_up_to, read_runs
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run, start
 
@@ -297,6 +298,62 @@ def test_a_trained_net_is_looked_into_later_with_the_same_numbers(run: Run, root
     folder = trained(root).parents[1] / "diagnosis/seed=0"
     of_training = read_json(trained(root) / "memory/memory.json")
     assert read_json(folder / "memory.json") == of_training | {"before_training": None}
+
+
+def test_a_run_that_the_code_made_anew_counts_once_in_a_sweep_over_lengths(run: Run, root: Path) -> None:
+    sweep = ("-m", *SHORT, "cell=rnn", "task.length=5,9", "trainer.max_epochs=1", "trainer.log_memory=1")
+    for stage in ("train", "evaluate"):
+        assert run(stage, *sweep).code == 0
+    before = read_runs()
+    assert list(before["length"]) == [5, 9]
+    path = next(path for path in root.glob("runs/*/*/*") if of_length(path) == 9)
+    other = path.with_name("0123456789")
+    shutil.copytree(path, other)
+    judged, about = other / "evaluate/seeds/seed=0/metrics.json", other / "train/seed=0/run.json"
+    write_json(judged, read_json(judged) | {"mse": 0.0})
+    description = read_json(about)
+    description["params"]["parameters"] += 1  # as where the code gives the cell a bias more
+    for later in (False, True):
+        write_json(about, description | {"started": description["started"] + (1 if later else -1)})
+        found = read_runs()
+        assert list(found["length"]) == [5, 9]
+        assert list(found["score"]) == [before["score"][0], 0.0 if later else before["score"][1]]
+        assert learnt_up_to(found)["of"].tolist() == [9]
+    config = about.with_name("config.yaml")
+    config.write_text(config.read_text().replace("initialization: default", "initialization: {name: identity}"))
+    assert list(read_runs()["length"]) == [5, 9, 9], "options that are no parameters of the run set it apart as well"
+
+
+def of_length(path: Path) -> int | None:
+    about = path / "train/seed=0/run.json"
+    return read_json(about)["params"]["task.length"] if about.exists() else None
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [
+        ((0.147, 0.168), ["0.15", "0.155", "0.16", "0.165"]),
+        ((0.011, 0.095), ["0.01", "0.02", "0.05", "0.1"]),
+        ((0.0001, 0.16), ["10^{-4}", "10^{-3}", "10^{-2}", "10^{-1}"]),
+    ],
+)
+def test_errors_of_any_range_have_numbers_on_their_axis(scores: tuple[float, float], labels: list[str]) -> None:
+    rows = [
+        {"task": "t", "unit": "timesteps", "name": "rnn", "length": length, "seed": 0, "metric": "m",
+         "direction": "min", "score": score, "reference": "constant", "reference_score": scores[1],
+         "timesteps": length, "memory_length": 3.0, "beyond": False, "memory_length_at_start": 2.0,
+         "beyond_at_start": False}
+        for length, score in zip((5, 9), scores, strict=True)
+    ]  # fmt: skip
+    figure = draw_lengths(pd.DataFrame(rows))
+    figure.draw_without_rendering()
+    shown = []
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        texts = [text.get_text() for text in axes.get_yticklabels()]
+        shown.append([text for text, at in zip(texts, axes.get_yticks(), strict=True) if low <= at <= high])
+    assert [text.removeprefix("$\\mathdefault{").removesuffix("}$") for text in shown[0]] == labels
+    assert shown[1] == shown[2] == ["2", "5", "10"]
 
 
 @pytest.mark.slow

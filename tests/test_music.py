@@ -23,6 +23,7 @@ from rnnlab.errors import UserError
 from rnnlab.grid import _compose
 from rnnlab.preparation import open_task
 from rnnlab.tasks.music import GIVEN, TICKS, WRITTEN, MusicData, midi_file, transposed
+from rnnlab.tasks.task import Task
 from rnnlab.training import build_module
 
 rolls = arrays.arrays(np.uint8, st.tuples(st.integers(2, 12), st.just(KEYS)), elements=st.integers(0, 1))
@@ -291,11 +292,34 @@ def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> 
 def test_a_net_goes_on_from_what_it_is_given_and_always_alike(task: MusicData) -> None:
     torch.manual_seed(0)
     net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task)
-    once, again = task.continuation(net, 1), task.continuation(net.train(), 1)
+    once, again = task.continuation(net, "test", 1), task.continuation(net.train(), "test", 1)
     assert np.array_equal(once, again)
     assert once.shape == (GIVEN + WRITTEN, KEYS)
     assert np.array_equal(once[:GIVEN], pieces(task, "test")[1][:GIVEN])
-    assert not np.array_equal(once[GIVEN:], task.continuation(net, 0)[GIVEN:])
+    assert not np.array_equal(once[GIVEN:], task.continuation(net, "test", 0)[GIVEN:])
+
+
+def take_the_test_part_away(task: Task, patch: pytest.MonkeyPatch) -> None:
+    """From everything that a task holds by split."""
+    for name, value in vars(task).items():
+        if isinstance(value, dict) and "test" in value and name != "meta":
+            patch.setattr(task, name, {split: part for split, part in value.items() if split != "test"})
+
+
+def test_samples_are_midi_files_and_pictures_and_need_no_test_part(task: MusicData) -> None:
+    """Which `evaluate` alone reads: samples are written during training as well."""
+    net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task).eval()
+    with pytest.MonkeyPatch.context() as patch:
+        take_the_test_part_away(task, patch)
+        with pytest.raises(KeyError, match="test"):
+            task.predict(net)
+        samples = task.samples(net)
+    assert sorted(samples) == [f"continuation_{piece}.{ending}" for piece in (0, 1) for ending in ("mid", "png")]
+    for piece in (0, 1):
+        assert samples[f"continuation_{piece}.mid"] == midi_file(task.continuation(net, "validation", piece))
+        content = samples[f"continuation_{piece}.png"]
+        assert isinstance(content, bytes)
+        assert content.startswith(b"\x89PNG")
 
 
 @given(rolls)

@@ -140,11 +140,19 @@ def test_the_losses_mean_is_the_mean_recall_and_the_metric_is_scikit_learn_s(ope
     assert rows["names"].sum() == len(table)
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=60)
     metrics = {name: task.judge(table)["macro_f1"] for name, table in task.baselines().items()}
     assert metrics["ngrams"] > 0.3
     assert metrics["frequency"] < 0.05
+
+
+def test_every_class_is_in_the_confusion_picture(opened: Callable[..., NamesData]) -> None:
+    task = opened(per_class=20)
+    table = task.table(np.full((len(task.test_labels), 23), 1 / 23))
+    axes = task.figures([table], "rnn")["confusion"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == task.classes
 
 
 LISTS = {name: f"{name}\nÉmile\nTo{name}\n".encode() for name in NATIONALITIES}

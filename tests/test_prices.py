@@ -48,7 +48,11 @@ def refusal(prices: Prices) -> str:
     [
         ({"source": "yaho"}, ["task.source=yaho", "did you mean 'yahoo'"]),
         ({"source": "sample", "symbol": "APPL"}, ["task.symbol=APPL", "did you mean 'AAPL'", "task.source=yahoo"]),
-        ({"source": "sample"}, ["task.symbol=None", "AAPL, FB, GOOG, IBM, MSFT"]),
+        ({"source": "sample"}, ["task.symbol=None", "AAPL, FB, GOOG, IBM, MSFT. For"]),
+        (
+            {"source": "sample", "symbol": "BTC-USD"},
+            ["task.symbol=BTC-USD", "fetch.mirror= or RNNLAB_MIRROR", "task.source=csv task.path=my.csv"],
+        ),
         ({"source": "csv"}, ["task.path is missing"]),
         ({"source": "csv", "path": "nowhere.csv"}, ["task.path=nowhere.csv", "no such file"]),
         ({"source": "csv", "path": "."}, ["task.path=.", "not a file"]),
@@ -74,7 +78,10 @@ def test_options_that_cannot_work(options: dict[str, Any], said: list[str]) -> N
 
 def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "bitcoin.csv").touch()
-    assert "did you mean 'bitcoin.csv'?" in refusal(Prices("p", source="csv", path=str(tmp_path / "bitcion.csv")))
+    assert refusal(Prices("p", source="csv", path=str(tmp_path / "bitcion.csv"))).endswith(
+        "; did you mean 'bitcoin.csv'?"
+    )
+    assert refusal(Prices("p", source="csv", path=str(tmp_path / "xyz.csv"))).endswith(f"(from {Path.cwd()}).")
 
 
 def test_import_is_cheap() -> None:
@@ -271,7 +278,7 @@ def test_yahoo_that_fails_for_ever(
     yahoo.forever = fault
     with Server(yahoo.respond) as server, pytest.raises(UserError) as failure:
         APPLE.fetch(tmp_path, session=session_to(server.address))
-    for part in (said, "AAPL", "2024-01-02", "2024-01-05", "task.source=sample", "task.source=csv task.path=my.csv"):
+    for part in (said, "AAPL", "2024-01-02", "2024-01-05", "aapl/AAPL.csv", "task.source=csv task.path=my.csv"):
         assert part in str(failure.value)
     assert [path.name for path in tmp_path.iterdir()] == [".AAPL.csv.lock"]
     assert waits == [0.001, 0.002, 0.004][: tries - 1]
@@ -289,9 +296,32 @@ def test_yahoo_offline(tmp_path: Path) -> None:
         address = server.address
     with pytest.raises(UserError, match="no connection") as failure:
         APPLE.fetch(tmp_path, session=session_to(address))
-    assert "task.source=sample" in str(failure.value)
+    assert "RNNLAB_MIRROR" in str(failure.value)
     with pytest.raises(requests.ConnectionError):
         session_to(address).get("https://query2.finance.yahoo.com/")
+
+
+@pytest.mark.parametrize(
+    ("options", "ways"),
+    [
+        ({"symbol": "BTC-USD"}, ["mirror"]),
+        ({"symbol": "aapl", "start": "2010-01-01"}, ["mirror", "sample"]),
+        ({"symbol": "AAPL", "start": "2014-01-01"}, ["mirror"]),  # the sample ends before
+        ({"symbol": "AAPL", "start": "2023-12-01", "interval": "1h"}, []),  # both hold days
+    ],
+)
+def test_what_yahoo_s_error_advises_works(tmp_path: Path, options: dict[str, str], ways: list[str]) -> None:
+    prices = Prices("p", "yahoo", end="2024-01-05", retries=0, **options)
+    with Server(Yahoo(DAYS).respond) as server:
+        address = server.address
+    with pytest.raises(UserError) as failure:
+        prices.fetch(tmp_path, session=session_to(address))
+    message = str(failure.value)
+    symbol = options["symbol"].upper()
+    mirror = f"holds {symbol.lower()}/{symbol}.csv (fetch.mirror= or RNNLAB_MIRROR)"
+    told = {"mirror": mirror in message, "sample": "task.source=sample (up to 2013-03-01" in message}
+    assert [way for way, is_told in told.items() if is_told] == ways
+    assert message.endswith("give your own table (task.source=csv task.path=my.csv).")
 
 
 def test_yahoo_needs_no_home(tmp_path: Path) -> None:
@@ -473,6 +503,20 @@ UMLAUT = PLAIN.replace("Close", "Close,Börse").replace(".5\n", ".5,x\n")
             id="date asked",
         ),
         pytest.param(
+            "Date,20230101,700\n2020-01-01,1.5,19991231\n2020-01-02,2.5,2\n2020-01-03,3.5,3\n",
+            {"target": "20230101"},
+            [1.5, 2.5, 3.5],
+            [],
+            id="columns named by digits",
+        ),
+        pytest.param(
+            ",2020-01-01,2020-02-01\n2020-01-01,1.5,1\n2020-01-02,2.5,2\n2020-01-03,3.5,3\n",
+            {"target": "2020-01-01"},
+            [1.5, 2.5, 3.5],
+            ["'' taken for the date"],
+            id="columns named by dates",
+        ),
+        pytest.param(
             "Date,Close,Volume\n2020-01-01,1.5,many\n2020-01-02,2.5,2\n2020-01-03,3.5,3\n",
             {},
             [1.5, 2.5, 3.5],
@@ -524,6 +568,22 @@ def test_dates_that_are_read(tmp_path: Path, written: list[str], note: str | Non
     assert (note is None) or any(note in line for line in table.notes)
 
 
+@pytest.mark.parametrize("mark", ["-", "/"])
+@pytest.mark.parametrize(("name", "options"), [("Month", {}), ("Month", {"date": "Month"}), ("date", {})])
+def test_months_are_dates(tmp_path: Path, mark: str, name: str, options: dict[str, str]) -> None:
+    months = [f"1949{mark}{month:02d}" for month in range(1, 13)]
+    content = f"{name},Close\n" + "".join(f"{month},{close}\n" for close, month in enumerate(months, 1))
+    table = read_csv(tmp_path, content, **options)
+    assert dates_of(table) == [f"1949-{month:02d}-01" for month in range(1, 13)]
+    assert "dates read as year, month" in table.notes
+
+
+@pytest.mark.parametrize("written", ["1949-13", "1949-1", "1949-00", "1949-20", "49-01"])
+def test_what_may_be_no_month_is_none(tmp_path: Path, written: str) -> None:
+    with pytest.raises(UserError, match=f"'{written}', which is not a date"):
+        read_csv(tmp_path, f"Date,Close\n{written},1\n", date="Date")
+
+
 def test_day_and_month_alike_settle_nothing_and_need_not(tmp_path: Path) -> None:
     assert dates_of(read_csv(tmp_path, "Date,Close\n01/01/2020,1\n02/02/2020,2\n")) == ["2020-01-01", "2020-02-02"]
 
@@ -549,6 +609,12 @@ def test_time_of_day_is_kept(tmp_path: Path) -> None:
         pytest.param("Date,Close\n", {}, ["a header and no rows"], id="header only"),
         pytest.param(",,,\n,,,\n", {}, ["a header and no rows"], id="separators only"),
         pytest.param("Date\n2020-01-01\n", {}, ["line 1", "one column"], id="one column"),
+        pytest.param(
+            "\n2023-01-01,102.576\n2023-01-02,103.5\n", {}, ["line 2", "'2023-01-01'", "no header"], id="no header"
+        ),
+        pytest.param("AAPL,2/1/2023,5\nAAPL,3/1/2023,6\n", {}, ["line 1", "'2/1/2023'", "no header"], id="none, text"),
+        pytest.param("20230101;1,5\n20230102;2,5\n", {}, ["'20230101'", "no header"], id="none, dates of digits"),
+        pytest.param("2023-01,5\n2023-02,6\n", {}, ["'2023-01'", "no header"], id="none, months"),
         pytest.param('{"Date": "' + "x" * 200_000 + '"}', {}, ["line 1", "one column"], id="one endless line"),
         pytest.param(bytes(range(256)), {}, ["my.csv is not text"], id="binary"),
         pytest.param(b"\x1f\x8b\x08rest", {}, ["packed file or a spreadsheet"], id="gzip"),

@@ -11,7 +11,9 @@ from rnnlab.report.sections import Entry, Section
 
 
 def section(task: str, scores: dict[str, float], direction: str = "min") -> Section:
-    entries = [Entry(name, "cell", {"score": value}, [], np.ones((1, 2))) for name, value in scores.items()]
+    entries = [
+        Entry(name, "cell", {"score": value}, [{"score": value}] * 3, np.ones((3, 2))) for name, value in scores.items()
+    ]
     naive = Entry("naive", "baseline", {"score": 0.0}, [], np.ones((1, 2)))
     return Section(task, "d1", "score", direction, "naive", 1, "steps ahead", [*entries, naive])
 
@@ -40,6 +42,15 @@ def test_only_cells_that_stand_in_every_task_are_ranked() -> None:
     assert rank([section("a", {"x": 1}), section("b", {"y": 1})]) is None
 
 
+def test_few_seeds_are_named() -> None:
+    one, other = (section(task, {"x": 1, "y": 2}) for task in "ab")
+    short = replace(other, entries=[replace(each, by_seed=each.by_seed[:1]) for each in other.entries])
+    found = rank([one, short])
+    assert found is not None
+    assert found.few == ["b"]
+    assert "Fewer than three seeds of a cell on b" in in_words(found)
+
+
 def test_a_task_with_one_cell_alone_is_passed_over() -> None:
     several = [section(task, {"x": 1, "y": 2}) for task in "ab"]
     found = rank([*several, section("c", {"x": 1})])
@@ -54,7 +65,7 @@ def test_what_was_not_tuned_alike_is_named() -> None:
     found = rank([one, searched])
     assert found is not None
     assert found.unequal == ["b"]
-    assert in_words(found).endswith("The cells were not tuned alike on b: not a fair comparison there.")
+    assert in_words(found).endswith("The cells were not tuned or trained alike on b: not a fair comparison there.")
 
 
 def test_a_task_on_two_states_of_its_data_counts_once() -> None:

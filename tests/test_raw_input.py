@@ -1,6 +1,7 @@
 """Raw input: every task answers it without its data, with the numbers that it has of the prepared test split."""
 
 import json
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,11 @@ from rnnlab.errors import MissingExtra, UserError
 from rnnlab.grid import _compose
 from rnnlab.preparation import open_task, prepared_data
 from rnnlab.serving.model import signature_of
+from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
+from rnnlab.serving.reading import read_input
 from rnnlab.tasks.music import midi_file, notes_of
+from rnnlab.tasks.raw import RowError, tone
 from rnnlab.tasks.sentiment import _each_once
 from rnnlab.tasks.task import Task
 from rnnlab.training import build_module
@@ -119,7 +123,7 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
     if kind == "translate":
         return pd.DataFrame({"source": task.texts("test")[0]})
     if kind == "tagging":
-        words = np.split(np.array(task._text, dtype=object), task._words["test"].offsets[1:-1].numpy())
+        words = np.split(np.array(task._text["test"], dtype=object), task._words["test"].offsets[1:-1].numpy())
         return pd.DataFrame({"sentence": [" ".join(sentence) for sentence in words]})
     if kind == "speech":
         return pd.DataFrame({"frames": [series.tolist() for series in dataset.read_vowels(raw)[1].series]})
@@ -213,6 +217,26 @@ def test_a_raw_text_has_the_nats_of_evaluate(tmp_path: Path, monkeypatch: pytest
     assert pieces["token"].tolist() == whole["token"].tolist() == units[first + 1 :]
     assert np.allclose(whole["nats"].to_numpy()[100:], expected["nats"], rtol=0, atol=1e-5)
     assert np.allclose(pieces["nats"], whole["nats"], rtol=0, atol=1e-5)
+
+
+def test_a_sound_that_cannot_be_read_is_named_by_its_file_or_row(opened: Opened, tmp_path: Path) -> None:
+    cfg, task, _ = opened(next(one for one in EXAMPLES if one.task == "transcribe"))
+    predictor = without_data(cfg, task)
+    good, slow = tone(), wav_file(np.zeros(100, np.float32), 4000)
+    with pytest.raises(UserError, match=r"^input row 1, column 'sound' has 4000 samples a second"):
+        predictor.predict(pd.DataFrame({"sound": [good, slow]}))
+    (tmp_path / "a.wav").write_bytes(good)
+    (tmp_path / "b.wav").write_bytes(slow)
+    for given in (tmp_path, tmp_path / "b.wav"):
+        with pytest.raises(UserError) as told:
+            list(answers_to(read_input(str(given), task), predictor, {}))
+        assert str(told.value).startswith(f"{tmp_path / 'b.wav'}, column 'sound' has 4000 samples a second")
+
+
+def test_a_row_that_is_refused_crosses_processes() -> None:
+    """As from a job of a sweep."""
+    error = pickle.loads(pickle.dumps(RowError(3, "column 'text': the text is empty.")))
+    assert str(error) == "input row 3, column 'text': the text is empty."
 
 
 def test_a_midi_file_says_what_sounds_at_each_quarter_note() -> None:

@@ -57,6 +57,23 @@ def test_the_champion_is_the_best_on_validation_also_in_a_rebuilt_store(run: Run
     assert again.description == found.description
 
 
+def test_a_champion_with_more_than_a_hundred_metrics_is_shown_with_all_of_them(run: Run, root: Path) -> None:
+    """Also when it is judged again."""
+    series = ("task=series", "cell=rnn", "trainer.max_epochs=1")
+    assert run("train", *series).code == 0
+    for _ in range(2):
+        outcome = run("evaluate", *series)
+        assert outcome.code == 0
+        assert "store failed" not in outcome.out + outcome.err
+    store = client(root)
+    (found,) = runs(store)
+    (output,) = found.outputs.model_outputs
+    shown = {metric.key for metric in store.get_logged_model(output.model_id).metrics}
+    judged = {key for key in found.data.metrics if key.startswith("test/")}
+    assert len(judged) > 100
+    assert judged < shown
+
+
 def test_what_is_not_better_or_not_comparable_leaves_the_champion_alone(run: Run, root: Path) -> None:
     assert run("train", *SHORT, "trainer.limit_batches=2").code == 0
     assert not client(root).search_registered_models()  # validated on two batches

@@ -110,6 +110,15 @@ def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> Non
     assert "beam" not in in_words(alike, rows(alike))
 
 
+def test_cells_that_were_trained_for_different_budgets_are_not_compared_fairly() -> None:
+    epochs = {"trainer.max_epochs": 10}
+    steps = {"budget.name": "steps", "budget.steps": 40, "trainer.max_epochs": None}
+    found = section(replace(entry("a", 0.9, 0.3), settings=epochs), replace(entry("b", 0.95, 0.3), settings=steps))
+    assert in_words(found, rows(found)).endswith("budgets (a 10 epochs, b 40 steps): not a fair comparison.")
+    alike = section(*(replace(entry(name, 0.9, 0.3), settings=epochs) for name in "ab"))
+    assert "budget" not in in_words(alike, rows(alike))
+
+
 def test_intervals_are_over_seeds_and_absent_for_one() -> None:
     one, several = rows(section(entry("one", 0.5, 1.0, seeds=1), entry("several", 0.7, 1.0)))[:2]
     assert one.ci_low is None
@@ -209,10 +218,30 @@ def test_of_several_settings_the_validation_part_chooses_and_the_trials_are_coun
     limited = replace(entries[0], settings={**entries[0].settings, "trainer.limit_batches": 1})
     limited = replace(limited, training=[{**limited.training[0], "validation_loss": 0.1}] * 2)
     assert _chosen([limited, *entries[1:]], tried=3)[0].name == "gru optimizer.lr=0.01"
+    lucky = [replace(entries[2], by_seed=entries[2].by_seed * 2, training=entries[2].training * 2), *entries[:2]]
+    assert _chosen(lucky, tried=3)[0].name == "gru optimizer.lr=0.001", "three seeds before two that were lucky"
     (alone,) = _chosen(entries[:1], tried=1)
     assert alone.trials == 0
     other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "mse"})
     assert len(_chosen([other_loss, *entries[1:]], tried=3)) == 3
+
+
+def test_settings_are_named_in_words_of_the_command_line() -> None:
+    """What is not set is not said, nor what follows from another word."""
+    plain = {"cell.forget_bias": None, "trainer.max_epochs": 20, "trainer.patience": 10}
+    steps = {"trainer.max_epochs": None, "trainer.patience": None, "budget.name": "steps", "budget.steps": 40}
+    tuned = {**plain, "optimizer.lr": 0.1, "tuning.name": "search", "tuning.trials": 20, "tuning.study": "abc"}
+    settings = [plain, {**plain, **steps}, {**plain, "cell.forget_bias": 3.0}, tuned]
+    named = _named([replace(tried("lstm", 0.1, 1, 1), settings={"optimizer.lr": 0.2, **each}) for each in settings])
+    assert [each.name for each in named] == [
+        "lstm optimizer.lr=0.2",
+        "lstm optimizer.lr=0.2 budget=steps budget.steps=40",
+        "lstm optimizer.lr=0.2 cell.forget_bias=3",
+        "lstm optimizer.lr=0.1 tuning=search",
+    ]
+    longer = {**tuned, "tuning.trials": 50, "tuning.study": "def"}
+    names = [each.name for each in _named([replace(tried("gru", 1, 1, 1), settings=each) for each in (tuned, longer)])]
+    assert names == ["gru tuning.trials=20 tuning.study=abc", "gru tuning.trials=50 tuning.study=def"]
 
 
 def test_what_was_varied_gets_a_picture_with_a_line_for_each_cell() -> None:

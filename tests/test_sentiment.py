@@ -170,6 +170,27 @@ def test_a_table_s_labels_may_be_numbers_and_its_texts_may_hold_commas_and_lines
     assert (tmp_path / CSV).exists()
 
 
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        (";", "its columns are: text;label. Its fields seem to be separated by semicolons: save it with commas"),
+        ("\t", "separated by tabs"),
+        ("|", "separated by bars"),
+    ],
+)
+def test_a_table_with_another_separator_is_told_from_one_without_the_column(
+    tmp_path: Path, mark: str, said: str
+) -> None:
+    path = tmp_path / "my.csv"
+    for header, found in ((f"text{mark}label", said), (f"what,stars{mark}", f"its columns are: what, stars{mark}.")):
+        path.write_text(f"{header}\ngood,pos\nbad,neg\n")
+        dataset = Reviews("reviews", "csv", path=str(path))
+        dataset.fetch(tmp_path, mirror="")
+        with pytest.raises(UserError, match="has no column text") as failure:
+            dataset.read(tmp_path)
+        assert found in str(failure.value)
+
+
 def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Callable[..., SentimentData]) -> None:
     task = opened(vocabulary=1000, longest=100)
     parts = {split: task._labels[split].numpy() for split in ("train", "validation", "test")}
@@ -183,7 +204,11 @@ def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Call
 def test_of_a_text_that_comes_twice_the_first_is_kept(opened: Callable[..., SentimentData]) -> None:
     task = opened([*REVIEWS, *((text, 1 - label) for text, label in REVIEWS[:50])])
     assert sum(len(task._reviews[split]) for split in ("train", "validation", "test")) == len(REVIEWS)
-    assert "left out: 50 reviews whose text came before" in task.meta["report"]["notes"]
+    notes = task.meta["report"]["notes"]
+    assert "left out: 50 reviews whose text came before" in notes
+    assert "of 50 texts that stand under both labels, the first label is kept" in notes
+    agreeing = opened([*REVIEWS, *REVIEWS[:50]]).meta["report"]["notes"]
+    assert [note for note in agreeing if note] == ["left out: 50 reviews whose text came before"]
     assert task.test_labels.mean() == 0.5
 
 

@@ -333,6 +333,93 @@ def test_pictures_of_a_folder_and_what_is_typed_are_answered(run: Run, trained: 
     assert set(json.loads(date.out)) == {"row", "written"}
 
 
+def test_a_list_of_texts_is_a_row_each(run: Run, trained: Path, tmp_path: Path) -> None:
+    model = f"model={results(trained, 'sentiment').folder}"
+    done = run("predict", model, "input=['a good film','a bad film',1984]")
+    assert done.code == 0, done.err
+    answers = pd.read_json(io.StringIO(done.out), lines=True)
+    table = pd.DataFrame({"text": ["a good film", "a bad film", "1984"]})
+    expected = Predictor.of_run(results(trained, "sentiment").train(0)).predict(table)
+    assert answers["row"].tolist() == [0, 1, 2]
+    assert np.allclose(answers["p_positive"], expected["p_positive"], rtol=0, atol=1e-6)
+
+
+def test_a_row_of_a_text_file_has_the_number_of_its_line(run: Run, trained: Path, tmp_path: Path) -> None:
+    lines = ["a good film", "", *(f"film {number}" for number in range(1500)), "  ", "a bad film"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    folder = results(trained, "sentiment").folder
+    done = run("predict", f"model={folder}", f"input={tmp_path / 'lines.txt'}", f"output={tmp_path / 'out.csv'}")
+    assert done.code == 0, done.err
+    expected = [number for number, line in enumerate(lines) if line.strip()]
+    assert pd.read_csv(tmp_path / "out.csv")["row"].tolist() == expected
+
+
+def test_an_index_of_ones_own_is_no_number_of_a_row(run: Run, trained: Path, tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": ["good", "bad"]}, index=pd.Index([7, 8], name="row"))
+    predictor = Predictor.of_run(results(trained, "sentiment").train(0))
+    assert predictor.predict(table)["row"].tolist() == [0, 1]
+    table.to_parquet(tmp_path / "in.parquet")
+    folder = results(trained, "sentiment").folder
+    done = run("predict", f"model={folder}", f"input={tmp_path / 'in.parquet'}")
+    assert [json.loads(line)["row"] for line in done.out.splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet", "json", "jsonl", "txt"])
+def test_an_error_names_the_file_and_the_row_as_the_answers_count(
+    run: Run, trained: Path, tmp_path: Path, kind: str
+) -> None:
+    texts = ["good"] * 1200
+    texts[1100] = "..."
+    table = pd.DataFrame({"id": range(len(texts)), "text": texts})
+    path = tmp_path / f"reviews.{kind}"
+    write = {
+        "csv": lambda: table.to_csv(path, index=False),
+        "tsv": lambda: table.to_csv(path, index=False, sep="\t"),
+        "parquet": lambda: table.to_parquet(path),
+        "json": lambda: table.to_json(path, orient="records"),
+        "jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        "txt": lambda: path.write_text("\n".join(texts)),
+    }
+    write[kind]()
+    done = run("predict", f"model={results(trained, 'sentiment').folder}", f"input={path}")
+    assert done.code == 2
+    assert done.err == f"error: {path}, row 1100, column 'text': there is no word in it.\n"
+
+
+def test_a_list_in_a_cell_is_told_with_its_row(run: Run, trained: Path, tmp_path: Path) -> None:
+    model = f"model={results(trained, 'digits').folder}"
+    for bad, message in (("[1, 2", "784 pixels"), ("[1, 2]", "found 2 numbers")):
+        cells = [json.dumps([number % 256 for number in range(784)]), bad]
+        pd.DataFrame({"image": cells}).to_csv(tmp_path / "digits.csv", index=False)
+        done = run("predict", model, f"input={tmp_path / 'digits.csv'}")
+        assert done.code == 2
+        assert f"{tmp_path / 'digits.csv'}, row 1, column 'image': " in done.err
+        assert message in done.err
+        assert "no such file" not in done.err
+    typed = run("predict", model, "input='[1, 2'")
+    assert "no such file" in typed.err
+
+
+def test_answers_that_nobody_reads_any_longer_are_not_computed(trained: Path, tmp_path: Path) -> None:
+    """Behind `| head -1`. The last row could not be answered, and would be told if it were reached."""
+    path = tmp_path / "big.csv"
+    path.write_text("id,text\n" + "".join(f"{number},a good film\n" for number in range(5000)) + "5000,\n")
+    command = [sys.executable, str(CHECKOUT / "pipelines" / "predict.py")]
+    process = subprocess.Popen(
+        [*command, f"model={results(trained, 'sentiment').folder}", f"input={path}"],
+        env={**os.environ, "RNNLAB_ROOT": str(tmp_path), "PYTHONPATH": str(CHECKOUT / "src")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["row"] == 0
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait(timeout=60) == 0, told
+    assert told == ""
+
+
 def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, trained: Path, tmp_path: Path) -> None:
     wav = tmp_path / "a.wav"
     wav.write_bytes(wav_file(np.zeros(100, np.float32), 8000))
@@ -357,12 +444,19 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
         (("model=models:/rnnlab-price@champion", "input=a"), ("models:/rnnlab-price@champion", "no store")),
         ((sentiment, "input=nowhere.csv"), ("input=nowhere.csv", "no such file")),
         ((sentiment, "input='  '"), ("row 0", "is empty")),
+        ((sentiment, "input=''"), ("input is empty", "give a file")),
+        ((digits, "input="), ("input is empty",)),
+        ((sentiment, "input=[good,'']"), ("row 1", "is empty")),
+        ((sentiment, "input=[good,[bad]]"), ("row 1", "found ['bad'], a text is needed")),
+        ((sentiment, "input=[]"), ("no rows",)),
+        ((sentiment, "input=[a.csv,b.csv]"), ("a.csv", "one file")),
+        ((price, "input=[1,2]"), ("a file is needed",)),
         ((sentiment, f"input={wav}"), ("sentiment takes files of these kinds", ".csv")),
         ((sentiment, f"input={tmp_path}"), ("is a folder",)),
         ((sentiment, f"input={tmp_path / 'empty.csv'}"), ("empty.csv", "no table")),
         ((sentiment, f"input='{tmp_path / 'no rows.csv'}'"), ("no rows",)),
         ((sentiment, f"input={tmp_path / 'latin.csv'}"), ("latin.csv is not UTF-8",)),
-        ((sentiment, f"input={tmp_path / 'late.jsonl'}"), ("row 1", "is empty")),
+        ((sentiment, f"input={tmp_path / 'late.jsonl'}"), ("late.jsonl, row 1, column 'text'", "is empty")),
         ((sentiment, f"input={tmp_path / 'latin.jsonl'}"), ("latin.jsonl, line 2", "UTF-8")),
         ((price, f"input={tmp_path / 'a.csv'}"), ("a.csv", "no date column")),
         ((price, f"input={tmp_path / 'short.csv'}"), ("2 rows", "at least 33")),

@@ -40,6 +40,17 @@ def test_diebold_mariano_rejects_about_one_in_twenty_when_there_is_no_difference
     assert 0.03 < rejected / 2000 < 0.08
 
 
+@pytest.mark.parametrize(("items", "horizon"), [(365, 30), (200, 24), (60, 24)])
+def test_few_forecasts_of_many_steps_are_little_evidence(items: int, horizon: int) -> None:
+    """With items - 1 degrees of freedom it would err in one of ten, nine, and four."""
+    rng = np.random.default_rng(6)
+    rejected = 0
+    for _ in range(2000):
+        difference = np.convolve(rng.normal(size=items + horizon - 1), np.ones(horizon), "valid")
+        rejected += compare(difference[None], np.zeros((1, items)), horizon).p_value < 0.05
+    assert 0.01 < rejected / 2000 < 0.085
+
+
 def test_diebold_mariano_sees_a_true_difference_and_its_sign() -> None:
     rng = np.random.default_rng(2)
     loss = rng.normal(size=500) ** 2

@@ -23,6 +23,7 @@ from rnnlab.preparation import open_task
 from rnnlab.tasks.tagging import KINDS, TaggingData, encode, learn, stand_ins
 from rnnlab.training import build_module
 from tests.tasks.tagging import GOOD, line, sentences
+from tests.test_music import take_the_test_part_away
 
 SMALL = "task.sentences=400"
 MIRROR = Path(os.environ.get("RNNLAB_MIRROR", ".")) / "ud-english-ewt"
@@ -287,13 +288,39 @@ def test_samples_show_what_was_said_and_what_is_right(task: TaggingData) -> None
     net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
     text = task.samples(net)["tagged.txt"]
     assert isinstance(text, str)
-    table = task.predict(net)
     shown = [re.fullmatch(r"(.+)/([A-Z]+)(?:\(([A-Z]+)\))?", word) for word in text.split()]
     assert len(text.splitlines()) == 20
-    for match, row in zip(shown, table.itertuples(), strict=False):
-        assert match is not None
-        word, said, right = match.groups()
-        assert (word, said, right or said) == (row.word, task.classes[row.predicted], task.classes[row.label])
+    place = 0
+    for index, sentence in enumerate(task._split(generate(400))["validation"][:20]):
+        numbers = torch.from_numpy(task._words["validation"][index].astype(np.int64))[None]
+        with torch.no_grad():
+            said = net.net._leave(net.net.recurrent(net.net.entry(numbers))[0])[0].argmax(dim=-1)
+        for word, tag, answer in zip(*sentence, said, strict=True):
+            match = shown[place]
+            assert match is not None
+            assert (match[1], match[2], match[3] or match[2]) == (word, task.classes[answer], tag)
+            place += 1
+    assert place == len(shown)
+
+
+def test_samples_need_no_test_part(task: TaggingData) -> None:
+    """Which `evaluate` alone reads: samples are written during training as well."""
+    net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
+    with pytest.MonkeyPatch.context() as patch:
+        take_the_test_part_away(task, patch)
+        with pytest.raises(KeyError, match="test"):
+            task.predict(net)
+        assert task.samples(net)
+
+
+def test_a_kind_of_word_has_a_bar_of_each_baseline_and_of_the_net(task: TaggingData) -> None:
+    tables = task.baselines()
+    figure = task.figures([tables["frequent"]], "gru seed 0")["by_kind"]
+    bars = {str(each.get_label()): [bar.get_height() for bar in each] for each in figure.axes[0].containers}
+    assert list(bars) == ["frequent", "window", "gru seed 0"]
+    assert bars["frequent"] == bars["gru seed 0"]
+    metrics = task.judge(tables["window"])
+    assert bars["window"] == pytest.approx([100 * metrics[f"accuracy_{kind.replace(' ', '_')}"] for kind in KINDS])
 
 
 def test_a_file_without_a_sentence_is_named_before_the_others_are_used(tmp_path: Path) -> None:

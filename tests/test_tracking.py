@@ -59,7 +59,8 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert run("train", *SHORT, "cell=gru", "seed=3").code == 0
     assert run("evaluate", *SHORT, "cell=gru", "seed=3").code == 0
     (found,) = content(client(root)).values()
-    assert found["name"] == "gru h32 seed 3"
+    assert found["name"] == "gru h32 max_epochs=2 seed 3"
+    assert found["tags"]["variant"] == "gru h32 max_epochs=2"
     assert found["status"] == "FINISHED"
     assert found["params"]["cell.hidden_size"] == "32"
     assert found["params"]["seed"] == "3"
@@ -129,7 +130,7 @@ def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path
         assert run(stage, *SHORT, "dvc=true").code == 0
     assert run("train", *SHORT, "cell.hidden_size=8", "dvc=true").code == 0
     judged = {one["name"]: "test/mase" in one["metrics"] for one in content(client(root)).values()}
-    assert judged == {f"lstm h{size} seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
+    assert judged == {f"lstm h{size} max_epochs=2 seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
 
 
 def test_a_result_that_was_not_tracked_is_put_in_the_store_when_it_is_found(run: Run, root: Path) -> None:

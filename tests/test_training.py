@@ -96,6 +96,17 @@ def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
 
 
+def test_the_first_step_is_not_timed(run: Run, root: Path) -> None:
+    """It may compile a kernel. Of the only step of a run nothing is left."""
+    for epochs in (1, 2):
+        assert run("train", f"trainer.max_epochs={epochs}", "trainer.limit_batches=1").code == 0
+    facts = [read_json(path) for path in root.glob("runs/price/lstm/*/train/seed=0/metrics.json")]
+    one, two = sorted(facts, key=lambda each: each["steps"])
+    assert (one["steps"], one["train_seconds"], one["steps_per_second"]) == (1, 0.0, 0.0)
+    assert two["steps"] == 2
+    assert two["steps_per_second"] == pytest.approx(1 / two["train_seconds"])
+
+
 def test_a_csv_at_an_address_is_fetched_anew_each_time(run: Run, root: Path) -> None:
     """It may have changed there: the same command trains again when it has, and only then."""
     before, after = "\n".join([HEADER, *GOOD]), "\n".join([HEADER, *GOOD[:-1], "2020-12-28,250.0,5"])

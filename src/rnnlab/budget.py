@@ -46,12 +46,41 @@ def make_budget(cfg: DictConfig) -> "Budget | None":
     return Budget(cfg.budget.steps, cfg.budget.seconds, cfg.optimizer.lr, lowest)
 
 
+class StepClock:
+    """The seconds that a run spends in training steps, and how many steps these are, also over several processes.
+
+    From the end of a step, or the start of the epoch, to the end of the next. Validation, checkpoints and the first
+    step after each start, which may have to compile a kernel, do not count.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.steps = 0
+        self._since = 0.0
+        self._warm = False
+
+    @property
+    def steps_per_second(self) -> float:
+        """0 where no step counts."""
+        return self.steps / self.seconds if self.steps else 0.0
+
+    def start_epoch(self) -> None:
+        self._since = time.perf_counter()
+
+    def end_step(self) -> None:
+        now = time.perf_counter()
+        if self._warm:
+            self.seconds += now - self._since
+            self.steps += 1
+        self._warm = True
+        self._since = now
+
+
 class Budget(Callback):
     """Ends a training once `steps` of the optimizer are taken, or `seconds` spent in training steps.
 
-    The epoch under way is then cut short, validated and kept as any other. Seconds are those between the batches of an
-    epoch: validation, checkpoints and the first step of a process, which may have to compile a kernel, do not count. A
-    run that was stopped goes on with what its last checkpoint had spent.
+    The epoch under way is then cut short, validated and kept as any other. Seconds are those of a `StepClock`. A run
+    that was stopped goes on with what its last checkpoint had spent.
 
     With a `lowest` rate, that of step t is ηₜ = η_min + (η₀ − η_min) · (1 + cos(π s)) / 2, where s, from 0 to 1, is the
     share of the budget that is spent before the step (Loshchilov and Hutter, SGDR, 2017, without restarts). By seconds,
@@ -61,10 +90,8 @@ class Budget(Callback):
     def __init__(self, steps: int | None, seconds: float | None, lr: float, lowest: float | None) -> None:
         self.steps, self.seconds = steps, seconds
         self.lr, self.lowest = lr, lowest
-        self._spent = 0.0
-        self._since: float | None = None
+        self._clock = StepClock()
         self._taken = 0
-        self._warm = False
 
     @property
     def share(self) -> float:
@@ -72,15 +99,14 @@ class Budget(Callback):
         if self.steps is not None:
             return min(1.0, self._taken / self.steps)
         assert self.seconds is not None
-        running = 0.0 if self._since is None else time.perf_counter() - self._since
-        return min(1.0, (self._spent + running) / self.seconds)
+        return min(1.0, self._clock.seconds / self.seconds)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._taken = trainer.global_step
         self._stop_if_spent(trainer)  # a run that was stopped between its last epoch and its results
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = time.perf_counter() if self._warm else None
+        self._clock.start_epoch()
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, _: int) -> None:
         if self.lowest is None:
@@ -92,21 +118,14 @@ class Budget(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         self._taken = trainer.global_step
-        if not self._warm:
-            self._warm = True
-            self._since = time.perf_counter()
+        self._clock.end_step()
         self._stop_if_spent(trainer)
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._since is not None:
-            self._spent += time.perf_counter() - self._since
-            self._since = None
-
     def state_dict(self) -> dict[str, Any]:
-        return {"spent": self._spent}
+        return {"spent": self._clock.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._spent = state_dict["spent"]
+        self._clock.seconds = state_dict["spent"]
 
     def _stop_if_spent(self, trainer: pl.Trainer) -> None:
         if self.share >= 1:

@@ -29,6 +29,7 @@ NEUTRAL = tuple(
         "memory",
         "progress",
         "report.lengths",
+        "report.selection",
         "serving",
         "sizing",
         "tracking",
@@ -43,16 +44,17 @@ NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams"
 """Options of a task that shape batches, training or decoding, and not the prepared arrays."""
 
 DECIDE_NOTHING = frozenset(
-    f"trainer.{key}"
-    for key in (
-        "accelerator",
-        "threads",
-        "deterministic",
-        "log_every_n_steps",
-        "log_memory",
-        "log_samples",
-        "log_norms",
-        "log_timestep_gradients",
+    (
+        "trainer.accelerator",
+        "trainer.threads",
+        "trainer.deterministic",
+        "trainer.log_every_n_steps",
+        "trainer.log_memory",
+        "trainer.log_samples",
+        "trainer.log_norms",
+        "trainer.log_timestep_gradients",
+        "task.retries",
+        "task.backoff_seconds",
     )
 )
 """Settings that no number depends on, or that a tag tells better: no parameters of a run, and not compared."""
@@ -76,8 +78,15 @@ def save_config(cfg: DictConfig, path: Path) -> None:
 
 
 def words_to_keep(words: Iterable[str]) -> list[str]:
-    """Of a command line's overrides, those that say what is run, and not at which addresses: see `save_config`."""
-    return [without_password(word) for word in words if not word.lstrip("+~").startswith(ADDRESSES)]
+    """Of a command line's overrides, those that say what is run, and not at which addresses: see `save_config`. Of a
+    key that is given twice, the last."""
+    last: dict[str, str] = {}
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
+        last.pop(key, None)
+        if not key.startswith(ADDRESSES):
+            last[key] = without_password(word)
+    return list(last.values())
 
 
 def _without_passwords(node: Any) -> Any:

@@ -22,6 +22,7 @@ from rnnlab.origin import digest, is_of, origin
 from rnnlab.paths import Results, root
 from rnnlab.preparation import open_task
 from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.report.selection import SIZING, policy
 from rnnlab.samples import write_samples
 from rnnlab.sizing import match_parameters
 from rnnlab.tasks.task import Task
@@ -78,7 +79,7 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
             require_trained(results, seed, setting)
             module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
             curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
-            facts = {**origin(results, seed), "beam": beam}
+            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(cfg, results, seed)}
             metrics = _evaluate_one(task, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
         rank_by = task.spec.rank_by
         log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
@@ -86,6 +87,13 @@ def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
         _summarise(task, results, cfg.cell.name, beam)
     for seed in seeds_of(cfg):
         store.put(results, seed)
+
+
+def _policies(cfg: DictConfig, results: Results, seed: int) -> list[str]:
+    """This one, and those under which the same weights were judged before."""
+    path = results.evaluate(seed) / "evaluated.json"
+    before = read_json(path).get(SIZING, []) if is_of(path, results, seed) else []
+    return sorted({*before, policy(cfg)})
 
 
 def _alone(results: Results) -> AbstractContextManager[None]:

@@ -304,6 +304,8 @@ def fit(
 ) -> dict[str, Any]:
     """Train, leave the best epoch's weights in `module`, and tell what it took.
 
+    train_seconds and steps_per_second are of the steps alone, without the first after each start: see `StepClock`.
+
     Raises: `Diverged` when the loss is no longer a number.
     """
     every = cfg.trainer.log_samples
@@ -330,8 +332,8 @@ def fit(
         "steps": trainer.global_step,
         "best_epoch": int(checkpoint["epoch"]),
         "validation_loss": float(best.best_model_score),
-        "train_seconds": recorder.seconds,
-        "steps_per_second": trainer.global_step / recorder.seconds,
+        "train_seconds": recorder.clock.seconds,
+        "steps_per_second": recorder.clock.steps_per_second,
         "parameters": module.parameter_count,
         "state_size": module.state_size,
         "multiply_adds": module.multiply_adds,

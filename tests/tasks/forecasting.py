@@ -88,6 +88,7 @@ EXAMPLES = [
             Bad("input that is the target", (*OWN, "task.inputs=sales"), ("task.inputs names 'sales'",), table(*GOOD)),
             Bad("no text", OWN, ("my.csv is not text",), {"my.csv": bytes(range(256))}),
             Bad("empty", OWN, ("my.csv is empty",), {"my.csv": b""}),
+            Bad("no header", OWN, ("line 1", "'2020-01-01'", "no header"), {"my.csv": "\n".join(GOOD).encode()}),
             Bad("a word", OWN, ("line 12, column 2 (sales)", "'many'"), table(*GOOD[:10], "2020-01-11,many,1")),
             Bad(
                 "an empty cell refused",
@@ -102,7 +103,7 @@ EXAMPLES = [
             Bad(
                 "filled for the most part",
                 OWN,
-                ("200 rows are too few", "the test part has 0 examples"),
+                ("40 of the 200 rows of 'sales' are filled", "no stretch", "the test part", "task.missing=skip"),
                 table(*GOOD[:160], *(f"{day},,1" for day in DAYS[160:])),
             ),
             Bad(

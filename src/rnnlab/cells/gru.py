@@ -25,6 +25,7 @@ class GRUCell(GatedCell):
     """
 
     gates = 3
+    gate_names = ("reset", "update", "candidate")
 
     def prepare(self) -> dict[str, Tensor]:
         return {"weight_hh": self.weight_hh, "candidate_bias": self.bias_hh[2 * self.hidden_size :]}
@@ -72,6 +73,7 @@ class OriginalGRUCell(GatedCell):
     """
 
     gates = 3
+    gate_names = ("reset", "update", "candidate")
 
     def prepare(self) -> dict[str, Tensor]:
         gates, candidate = torch.split(self.weight_hh, [2 * self.hidden_size, self.hidden_size])
@@ -138,6 +140,7 @@ class LayerNormGRUCell(GatedCell):
     """
 
     gates = 3
+    gate_names = ("reset", "update", "candidate")
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

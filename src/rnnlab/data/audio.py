@@ -11,6 +11,9 @@ from rnnlab.errors import UserError
 
 Samples = NDArray[np.float32]
 
+UNREADABLE = (wave.Error, EOFError, RuntimeError)
+"""What wave raises of what is no wav file, or not a whole one."""
+
 WINDOW_SECONDS = 0.025
 HIGHEST_HZ = 4000.0
 """All that sound of 8,000 samples a second holds: above it nothing is heard, at whatever rate."""
@@ -28,8 +31,8 @@ def read_wav(content: bytes, name: str, rate: int) -> Samples:
         with wave.open(io.BytesIO(content)) as file:
             found = file.getparams()
             data = file.readframes(found.nframes)
-    except (wave.Error, EOFError) as error:
-        raise UserError(f"{name} is cut off or no wav file of plain samples ({error}).") from None
+    except UNREADABLE as error:
+        raise UserError(f"{name} is cut off or no wav file of plain samples ({_why(error)}).") from None
     if found.nchannels != 1:
         raise UserError(f"{name} has {found.nchannels} channels; one is expected: mix them.")
     if found.sampwidth != 2:
@@ -51,11 +54,16 @@ def read_sound(content: bytes, name: str) -> tuple[Samples, int]:
     try:
         with wave.open(io.BytesIO(content)) as file:
             rate = file.getframerate()
-    except (wave.Error, EOFError) as error:
-        raise UserError(f"{name} is cut off or no wav file of plain samples ({error}).") from None
+    except UNREADABLE as error:
+        raise UserError(f"{name} is cut off or no wav file of plain samples ({_why(error)}).") from None
     if rate < 2 * HIGHEST_HZ:
         raise UserError(f"{name} has {rate} samples a second; at least {2 * HIGHEST_HZ:.0f} are needed.")
     return read_wav(content, name, rate), rate
+
+
+def _why(error: Exception) -> str:
+    """In words; of a part that says it is longer than the file there are none."""
+    return str(error) or "it ends too early"
 
 
 def wav_file(samples: Samples, rate: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 MISSING = ("", "nan", "na", "n/a", "null", "none", "nil", "-", "--", "?")
 INFINITE = ("inf", "infinity", "∞")
@@ -57,6 +58,7 @@ DATES = {
     "year, month, day without separators": r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)" + _TIME,
     "day, name of month, year": _WEEKDAY + r"(?P<day>\d\d?)[ -]" + _MONTH_NAME + r",?[ -]" + _YEAR + _TIME,
     "name of month, day, year": _WEEKDAY + _MONTH_NAME + r"[ -](?P<day>\d\d?),?[ -]" + _YEAR + _TIME,
+    "year, month": r"(?P<year>\d{4})[-/](?P<month>0[1-9]|1[0-2])",
     "time since 1970, UTC": r"(?P<count>\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d+)?",
 }
 
@@ -82,7 +84,7 @@ def instants_of(cells: list[str], way: str) -> list[datetime | None]:
 
 
 def _instant(match: re.Match[str]) -> datetime:
-    part = match.groupdict()
+    part: dict[str, Any] = dict.fromkeys(("hour", "minute", "half", "zone")) | match.groupdict()
     if "count" in part:
         unit = 1000 ** ((len(part["count"]) - 9) // 3)  # ten digits count seconds until the year 2286
         return datetime(1970, 1, 1) + timedelta(seconds=float(match.group()) / unit)
@@ -94,5 +96,5 @@ def _instant(match: re.Match[str]) -> datetime:
     if part["half"]:
         hour = datetime.strptime(hour + part["half"], "%I%p").hour
     zone = re.sub("UTC|GMT", "Z", part["zone"] or "")
-    day = f"{int(year):04}-{int(month):02}-{int(part['day']):02}"
+    day = f"{int(year):04}-{int(month):02}-{int(part.get('day', '1')):02}"
     return datetime.fromisoformat(f"{day}T{int(hour):02}{part['minute'] or ':00'}{zone}")

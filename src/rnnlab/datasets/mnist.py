@@ -8,6 +8,7 @@
 
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -97,7 +98,7 @@ def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     """The IDX format: two zeros, the type (8: bytes), the number of dimensions, each as four bytes, then the bytes."""
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path} is cut off or not packed by gzip ({error}): delete it and fetch again.") from None
     if content[:4] != bytes([0, 0, 8, dimensions]):
         raise UserError(f"{path} is no IDX file of bytes in {dimensions} dimension(s): fetch it again.")

@@ -34,7 +34,7 @@ class OwnTable:
         path = Path(self.path)
         if not path.exists():
             siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}.")
+            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
         if not path.is_file():
             raise UserError(f"task.path={self.path} is not a file; name one table.")
         try:

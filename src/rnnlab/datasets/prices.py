@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("sample", "yahoo", "csv")
 SAMPLE_SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
+SAMPLE_LAST = "2013-03-01"
 SAMPLE_NAME = "stocks.csv.gz"
 SAMPLE_SHA256 = "5abadf99b2d394f920120a27de6f0df129859d71d4cfb0bf661bcc99446ab1fd"  # in bokeh-sampledata 2026.1
 ADJUSTED = "'Adj Close' is the close adjusted for splits and dividends as of retrieved_at, kept beside 'Close'"
@@ -86,9 +87,7 @@ class Prices:
     def check(self) -> None:
         """Raise `UserError` for options that cannot work; reads no data."""
         if self.source not in SOURCES:
-            raise UserError(
-                f"task.source={self.source} is none of {', '.join(SOURCES)}{nearest(self.source, SOURCES)}."
-            )
+            raise UserError(f"task.source={self.source} is none of {', '.join(SOURCES)}{nearest(self.source, SOURCES)}")
         for key in ("start", "end"):
             if getattr(self, key) is not None:
                 _day(getattr(self, key), f"task.{key}")
@@ -150,11 +149,14 @@ class Prices:
                 notes.append("the installed bokeh-sampledata holds other prices than version 2026.1")
         elif self.source == "yahoo":
             asked = self._yahoo_options()
+            other_ways = self._other_ways()
             file = folder / f"{asked['symbol']}.csv"
             facts = {"file": file.name} | retrieve(
                 file,
                 dataset=asked["symbol"].lower(),
-                origin=lambda part: notes.extend(write_history(part, **asked, **patience, session=session)),
+                origin=lambda part: notes.extend(
+                    write_history(part, **asked, **patience, other_ways=other_ways, session=session)
+                ),
                 origin_name="Yahoo Finance, through yfinance",
                 mirror=mirror if self.interval == "1d" else "",  # mirrors hold days
                 **patience,
@@ -196,8 +198,9 @@ class Prices:
         if symbol not in SAMPLE_SYMBOLS:
             listed = ", ".join(SAMPLE_SYMBOLS)
             raise UserError(
-                f"task.symbol={self.symbol}: the sample has {listed}{nearest(symbol.upper(), SAMPLE_SYMBOLS)}. "
-                f"For any other ticker: task.source=yahoo."
+                f"task.symbol={self.symbol}: the sample has {listed}{nearest(symbol.upper(), SAMPLE_SYMBOLS)} "
+                "For any other ticker: task.source=yahoo, from Yahoo or a mirror (fetch.mirror= or RNNLAB_MIRROR), or "
+                "your own table (task.source=csv task.path=my.csv)."
             )
         installed_table(SAMPLE_NAME)
 
@@ -206,7 +209,7 @@ class Prices:
             raise UserError(f"task.symbol={self.symbol} is not a Yahoo symbol; they look like AAPL, BTC-USD or ^GSPC.")
         if self.interval not in INTERVALS:
             near = nearest(self.interval, INTERVALS)
-            raise UserError(f"task.interval={self.interval} is none of {', '.join(INTERVALS)}{near}.")
+            raise UserError(f"task.interval={self.interval} is none of {', '.join(INTERVALS)}{near}")
         if self.end is None:
             raise UserError(
                 "task.end is missing: Yahoo's adjusted history changes with every split and dividend, and grows by the "
@@ -231,6 +234,16 @@ class Prices:
     def _yahoo_options(self) -> dict[str, Any]:
         symbol = (self.symbol or "").upper()
         return {"symbol": symbol, "interval": self.interval, "start": self.start, "end": self.end}
+
+    def _other_ways(self) -> str:
+        """To these prices where Yahoo gives none, for its error."""
+        symbol, ways = self._yahoo_options()["symbol"], []
+        if self.interval == "1d":
+            file = f"{symbol.lower()}/{symbol}.csv"
+            ways.append(f"name a mirror that holds {file} (fetch.mirror= or RNNLAB_MIRROR)")
+            if symbol in SAMPLE_SYMBOLS and (self.start or "") <= SAMPLE_LAST:
+                ways.append(f"take task.source=sample (up to {SAMPLE_LAST}, no network needed)")
+        return ", or ".join([*ways, "give your own table (task.source=csv task.path=my.csv)"])
 
     def _cut(self, frame: "pd.DataFrame", shown: str, notes: list[str]) -> "pd.DataFrame":
         """The rows in [start, end); a remark where they do not reach as far as was asked."""

@@ -14,6 +14,7 @@ import csv
 import io
 import math
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -22,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.data.download import is_address, sha256_of
-from rnnlab.datasets.dataset import Dataset, File, members, read_member
+from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
 from rnnlab.datasets.own import OwnTable
+from rnnlab.datasets.table import SEPARATORS
 from rnnlab.errors import UserError
 
 SAMPLE = File(
@@ -121,8 +123,7 @@ class Reviews(Dataset):
         try:
             for key, column in (("text", self.text), ("label", self.label)):
                 if column not in (rows.fieldnames or ()):
-                    known = ", ".join(rows.fieldnames or ()) or "none"
-                    raise UserError(f"{self.path} has no column {column} (task.{key}); its columns are: {known}.")
+                    raise UserError(f"{self.path} has no column {column} (task.{key}){_told(rows.fieldnames or ())}.")
             for row in rows:
                 place = f"{self.path}, line {rows.line_num}"
                 if None in row or None in row.values():
@@ -142,6 +143,13 @@ class Reviews(Dataset):
         return LabelledTexts(texts, np.array(labels), np.zeros(len(texts), np.bool_), places)
 
 
+def _told(columns: Sequence[str]) -> str:
+    """The columns of a table; of one alone that another separator would cut, what to do."""
+    told = f"; its columns are: {', '.join(columns) or 'none'}"
+    other = next((name for mark, name in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), None)
+    return told if other is None else f"{told}. Its fields seem to be separated by {other}s: save it with commas"
+
+
 def _decoded(content: bytes, place: str) -> str:
     try:
         return content.decode("utf-8")
@@ -158,8 +166,10 @@ def _read_sample(archive: Path) -> LabelledTexts:
         with tarfile.open(fileobj=io.BytesIO(packed)) as inner:
             file = inner.extractfile(SAMPLE_MEMBER)
             content = file.read() if file else b""
-    except (tarfile.TarError, KeyError, EOFError, OSError) as error:
-        raise UserError(f"{place} cannot be read ({error}): delete {archive} and fetch again.") from None
+    except (*UNREADABLE, KeyError) as error:
+        raise UserError(
+            f"{place} cannot be read ({why_unreadable(error)}): delete {archive} and fetch again."
+        ) from None
     texts, labels, places = [], [], []
     for number, line in enumerate(_decoded(content, place).splitlines(), 1):
         fields = line.split("\t")

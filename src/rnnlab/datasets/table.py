@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("Date", "Open", "High", "Low", "Close", "Adj Close", "Volume")  # the form Yahoo's own downloads have
+SEPARATORS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}  # a comma may mark decimals: it comes last
 USUAL_NAMES = {
     "date": ("date", "datetime", "timestamp", "time", "day"),
     "target": ("adjclose", "adjustedclose", "close"),
@@ -42,10 +43,10 @@ USUAL_NAMES = {
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """ "; did you mean 'X'?" for messages, or nothing."""
+    """ "; did you mean 'X'?" as the end of a message, or its full stop."""
     by_lower = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean '{by_lower[found[0]]}'?" if found else ""
+    return f"; did you mean '{by_lower[found[0]]}'?" if found else "."
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Table:
         """Cut the text into cells; blank lines are left out.
 
         Raises:
-            UserError: no text, no rows, one column only, or rows of another length than the header.
+            UserError: no text, no rows, one column only, no header, or rows of another length than it.
         """
         notes: list[str] = []
         text = _decode(content, shown, notes)
@@ -87,6 +88,12 @@ class Table:
             raise UserError(f"{shown}, line {reader.line_num}: {error}; the file may be damaged.") from None
         if len(rows) < 2:
             raise UserError(f"{shown} has a header and no rows; give it numbers.")
+        date = _date_for_name(rows[0], rows[1])
+        if date is not None:
+            raise UserError(
+                f"{shown}, line {lines[0]}: found the date '{date}' where the name of its column belongs; the table "
+                "has no header: put a line with the names of the columns before it, as date,value."
+            )
         for row, line in zip(rows, lines, strict=True):
             if len(row) != len(rows[0]):
                 raise UserError(
@@ -190,7 +197,7 @@ class Table:
         if name is None:
             return None
         raise UserError(
-            f"{self.shown} has no column '{name}' (task.{key}); it has {self._listed()}{nearest(name, self.columns)}."
+            f"{self.shown} has no column '{name}' (task.{key}); it has {self._listed()}{nearest(name, self.columns)}"
         )
 
     def _listed(self) -> str:
@@ -335,6 +342,18 @@ def iso(instant: "pd.Timestamp") -> str:
     return instant.isoformat().removesuffix("T00:00:00")
 
 
+def _date_for_name(header: list[str], first: list[str]) -> str | None:
+    """The cell of a header that is a date, as the one below it is; None where there is none.
+
+    Plain digits may be a name: they are a date only where the whole header is numbers.
+    """
+    pairs = list(zip(header, first, strict=False))
+    found = [above for above, below in pairs if are_dates([above, below])]
+    if all(number_of(above, likely_marks([above])[0]) is not None for above in header):
+        found += [above for above, below in pairs if any(None not in instants_of([above, below], way) for way in DATES)]
+    return next(iter(found), None)
+
+
 def _plain_name(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
@@ -365,9 +384,8 @@ def _decode(content: bytes, shown: str, notes: list[str]) -> str:
 
 def _separator(text: str, shown: str, notes: list[str]) -> str:
     """The separator that cuts header and first rows into the same number of fields, two or more."""
-    named = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}  # a comma may also be a decimal comma: last
     head = [line for line in text.splitlines() if line.strip()][:50]
-    for separator in named:
+    for separator in SEPARATORS:
         try:
             widths = {len(row) for row in csv.reader(head, delimiter=separator)}
         except csv.Error:  # a field beyond all measure
@@ -375,11 +393,11 @@ def _separator(text: str, shown: str, notes: list[str]) -> str:
         if len(widths) == 1 and widths.pop() > 1:
             break
     else:
-        separator = max(reversed(named), key=head[0].count)
+        separator = max(reversed(SEPARATORS), key=head[0].count)
         if separator not in head[0]:
             raise UserError(
                 f"{shown}, line 1: found one column, '{head[0].strip()[:60]}'; a date and a number are needed."
             )
     if separator != ",":
-        notes.append(f"fields separated by {named[separator]}s")
+        notes.append(f"fields separated by {SEPARATORS[separator]}s")
     return separator

@@ -112,7 +112,7 @@ class Treebank(Dataset):
 def _check_readable(key: str, path: Path) -> None:
     if not path.exists():
         siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise UserError(f"task.{key}={path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}.")
+        raise UserError(f"task.{key}={path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
     if not path.is_file():
         raise UserError(f"task.{key}={path} is not a file; name one CoNLL-U file.")
     try:

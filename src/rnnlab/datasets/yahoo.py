@@ -28,6 +28,7 @@ def write_history(
     interval: str,
     retries: int,
     backoff_seconds: float,
+    other_ways: str,
     session: Any = None,
 ) -> list[str]:
     """Write the rows in [start, end) to `path`, as CSV with `COLUMNS`; intraday instants are UTC.
@@ -37,6 +38,7 @@ def write_history(
         retries: further tries while Yahoo is busy, broken or out of reach. An answer without prices is tried again
             twice at most: mostly it means that there are none.
         backoff_seconds: wait before the first of these, doubled for each next one.
+        other_ways: to such prices, in words, for the error.
         session: the `requests` or curl_cffi session to use; None: yfinance's own.
 
     Returns:
@@ -69,8 +71,7 @@ def write_history(
                 break
     raise UserError(
         f"Yahoo gave no prices of {symbol} from {start or 'the beginning'} to {end} (interval {interval}): {reason}. "
-        "Check symbol, dates and network and try later, or take task.source=sample (no network needed) or "
-        "task.source=csv task.path=my.csv."
+        f"Check symbol, dates and network and try later, or {other_ways}."
     )
 
 

@@ -1,12 +1,14 @@
 """Pictures of a whole section: its metric against what was set, against what it cost, and by part of the test split."""
 
 from collections.abc import Callable
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from rnnlab.report.figures import LEGEND_WIDTH
 from rnnlab.report.sections import Entry, Section
 
 COSTS = {
@@ -158,4 +160,6 @@ def _finish(figure: Figure, panels: "np.ndarray[tuple[int], np.dtype[np.object_]
     for axes in panels:
         axes.grid(linewidth=0.4)
     panels[0].set_ylabel(f"{section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    handles, labels = panels[0].get_legend_handles_labels()
+    names = [fill(label, LEGEND_WIDTH, break_long_words=False) for label in labels]
+    figure.legend(handles, names, loc="outside right upper", frameon=False)

@@ -1,10 +1,15 @@
 """Pictures that are the same for every task."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rnnlab.paths import Results
+
+LEGEND_WIDTH = 28
+"""Of a name in a legend, in characters: longer ones go on in a new line."""
 
 
 def learning_curves(results: Results, seeds: list[int]) -> pd.DataFrame:
@@ -24,11 +29,12 @@ def draw_learning_curves(curves: dict[str, pd.DataFrame]) -> Figure:
     for split, axes in zip(("train", "validation"), figure.subplots(1, 2), strict=True):
         for number, (name, table) in enumerate(curves.items()):
             for index, (_, seed) in enumerate(table.groupby("seed")):
-                label = name if index == 0 else None
-                axes.plot(seed["epoch"], seed[split], color=f"C{number}", linewidth=1.2, alpha=0.8, label=label)
+                label = fill(name, LEGEND_WIDTH, break_long_words=False) if index == 0 else None
+                marker = "o" if len(seed) == 1 else None  # a line through one point is not seen
+                axes.plot(seed["epoch"], seed[split], color=f"C{number}", lw=1.2, alpha=0.8, marker=marker, label=label)
         axes.set_title(f"{split} loss, a line for each seed")
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylabel("loss")
-        axes.legend(frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.report.sections import Entry, Section
+from rnnlab.report.sections import ENOUGH_SEEDS, Entry, Section
 from rnnlab.report.statistics import Comparison, compare, holm, mean_interval
 
 SIGNIFICANCE = 0.05
-
-ENOUGH_SEEDS = 3
-"""For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
 
 LIMITS = dict.fromkeys(("accuracy", "exact_match", "macro_f1"), (0.0, 1.0))
 """Of metrics that cannot leave them, as Student's interval can: what lies beyond is cut off, and coverage stays."""
@@ -132,7 +129,7 @@ def in_words(section: Section, table: list[Row]) -> str:
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text + _among(section, cells) + _unequal_tuning(cells) + _unequal_beams(section)
+    return text + _among(section, cells) + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
 
 
 def _among(section: Section, cells: list[Row]) -> str:
@@ -160,6 +157,28 @@ def tuned_alike(trials: Iterable[int | None]) -> bool:
     """Whether cells on which so many trials were spent, None being unknown, are known to be tuned alike."""
     found = list(trials)
     return len(found) < 2 or (len(set(found)) == 1 and None not in found)
+
+
+def trained_alike(entries: Iterable[Entry]) -> bool:
+    """Whether the same end of training was set for all of them."""
+    return len({_budget(entry) for entry in entries}) < 2
+
+
+def _budget(entry: Entry) -> str:
+    settings = entry.settings
+    limit = settings.get("trainer.limit_batches")
+    part = "" if limit is None else f" of {limit} batches"
+    if settings.get("budget.name") in ("steps", "seconds"):
+        return f"{settings['budget.' + settings['budget.name']]} {settings['budget.name']}{part}"
+    return f"{settings.get('trainer.max_epochs')} epochs{part}"
+
+
+def _unequal_budgets(section: Section) -> str:
+    cells = [entry for entry in section.entries if entry.kind == "cell"]
+    if trained_alike(cells):
+        return ""
+    told = ", ".join(f"{entry.cell} {_budget(entry)}" for entry in cells)
+    return f" They were trained for different budgets ({told}): not a fair comparison."
 
 
 def _unequal_beams(section: Section) -> str:

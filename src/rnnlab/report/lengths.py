@@ -1,5 +1,6 @@
 """Where each cell stops learning as sequences grow, and how far back its gradient reaches: of runs by hand, on disk."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+from omegaconf import OmegaConf
 
 from rnnlab.data.atomic import atomic_folder, read_json
 from rnnlab.origin import is_of
@@ -48,6 +51,8 @@ def write_lengths(into: Path) -> list[Path]:
 def read_runs() -> pd.DataFrame:
     """A row for each evaluated seed whose memory was measured, of tasks with two lengths or more.
 
+    Of one seed of one setting under several states of the code: the run that was started last.
+
     task, unit (what the length counts), name (the cell, and the settings in which its runs differ), length, seed;
     metric, direction, score, reference (a baseline's name), reference_score; timesteps (of the sequences); for the
     largest state-carrying cell of the net and the weights that were kept: memory_length, beyond, growth_rate,
@@ -58,11 +63,14 @@ def read_runs() -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))
+    table = table.sort_values("started", ignore_index=True).drop_duplicates("run", keep="last")
     kept = table.groupby("task")["length"].transform("nunique") > 1
     table = table.assign(name=table["cell"])[kept]
     for _, runs in table.groupby(["task", "cell"]):
         table.loc[runs.index, "name"] = _names(runs)
-    return table.drop(columns=["cell", "params"]).sort_values(["task", "name", "length", "seed"], ignore_index=True)
+    return table.drop(columns=["cell", "params", "run", "started"]).sort_values(
+        ["task", "name", "length", "seed"], ignore_index=True
+    )
 
 
 def _row(path: Path) -> dict[str, Any] | None:
@@ -82,6 +90,8 @@ def _row(path: Path) -> dict[str, Any] | None:
         "unit": spec["parts"],
         "cell": run["cell"],
         "params": run["params"],
+        "run": _identity(path, run),
+        "started": run["started"],
         "length": int(run["params"][LENGTH]),
         "seed": seed,
         "metric": metric,
@@ -94,6 +104,17 @@ def _row(path: Path) -> dict[str, Any] | None:
         "gradient": cell["gradient"]["state"],
         **_at_start(measured["before_training"], number),
     }
+
+
+def _identity(path: Path, run: dict[str, Any]) -> str:
+    """What a run is of, whatever the code was then: task, cell, parameters and seed.
+
+    A cell's options that are no plain values, such as chrono initialization, are no parameters: its config has them.
+    """
+    params = {key: value for key, value in run["params"].items() if key != "parameters"}  # a number that code decides
+    options = OmegaConf.to_container(OmegaConf.load(path.with_name("config.yaml")))
+    assert isinstance(options, dict)
+    return json.dumps([run["task"], run["cell"], run["seed"], params, options["cell"]], sort_keys=True)
 
 
 def _measured(results: Results, seed: int) -> dict[str, Any] | None:
@@ -178,6 +199,8 @@ def draw_lengths(runs: pd.DataFrame) -> Figure:
     for axes in (start, end):
         axes.set_ylim(0.7 * low(lengths), 1.5 * high(lengths))
     for axes in (score, start, end):
+        if axes.get_yscale() == "log":
+            _tick_each_range(axes)
         axes.set_xscale("log")
         axes.set_xticks(by_length.index, [str(length) for length in by_length.index])
         axes.minorticks_off()
@@ -194,6 +217,15 @@ def draw_lengths(runs: pd.DataFrame) -> Figure:
     figure.legend(handles=handles, loc="outside lower center", ncols=min(8, len(handles)), frameon=False, fontsize=9)
     figure.suptitle(f"{first['task']}: where each stops learning", fontsize=11)
     return figure
+
+
+def _tick_each_range(axes: Axes) -> None:
+    """Two ticks or more with plain numbers on a logarithmic axis that has less than two powers of ten."""
+    low, high = axes.get_ylim()
+    if high / low < 100:
+        # of 1, 2, 5, 10, ... two lie in every range of this width
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low > 8 else MaxNLocator(5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _line(axes: Axes, of_name: pd.DataFrame, key: str, colour: str) -> None:

@@ -19,8 +19,11 @@ from rnnlab.report.sections import Section
 DIAGRAM = Path("figures/critical_difference.png")
 
 
-def write(sections: list[Section], folder: Path) -> None:
-    """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old."""
+def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) -> None:
+    """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old.
+
+    words: by which the runs were chosen, where not all of them are shown.
+    """
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
@@ -28,11 +31,12 @@ def write(sections: list[Section], folder: Path) -> None:
         pd.DataFrame(all_rows).astype(whole).to_csv(part / "leaderboard.csv", index=False)
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
-        (part / "leaderboard.md").write_text(_markdown(tables, over_tasks), encoding="utf-8")
+        over_all = ranks.in_words(over_tasks) if len({section.task for section in sections}) > 1 else ""
+        (part / "leaderboard.md").write_text(_markdown(tables, over_all, words), encoding="utf-8")
         figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
         if over_tasks is not None:
             ranks.draw(over_tasks).savefig(part / DIAGRAM, dpi=110)
-        (part / "leaderboard.html").write_text(_html(tables, figures, over_tasks, part), encoding="utf-8")
+        (part / "leaderboard.html").write_text(_html(tables, figures, over_all, words, part), encoding="utf-8")
 
 
 def _columns(section: Section) -> list[str]:
@@ -72,17 +76,21 @@ def _headline(section: Section) -> str:
     return f"{section.title}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
 
 
-def _markdown(tables: list[tuple[Section, list[Row]]], over_tasks: ranks.Ranking | None) -> str:
-    parts = ["# Leaderboard"]
+def _markdown(tables: list[tuple[Section, list[Row]]], over_all: str, words: tuple[str, ...]) -> str:
+    parts = ["# Leaderboard", *_chosen_by(words)]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = tabulate(
             [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
         )
         parts += [f"## {_headline(section)}", grid, in_words(section, table)]
-    if over_tasks is not None:
-        parts += ["## Over all tasks", ranks.in_words(over_tasks)]
+    if over_all:
+        parts += ["## Over all tasks", over_all]
     return "\n\n".join(parts) + "\n"
+
+
+def _chosen_by(words: tuple[str, ...]) -> list[str]:
+    return [f"Of the runs with {' '.join(words)}."] if words else []
 
 
 class Figures(NamedTuple):
@@ -139,11 +147,17 @@ def by_part(section: Section) -> pd.DataFrame:
 
 
 def _html(
-    tables: list[tuple[Section, list[Row]]], figures: list[Figures], over_tasks: ranks.Ranking | None, folder: Path
+    tables: list[tuple[Section, list[Row]]],
+    figures: list[Figures],
+    over_all: str,
+    words: tuple[str, ...],
+    folder: Path,
 ) -> str:
     environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
     return environment.get_template("page.html.jinja").render(
-        over_tasks=over_tasks and {"words": ranks.in_words(over_tasks), "diagram": _embedded(folder / DIAGRAM)},
+        chosen_by=_chosen_by(words),
+        over_all=over_all,
+        diagram=_embedded(folder / DIAGRAM) if (folder / DIAGRAM).exists() else None,
         sections=[
             {
                 "headline": _headline(section),

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnlab.report.leaderboard import SIGNIFICANCE, tuned_alike
-from rnnlab.report.sections import Entry, Section
+from rnnlab.report.leaderboard import SIGNIFICANCE, trained_alike, tuned_alike
+from rnnlab.report.sections import ENOUGH_SEEDS, Entry, Section
 
 Array = NDArray[np.float64]
 
@@ -22,7 +22,8 @@ class Ranking:
 
     p_value: of Friedman's test that all cells rank alike. critical_difference: Nemenyi's; two cells whose mean ranks
     are closer are not told apart. tasks: by title, with the state of their data. left_out: cells that are missing on
-    some of the tasks. unequal: tasks on which the cells were not tuned alike.
+    some of the tasks. unequal: tasks on which the cells were not tuned alike, or not for the same budget. few: tasks on
+    which a cell has fewer seeds than evidence takes.
     """
 
     cells: list[str]
@@ -32,6 +33,7 @@ class Ranking:
     critical_difference: float
     left_out: list[str] = field(default_factory=list)
     unequal: list[str] = field(default_factory=list)
+    few: list[str] = field(default_factory=list)
 
     def groups(self) -> list[tuple[int, int]]:
         """First and last of every longest run of cells that are not told apart, and of whom there are at least two."""
@@ -78,6 +80,12 @@ def rank(sections: list[Section]) -> Ranking | None:
             section.title
             for section, entries in ranked.values()
             if not tuned_alike([entries[cell].trials for cell in cells])
+            or not trained_alike([entries[cell] for cell in cells])
+        ],
+        few=[
+            section.title
+            for section, entries in ranked.values()
+            if any(len(entries[cell].by_seed) < ENOUGH_SEEDS for cell in cells)
         ],
     )
 
@@ -100,14 +108,20 @@ def _friedman(ranks: Array) -> float:
     return float((1 + at_least.sum()) / (1 + PERMUTATIONS))
 
 
-def in_words(found: Ranking) -> str:
+def in_words(found: Ranking | None) -> str:
     """What the ranks over all tasks say, and what they cannot say."""
+    if found is None:
+        return "No two cells stand on two tasks or more, each once: there are no ranks to compare."
     order = ", ".join(f"{cell} {mean:.2f}" for cell, mean in zip(found.cells, found.mean_ranks, strict=True))
     text = f"Mean rank over {len(found.tasks)} tasks ({', '.join(found.tasks)}): {order}. {_verdict(found)}"
     if found.left_out:
         text += f" Left out, for they are not on every task: {', '.join(found.left_out)}."
+    if found.few:
+        text += f" Fewer than three seeds of a cell on {', '.join(found.few)}: others might turn the ranks there."
     if found.unequal:
-        text += f" The cells were not tuned alike on {', '.join(found.unequal)}: not a fair comparison there."
+        text += (
+            f" The cells were not tuned or trained alike on {', '.join(found.unequal)}: not a fair comparison there."
+        )
     return text
 
 

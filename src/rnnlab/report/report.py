@@ -6,12 +6,14 @@ from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
 from rnnlab.paths import root
+from rnnlab.report.selection import selection
 
 log = logging.getLogger("rnnlab")
 
 
 def report(cfg: DictConfig) -> None:
     """Write reports/leaderboard.{md,csv,html} from the results on disk, bring the store up to date, print the table."""
+    wanted = selection(cfg)
     folder = root() / "reports"
     if cfg.report.folder != "results":
         folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
@@ -21,7 +23,7 @@ def report(cfg: DictConfig) -> None:
         from rnnlab.report.page import write
         from rnnlab.report.sections import sections
 
-        write(sections(cfg.report.folder), folder)
+        write(sections(cfg.report.folder, wanted), folder, wanted.words)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
         if cfg.report.folder == "runs":
             for picture in write_lengths(folder / "lengths"):

@@ -17,6 +17,16 @@ from rnnlab.errors import UserError
 from rnnlab.grid import grid
 from rnnlab.origin import digest, is_of
 from rnnlab.paths import Results, root
+from rnnlab.report.selection import Selection
+
+ENOUGH_SEEDS = 3
+"""For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
+
+OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
+"""Settings that another budget leaves out."""
+
+FOLLOWS = ("tuning.trials", "tuning.study")
+"""Settings that follow from another, `tuning.name`."""
 
 AGAIN = "run pipelines/evaluate.py again (or `dvc repro`)"
 
@@ -77,14 +87,15 @@ class Section:
         return f"{self.task} {self.state}".rstrip()
 
 
-def sections(folder: str) -> list[Section]:
-    """What has been evaluated: "results", the pipeline's grid, or "runs", everything run by hand.
+def sections(folder: str, wanted: Selection) -> list[Section]:
+    """What has been evaluated: "results", the pipeline's grid, or "runs", all that is `wanted` of what was run by hand.
 
     Raises: `UserError` when there is nothing, or part of the grid is missing.
     """
-    found = list(_sections(folder))
+    found = list(_sections(folder, wanted))
     if not found:
-        raise UserError(f"There is nothing evaluated in {root() / folder}: run pipelines/evaluate.py first.")
+        words = f" with {' '.join(wanted.words)}" if wanted.words else ""
+        raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run pipelines/evaluate.py first.")
     return [section for _, of_task in groupby(found, lambda each: each.task) for section in _told_apart(list(of_task))]
 
 
@@ -118,7 +129,7 @@ def _in_order(value: Any) -> tuple[bool, float, str]:
     return not number, value if number else 0.0, str(value)
 
 
-def _sections(folder: str) -> Iterator[Section]:
+def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
     if folder == "results":
         pairs = grid()
         for task in pairs.tasks:
@@ -131,7 +142,10 @@ def _sections(folder: str) -> Iterator[Section]:
         for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
             baselines, task = facts.parent, facts.parents[2].name
             trained = {path.parents[2] for path in root().glob(f"runs/{task}/*/*/train/seed=*/run.json")}
-            yield _section(task, baselines, [Results(path) for path in sorted(trained)])
+            cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
+            section = _section(task, baselines, cells)
+            if section.tried or not wanted.words:
+                yield section
     else:
         raise UserError(f"report.folder={folder} is neither results nor runs.")
 
@@ -164,30 +178,43 @@ def _by_cell(found: list[Results]) -> list[list[Results]]:
 
 
 def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
-    """Of one cell's settings the one of least validation loss, first of those that were validated on all batches.
+    """Of one cell's settings the one of least validation loss, first of those that were validated on all batches, and
+    of these first of those with enough seeds for evidence: one lucky seed takes no place of three.
 
     All of them where these are of different losses.
     """
     if not entries or len({entry.settings.get("task.loss") for entry in entries}) > 1:
         return entries
-    on_all = [entry for entry in entries if entry.settings.get("trainer.limit_batches") is None]
-    best = min(on_all or entries, key=lambda entry: entry.validation_loss)
+    on_all = [entry for entry in entries if entry.settings.get("trainer.limit_batches") is None] or entries
+    enough = min(ENOUGH_SEEDS, max(len(entry.by_seed) for entry in on_all))
+    best = min((entry for entry in on_all if len(entry.by_seed) >= enough), key=lambda entry: entry.validation_loss)
     spent = [entry.trials for entry in entries]
     counted = None if None in spent else sum(trials or 0 for trials in spent) + (tried if tried > 1 else 0)
     return [replace(best, trials=counted)]
 
 
 def _named(entries: list[Entry]) -> list[Entry]:
-    """Each by its cell, and by what sets it apart from the cell's other settings."""
+    """Each by its cell, and by what sets it apart from the cell's other settings, in words of the command line."""
     differing = [
         key
         for key in dict.fromkeys(key for entry in entries for key in entry.settings)
-        if len({repr(entry.settings.get(key)) for entry in entries}) > 1
+        if len({repr(value) for value in _values(entries, key)}) > 1
     ]
-    return [
-        replace(entry, name=" ".join([entry.name, *(f"{key}={_short(entry.settings.get(key))}" for key in differing)]))
-        for entry in entries
-    ]
+    shown = [key for key in differing if key not in FOLLOWS]
+    names = [_name(entry, shown) for entry in entries]
+    if len(set(names)) < len(names):
+        names = [_name(entry, differing) for entry in entries]
+    return [replace(entry, name=name) for entry, name in zip(entries, names, strict=True)]
+
+
+def _values(entries: list[Entry], key: str) -> list[Any]:
+    found = [entry.settings.get(key) for entry in entries]
+    return [value for value in found if value is not None] if key in OF_EPOCHS else found
+
+
+def _name(entry: Entry, keys: list[str]) -> str:
+    told = [(key.removesuffix(".name"), entry.settings.get(key)) for key in keys]
+    return " ".join([entry.name, *(f"{key}={_short(value)}" for key, value in told if value is not None)])
 
 
 def _short(value: Any) -> str:

@@ -28,7 +28,9 @@ def compare(losses: Array, reference_losses: Array, overlap: int = 1) -> Compari
     differences averaged over seeds, as Diebold and Mariano (1995) take it with the small-sample correction of Harvey,
     Leybourne and Newbold (1997); and for each method with several seeds that of the mean of its seeds' means. Their sum
     is tested by Student's t with the degrees of freedom of Satterthwaite (1946). Between methods of one row each this
-    is the test of Diebold and Mariano, and without overlap the paired t test.
+    is the test of Diebold and Mariano, and without overlap the paired t test. Items that overlap are worth as many
+    degrees of freedom as there are beside each other: with all of them the test, asked for one error in twenty, made
+    one in nine with 200 forecasts of 24 steps, so at most one in fourteen in simulations.
 
     Where three seeds disagree more than items do, this needs |t| > 4.3, as it should. Resampling three seeds takes
     their variance a third too small, and its tails for nearly a normal distribution's: by that it would see a
@@ -70,7 +72,7 @@ def _variance(difference: Array, methods: list[Array], overlap: int) -> tuple[fl
     """Of the mean of `difference` over items, with what other seeds of the methods add, and its degrees of freedom."""
     if len(difference) < 2:
         return 0.0, 1.0
-    parts = [(_variance_of_mean(difference, overlap), len(difference) - 1)]
+    parts = [(_variance_of_mean(difference, overlap), max(1.0, len(difference) / overlap - 1))]
     parts += [
         (float(method.mean(axis=1).var(ddof=1)) / len(method), len(method) - 1) for method in methods if len(method) > 1
     ]

@@ -20,6 +20,7 @@ from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
 from rnnlab.serving.writing import check_output, write_answers
 from rnnlab.tasks.language_modelling import LanguageModelling
+from rnnlab.tasks.raw import RowError
 from rnnlab.tracking.live import reason
 from rnnlab.tracking.store import store_uri
 
@@ -44,6 +45,8 @@ def predict(cfg: DictConfig) -> None:
     given = plain(cfg.input) if OmegaConf.is_config(cfg.input) else cfg.input
     raw = read_input(given, predictor.task)
     rows = write_answers(answers_to(raw, predictor, options_of(cfg, predictor)), cfg.output)
+    if rows is None:  # nobody reads any longer
+        return
     where = f" in {cfg.output}" if cfg.output else ""
     log.info("%s/%s: %d rows%s", predictor.task.spec.task, predictor.module.name, rows, where)
 
@@ -71,11 +74,14 @@ def answers_to(raw: RawInput, predictor: Predictor, options: dict[str, Any]) -> 
         assert isinstance(predictor.task, LanguageModelling)
         yield from predictor.task.score(predictor.module, raw.text)
         return
-    for answers in predictor.stream(raw.tables, **options):
-        if raw.files is not None:
-            answers = answers.rename(columns={ROW: "file"})
-            answers["file"] = [raw.files[row] for row in answers["file"]]
-        yield answers
+    try:
+        for answers in predictor.stream(raw.tables, **options):
+            if raw.files is not None:
+                answers = answers.rename(columns={ROW: "file"})
+                answers["file"] = [raw.files[row] for row in answers["file"]]
+            yield answers
+    except RowError as error:
+        raise UserError(f"{raw.place(error.row)}, {error.what}") from None
 
 
 def find_predictor(cfg: DictConfig) -> Predictor:

@@ -26,7 +26,7 @@ OURS = "rnnlab."
 class Predictor:
     """task: restored, without data. module: with its trained weights, on the processor.
 
-    `row` in every answer counts the rows of raw input from 0.
+    `row` in every answer counts the rows of raw input from 0; errors name rows by the same number.
     """
 
     def __init__(self, task: Task, module: SequenceModule) -> None:
@@ -77,6 +77,8 @@ class Predictor:
     def stream(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The answers to raw input, piece by piece. options: see `Task.raw_options`.
 
+        A table whose index has the name `row` is numbered by it; the rows of others are counted from 0 through all.
+
         Raises: `UserError` for an unknown option, and for input that cannot be read, which names its row and column.
         """
         known = self.task.raw_options()
@@ -89,7 +91,8 @@ class Predictor:
 
     def predict(self, table: pd.DataFrame, **options: Any) -> pd.DataFrame:
         """All answers at once."""
-        return pd.concat(list(self.stream([table], **options)), ignore_index=True)
+        counted = table.reset_index(drop=True)  # whatever its index, it has no numbers of a file
+        return pd.concat(list(self.stream([counted], **options)), ignore_index=True)
 
 
 def _check(cfg: DictConfig, folder: Path) -> None:
@@ -137,7 +140,8 @@ def _numbered(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
     first = 0
     for table in tables:
         if len(table):
-            yield table.set_index(pd.RangeIndex(first, first + len(table), name=ROW))
+            numbers = pd.RangeIndex(first, first + len(table), name=ROW)
+            yield table if table.index.name == ROW else table.set_index(numbers)
         first += len(table)
     if not first:
         raise UserError("the input has no rows.")

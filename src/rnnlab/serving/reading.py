@@ -1,7 +1,7 @@
 """What `input=` may be: a table, sounds, pictures, scores or a text in files, a folder of them, or the thing itself."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,10 @@ import pandas as pd
 
 from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
+from rnnlab.serving.predictor import ROW
 from rnnlab.tasks.forecasting import Forecasting
 from rnnlab.tasks.language_modelling import LanguageModelling
-from rnnlab.tasks.raw import Column, decoded
+from rnnlab.tasks.raw import Column, RowError, decoded
 from rnnlab.tasks.task import Task
 
 ROWS = 1000
@@ -27,24 +28,30 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SOUNDS = (".wav",)
 SCORES = (".mid", ".midi")
 TEXTS = (".txt",)
+KINDS = TABLES + PICTURES + SOUNDS + SCORES + TEXTS
 
 
 @dataclass(frozen=True)
 class RawInput:
     """tables: of raw input, one after the other. text: in the place of them, a long text in pieces, to be scored.
 
-    files: the name of the file that each row is, where the input is a folder.
+    files: the name of the file that each row is, where the input is a folder. place: what errors call a row.
     """
 
     tables: Iterable[pd.DataFrame] = ()
     text: Iterable[str] | None = None
     files: list[str] | None = None
+    place: Callable[[Any], str] = "input row {}".format
 
 
 def read_input(given: Any, task: Task) -> RawInput:
     """Raises: `UserError` for a file that is not there or of a kind that the task does not take; what is wrong inside a
     table is told when its rows are read."""
+    if given == "":  # as a path it would be the folder at work
+        raise UserError("input is empty: give a file, a folder or a text, as input=reviews.csv.")
     columns = task.raw_columns()
+    if isinstance(given, list) and _text_column(columns):
+        return RawInput([_items(given, str(_text_column(columns)))])
     if not isinstance(given, str):  # a number or a list, as the command line reads it
         return RawInput([_itself(json.dumps(given), columns)])
     path = Path(given)
@@ -52,10 +59,13 @@ def read_input(given: Any, task: Task) -> RawInput:
         if path.is_dir():
             return _folder(path, task, columns)
         return _file(path, task, columns)
-    kinds = TABLES + PICTURES + SOUNDS + SCORES + TEXTS
-    if path.suffix.lower() in kinds and "\n" not in given:
+    if _names_a_file(given):
         raise UserError(f"input={given}: there is no such file.")
     return RawInput([_itself(given, columns)])
+
+
+def _names_a_file(given: str) -> bool:
+    return Path(given).suffix.lower() in KINDS and "\n" not in given
 
 
 def _is_there(path: Path) -> bool:
@@ -68,13 +78,13 @@ def _is_there(path: Path) -> bool:
 def _file(path: Path, task: Task, columns: dict[str, Column]) -> RawInput:
     kind = path.suffix.lower()
     if kind in TABLES:
-        return RawInput(_read_table(path, task, columns))
+        return RawInput(_read_table(path, task, columns), place=lambda row: f"{path}, row {row}")
     if kind in TEXTS and isinstance(task, LanguageModelling):
         return RawInput(text=_pieces(path, task.unit == "byte"))
     if kind in TEXTS and _text_column(columns):
-        return RawInput(_lines(path, str(_text_column(columns))))
+        return RawInput(_lines(path, str(_text_column(columns))), place=lambda row: f"{path}, row {row}")
     if kind in _kinds_of_files(columns):
-        return RawInput([_one_file(path, columns)])
+        return RawInput([_one_file(path, columns)], place=lambda _: str(path))
     takes = (*TABLES, *_kinds_of_files(columns), *(TEXTS if _text_column(columns) else ()))
     raise UserError(f"input={path}: {task.spec.task} takes files of these kinds: {', '.join(takes)}.")
 
@@ -85,7 +95,11 @@ def _folder(folder: Path, task: Task, columns: dict[str, Column]) -> RawInput:
     if not files:
         wanted = f"none of {', '.join(kinds)} lies in it" if kinds else f"{task.spec.task} takes no folder of files"
         raise UserError(f"input={folder} is a folder: {wanted}.")
-    return RawInput((_one_file(path, columns) for path in files), files=[path.name for path in files])
+    return RawInput(
+        (_one_file(path, columns) for path in files),
+        files=[path.name for path in files],
+        place=lambda row: str(files[row]),
+    )
 
 
 def _kinds_of_files(columns: dict[str, Column]) -> tuple[str, ...]:
@@ -108,14 +122,18 @@ def _itself(given: str, columns: dict[str, Column]) -> pd.DataFrame:
     if others or column.kind == "bytes":
         needed = ", ".join(f"{name} ({column.holds})" for name, column in columns.items())
         raise UserError(f"input={given:.60}: there is no such file, and a file is needed, of {needed}.")
-    return pd.DataFrame({name: [_decoded(given, column, f"input={given:.60}")]})
-
-
-def _decoded(text: str, column: Column, place: str) -> Any:
     try:
-        return decoded(text, column)
+        return pd.DataFrame({name: [decoded(given, column)]})
     except ValueError as error:
-        raise UserError(f"{place}: not {column.holds} ({error}); and there is no such file.") from None
+        raise UserError(f"input={given:.60}: not {column.holds} ({error}); and there is no such file.") from None
+
+
+def _items(given: list[Any], column: str) -> pd.DataFrame:
+    """A row for each item of a list of texts; a number is a text as well."""
+    names = [item for item in given if isinstance(item, str) and _names_a_file(item)]
+    if names:
+        raise UserError(f"input names {names[0]} in a list: give one file, or a folder, and not a list of them.")
+    return pd.DataFrame({column: [json.dumps(item) if isinstance(item, int | float) else item for item in given]})
 
 
 def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
@@ -160,12 +178,12 @@ def _pieces(path: Path, of_bytes: bool) -> Iterator[str]:
 
 
 def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
-    """A row for each line that is not empty."""
+    """A row for each line that is not empty, numbered as the line is, from 0."""
     try:
         with path.open(encoding="utf-8") as file:
-            lines = (line.strip() for line in file if line.strip())
+            lines = ((number, line.strip()) for number, line in enumerate(file) if line.strip())
             while some := list(islice(lines, ROWS)):
-                yield pd.DataFrame({column: some})
+                yield pd.DataFrame(some, columns=[ROW, column]).set_index(ROW)
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
 
@@ -186,7 +204,7 @@ def _read_table(path: Path, task: Task, columns: dict[str, Column]) -> Iterator[
 
 def _read_csv(path: Path, columns: dict[str, Column], separator: str) -> Iterator[pd.DataFrame]:
     """As text, but for lists, which are JSON within a cell."""
-    line = 1
+    first = 0
     try:
         with pd.read_csv(
             path, sep=separator, dtype=str, keep_default_na=False, chunksize=ROWS, encoding="utf-8-sig"
@@ -194,17 +212,21 @@ def _read_csv(path: Path, columns: dict[str, Column], separator: str) -> Iterato
             for part in parts:
                 for name, column in columns.items():
                     if column.depth and name in part.columns:
-                        cells = [
-                            _decoded(cell, column, f"{path}, row {line + number}, column '{name}'")
-                            for number, cell in enumerate(part[name])
-                        ]
+                        cells = [_cell(text, column, name, row) for row, text in enumerate(part[name], first)]
                         part[name] = pd.Series(cells, index=part.index, dtype=object)
-                line += len(part)
+                first += len(part)
                 yield part
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{path} is no table with a header: {error}") from None
+
+
+def _cell(text: str, column: Column, name: str, row: int) -> Any:
+    try:
+        return decoded(text, column)
+    except ValueError as error:
+        raise RowError(row, f"column '{name}': not {column.holds} ({error}).") from None
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
@@ -214,7 +236,7 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
     try:
         with ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS):
-                yield batch.to_pandas()
+                yield batch.to_pandas().reset_index(drop=True)  # an index kept in the file is none of ours
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{path} is cut off or no Parquet file ({error}).") from None
 

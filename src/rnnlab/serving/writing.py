@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,12 +26,15 @@ def check_output(output: str | None) -> None:
         raise UserError(f"output={output} is a folder: a name for a file is needed.")
 
 
-def write_answers(tables: Iterable[pd.DataFrame], output: str | None) -> int:
-    """Into `output`, or to standard output as a line of JSON each; returns how many rows."""
-    counted = _Counted(tables)
+def write_answers(tables: Iterable[pd.DataFrame], output: str | None) -> int | None:
+    """Into `output`, or to standard output as a line of JSON each.
+
+    Returns: how many rows; None where whoever reads standard output has gone, as `head` does: no further table is then
+    asked for.
+    """
     if output is None:
-        _write_lines(counted, sys.stdout)
-        return counted.rows
+        return _print(tables)
+    counted = _Counted(tables)
     path = Path(output)
     with atomic_file(path) as part:
         kind = path.suffix.lower()
@@ -40,6 +44,21 @@ def write_answers(tables: Iterable[pd.DataFrame], output: str | None) -> int:
             with part.open("w", encoding="utf-8", newline="") as file:
                 {".csv": _write_csv, ".json": _write_list, ".jsonl": _write_lines}[kind](counted, file)
     return counted.rows
+
+
+def _print(tables: Iterable[pd.DataFrame]) -> int | None:
+    rows = 0
+    for table in tables:
+        try:
+            _write_lines([table], sys.stdout)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())  # Python writes the rest of the buffer as it ends
+            os.close(nowhere)
+            return None
+        rows += len(table)
+    return rows
 
 
 class _Counted:

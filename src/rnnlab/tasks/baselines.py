@@ -24,6 +24,8 @@ def logistic_regression(
         """Of all classes, those that training lacks included."""
         probabilities = np.zeros((x.shape[0], classes))
         probabilities[:, model.classes_] = model.predict_proba(x)
+        # of features in float32 the sums are off 1 by more than scikit-learn allows for in float64
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
         return probabilities
 
     best, lowest = None, np.inf

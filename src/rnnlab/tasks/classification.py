@@ -18,7 +18,7 @@ from rnnlab.tasks.task import Array, Model, Task
 METRICS: dict[str, Any] = {"accuracy": "max", "macro_f1": "max", "nll": "min", "calibration_error": "min"}
 
 BINS = 10
-SHOWN_CLASSES = 20
+SHOWN_CLASSES = 26
 
 
 class Classification(Task):

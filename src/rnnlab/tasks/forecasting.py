@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -120,8 +120,10 @@ class Forecasting(Task):
         changes = steps.level[ahead] - steps.level[:last_origin, None]
         judged = steps.measured[ahead].all(axis=1)
         for split, (first, end) in splits.items():
-            self._refuse_too_few(int(judged[first:end].sum()), split, len(inputs))
-            moved = changes[first:end][judged[first:end]].any(axis=0)
+            usable = judged[first:end]
+            if usable.sum() < 2:
+                self._refuse_filled(table.target, int(usable.sum()), split, splits, steps.measured)
+            moved = changes[first:end][usable].any(axis=0)
             if split != "validation" and not moved.all():
                 raise UserError(f"'{table.target}' never changes in the {split} part: there is nothing to forecast.")
 
@@ -157,26 +159,50 @@ class Forecasting(Task):
         }
 
     def _split(self, rows: int) -> dict[Split, tuple[int, int]]:
+        """As `_bounds`, of so many rows that each part has examples."""
+        splits = self._bounds(rows)
+        for split, (first, end) in splits.items():
+            if end - first < 2:
+                # the first row of the table is left out: it has no change
+                raise UserError(
+                    f"{rows + 1} rows are too few for task.window={self.window} and task.horizon={self.horizon}: "
+                    f"the {split} part has {max(0, end - first)} examples, at least 2 are needed. "
+                    "Give more rows, a shorter window or horizon, or other shares."
+                )
+        return splits
+
+    def _bounds(self, rows: int) -> dict[Split, tuple[int, int]]:
         """First and one past the last origin of each part, such that all targets of a part lie inside it."""
         validation_row = int(rows * (1 - self.validation - self.test))
         test_row = int(rows * (1 - self.test))
-        splits: dict[Split, tuple[int, int]] = {
+        return {
             "train": (self.window - 1, validation_row - self.horizon),
             "validation": (max(self.window, validation_row) - 1, test_row - self.horizon),
             "test": (max(self.window, test_row) - 1, rows - self.horizon),
         }
-        for split, (first, end) in splits.items():
-            self._refuse_too_few(end - first, split, rows)
-        return splits
 
-    def _refuse_too_few(self, examples: int, split: Split, rows: int) -> None:
-        if examples < 2:
-            # the first row of the table is left out: it has no change
-            raise UserError(
-                f"{rows + 1} rows are too few for task.window={self.window} and task.horizon={self.horizon}: "
-                f"the {split} part has {max(0, examples)} examples, at least 2 are needed. "
-                "Give more rows, a shorter window or horizon, or other shares."
-            )
+    def _refuse_filled(
+        self,
+        target: str,
+        examples: int,
+        split: Split,
+        splits: dict[Split, tuple[int, int]],
+        measured: NDArray[np.bool_],
+    ) -> NoReturn:
+        """Of a split with fewer than 2 examples. measured: see `Timesteps`."""
+        ways = []
+        if all(end - first >= 2 for first, end in self._bounds(int(measured.sum())).values()):
+            ways.append("take the measured rows for consecutive (task.missing=skip)")
+        next_ones = [measured[first + 1 : end + 1] for first, end in splits.values()]
+        if self.horizon > 1 and all(ones.sum() >= 2 for ones in next_ones):
+            ways.append("take a shorter task.horizon")
+        ways.append("give the missing numbers")
+        stretches = "only one stretch" if examples else "no stretch"
+        raise UserError(
+            f"{(~measured).sum()} of the {len(measured) + 1} rows of '{target}' are filled with the last value known, "
+            f"which judges no forecast: {stretches} of task.horizon={self.horizon} rows in the {split} part is free of "
+            f"filled values, at least 2 are needed. {', or '.join(ways).capitalize()}."
+        )
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)

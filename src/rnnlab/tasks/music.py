@@ -274,14 +274,14 @@ class MusicData(Task):
         return figure
 
     @torch.inference_mode()
-    def continuation(self, model: Model, piece: int = 0) -> Roll:
-        """The first `GIVEN` frames of a test piece, then `WRITTEN` that the net draws, each note by itself.
+    def continuation(self, model: Model, split: Split, piece: int = 0) -> Roll:
+        """The first `GIVEN` frames of a piece, then `WRITTEN` that the net draws, each note by itself.
 
         The draws are the same each time.
         """
         model.eval()
         generator = torch.Generator().manual_seed(piece)
-        given = torch.tensor(self._rolls["test"][piece][:GIVEN]).float()
+        given = torch.tensor(self._rolls[split][piece][:GIVEN]).float()
         read = given[None].to(model.device)
         logits, state = model.net(Batch(read, read))
         prepared = model.net.recurrent.prepare()
@@ -293,23 +293,17 @@ class MusicData(Task):
         return torch.cat([given, *written]).numpy().astype(np.uint8)
 
     def look(self, model: Model) -> dict[str, Figure]:
-        """A chorale that the net goes on with."""
-        roll = self.continuation(model)
-        given = len(roll) - WRITTEN
-        figure = Figure(figsize=(11, 4.5), layout="constrained")
-        axes = figure.subplots()
-        axes.imshow(roll.T, cmap="Blues", vmin=0, vmax=1.3, **_extent(len(roll), 0))
-        axes.axvspan(-0.5, given - 0.5, color="C1", alpha=0.15, linewidth=0)
-        axes.text(0, 1.01, "given", transform=axes.get_xaxis_transform(), color="C1", fontsize=9)
-        axes.text(given, 1.01, "drawn by the net", transform=axes.get_xaxis_transform(), fontsize=9)
-        _label(axes, roll.astype(bool))
-        axes.set_title(f"{self.meta['test_pieces'][0]}, from its first {given} quarter notes on", fontsize=10, pad=16)
-        return {"continuation": figure}
+        """A chorale of the test part that the net goes on with."""
+        return {"continuation": draw_continuation(self.continuation(model, "test"), self.meta["test_pieces"][0])}
 
     def samples(self, model: Model) -> dict[str, str | bytes]:
-        """The same as MIDI files, of two pieces."""
-        pieces = range(min(2, len(self._rolls["test"])))
-        return {f"continuation_{piece}.mid": midi_file(self.continuation(model, piece)) for piece in pieces}
+        """The same of two pieces of the validation part, as MIDI files and as piano rolls."""
+        found: dict[str, str | bytes] = {}
+        for piece in range(min(2, len(self._rolls["validation"]))):
+            roll = self.continuation(model, "validation", piece)
+            found[f"continuation_{piece}.mid"] = midi_file(roll)
+            found[f"continuation_{piece}.png"] = _png(draw_continuation(roll, f"validation piece {piece}"))
+        return found
 
 
 def _roll(row: Any, piece: Any) -> Roll:
@@ -422,6 +416,26 @@ def _label(axes: Axes, sounding: NDArray[np.bool_]) -> None:
     axes.grid(axis="y", linewidth=0.5, alpha=0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("quarter note of the piece")
+
+
+def draw_continuation(roll: Roll, name: str) -> Figure:
+    """A piano roll whose last `WRITTEN` frames a net drew. name: of the piece that it begins with."""
+    given = len(roll) - WRITTEN
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(roll.T, cmap="Blues", vmin=0, vmax=1.3, **_extent(len(roll), 0))
+    axes.axvspan(-0.5, given - 0.5, color="C1", alpha=0.15, linewidth=0)
+    axes.text(0, 1.01, "given", transform=axes.get_xaxis_transform(), color="C1", fontsize=9)
+    axes.text(given, 1.01, "drawn by the net", transform=axes.get_xaxis_transform(), fontsize=9)
+    _label(axes, roll.astype(bool))
+    axes.set_title(f"{name}, from its first {given} quarter notes on", fontsize=10, pad=16)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100, metadata={"Software": None})
+    return content.getvalue()
 
 
 def draw_by_piece(by_piece: "pd.Series[float]", reference: "pd.Series[float]", name: str, other: str) -> Figure:

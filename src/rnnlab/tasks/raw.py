@@ -42,9 +42,24 @@ def check_columns(table: pd.DataFrame, columns: dict[str, Column]) -> None:
             raise UserError(f"the input has no column '{name}' ({column.holds}); its columns are: {known}.")
 
 
+class RowError(UserError):
+    """Of a row that cannot be read. row: as in the answers, or its date. what: is wrong with it, the column first.
+
+    Whoever knows which file the row is of catches this and names it.
+    """
+
+    def __init__(self, row: Any, what: str) -> None:
+        super().__init__(row, what)
+        self.row = row
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"input row {self.row}, {self.what}"
+
+
 def refuse(row: Any, column: str, what: str) -> NoReturn:
-    """Raises: `UserError` that names the place."""
-    raise UserError(f"input row {row}, column '{column}': {what}.")
+    """Raises: `RowError` that names the place."""
+    raise RowError(row, f"column '{column}': {what}.")
 
 
 def pieces(table: pd.DataFrame, size: int = ROWS) -> Iterator[pd.DataFrame]:
@@ -115,7 +130,10 @@ def sounds(table: pd.DataFrame, column: str) -> list[tuple[Samples, int]]:
     for row, content in table[column].items():
         if not isinstance(content, bytes | bytearray):
             refuse(row, column, f"found {_shortly(content)}, the bytes of a wav file are needed")
-        found.append(read_sound(bytes(content), f"input row {row}, column '{column}'"))
+        try:
+            found.append(read_sound(bytes(content), f"column '{column}'"))
+        except UserError as error:
+            raise RowError(row, str(error)) from None
     return found
 
 

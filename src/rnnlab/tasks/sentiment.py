@@ -81,8 +81,12 @@ class SentimentData(Classification):
         reviews = dataset.read(raw)
         notes = []
         if not reviews.is_test.any():
-            reviews, repeated = _each_once(reviews)
+            given = reviews
+            reviews, contradicted = _each_once(given)
+            repeated = len(given.texts) - len(reviews.texts)
             notes.append(f"left out: {repeated} reviews whose text came before" if repeated else None)
+            if contradicted:
+                notes.append(f"of {contradicted} texts that stand under both labels, the first label is kept")
         splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
         training = (words(reviews.texts[index]) for index in splits["train"])
@@ -204,15 +208,15 @@ def _described(labels: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
 
 
 def _each_once(reviews: LabelledTexts) -> tuple[LabelledTexts, int]:
-    """Each text where it comes first, so that none of the test part was seen in training; how many this leaves out."""
+    """Each text where it comes first, so that none of the test part was seen in training; how many have both labels."""
     first: dict[str, int] = {}
-    for index, text in enumerate(reviews.texts):
-        first.setdefault(text, index)
+    contradicted = set()
+    for index, (text, label) in enumerate(zip(reviews.texts, reviews.labels, strict=True)):
+        if label != reviews.labels[first.setdefault(text, index)]:
+            contradicted.add(text)
     kept = list(first.values())
     places = [reviews.places[index] for index in kept]
-    return LabelledTexts(list(first), reviews.labels[kept], reviews.is_test[kept], places), len(reviews.texts) - len(
-        kept
-    )
+    return LabelledTexts(list(first), reviews.labels[kept], reviews.is_test[kept], places), len(contradicted)
 
 
 def _known(reviews: LabelledTexts, splits: dict[str, NDArray[np.int64]]) -> str | None:

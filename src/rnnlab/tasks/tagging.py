@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,8 +35,11 @@ KINDS = ("one tag", "several tags", "unknown")
 ENDING = 3
 """Letters at the end of a rare word that stand for it, where it has two more at least."""
 
+SHOWN_SPLITS: tuple[Split, ...] = ("validation", "test")
+"""Parts whose words are kept as they were written."""
+
 SAMPLES = 20
-"""Sentences of the test part that are shown with the tags that a net gives."""
+"""Sentences of the validation part that are shown with the tags that a net gives."""
 
 
 class TaggingData(Classification):
@@ -94,7 +99,8 @@ class TaggingData(Classification):
             labels = [[classes.index(tag) for tag in sentence.tags] for sentence in parts[split]]
             Ragged.write(folder, f"{split}_tags", [np.array(row) for row in labels], np.int64)
             np.save(folder / f"{split}_forms.npy", np.array([seen.get(word, 0) for word in words[split]]))
-        np.save(folder / "test_text.npy", np.frombuffer("\n".join(words["test"]).encode(), np.uint8))
+        for split in SHOWN_SPLITS:
+            np.save(folder / f"{split}_text.npy", np.frombuffer("\n".join(words[split]).encode(), np.uint8))
         unknown = np.mean([word not in seen for word in words["test"]])
         return {
             "vocabulary": vocabulary.as_list(),
@@ -121,7 +127,9 @@ class TaggingData(Classification):
         self._words = {split: Ragged.open(folder, f"{split}_words") for split in SPLITS}
         self._tags = {split: Ragged.open(folder, f"{split}_tags") for split in SPLITS}
         self._forms = {split: np.load(folder / f"{split}_forms.npy") for split in SPLITS}
-        self._text = np.load(folder / "test_text.npy").tobytes().decode().split("\n")
+        self._text = {
+            split: np.load(folder / f"{split}_text.npy").tobytes().decode().split("\n") for split in SHOWN_SPLITS
+        }
         self.test_labels = np.array(self._tags["test"].values)
         self._counts = self._count()
 
@@ -189,7 +197,7 @@ class TaggingData(Classification):
         kinds = np.where(self._forms["test"] == 0, 2, several[self._forms["test"]])
         return {
             "sentence": np.repeat(np.arange(len(lengths)), lengths),
-            "word": self._text,
+            "word": self._text["test"],
             "kind": np.array(KINDS)[kinds],
         }
 
@@ -199,13 +207,17 @@ class TaggingData(Classification):
         `frequent` gives each tag as often as the word had it in training, or, of a word that training did not have, as
         often as the rare words of its shape and ending had it; all tags together count as one more observation.
         """
+        return {"window": self.table(self._of_windows), "frequent": self.table(self._frequent())}
+
+    @cached_property
+    def _of_windows(self) -> Array:
+        """Kept, as the pictures of each seed show it, too."""
         y = {split: np.array(self._tags[split].values) for split in SPLITS}
         x = {split: self._windows(split) for split in SPLITS}
         met = np.isin(y["validation"], y["train"])
-        window = logistic_regression(
+        return logistic_regression(
             x["train"], y["train"], x["validation"][met], y["validation"][met], x["test"], len(self.classes)
         )
-        return {"window": self.table(window), "frequent": self.table(self._frequent())}
 
     def _windows(self, split: Split) -> Any:
         """A sparse matrix (words, 3 vocabularies): which word stands before, here, and behind, in the same sentence."""
@@ -253,30 +265,27 @@ class TaggingData(Classification):
         return metrics
 
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        reference = self.table(self._frequent())
+        baselines = self.baselines()
         return {
             "confusion": draw_confusion(predictions, self.classes, name),
             "reliability": draw_reliability(predictions, name),
-            "by_kind": draw_by_kind(predictions, reference, name, "frequent"),
+            "by_kind": draw_by_kind(predictions, {key: baselines[key] for key in ("frequent", "window")}, name),
         }
 
     def samples(self, model: Model) -> dict[str, str | bytes]:
-        """Some sentences of the test part as word/TAG; where the net is wrong, word/TAG(RIGHT ONE)."""
-        count = min(SAMPLES, len(self._words["test"]))
-        batch = self.loader("test").take(torch.arange(count)).to(model.device)
+        """Some sentences of the validation part as word/TAG; where the net is wrong, word/TAG(RIGHT ONE)."""
+        words, tags = self._words["validation"], self._tags["validation"]
+        count = min(SAMPLES, len(words))
+        batch = self.loader("validation").take(torch.arange(count)).to(model.device)
         with torch.inference_mode():
             said = model(batch).argmax(dim=-1)[batch.targets != IGNORED].tolist()
-        lines, place = [], 0
-        for length in self._words["test"].lengths[:count].tolist():
-            span = range(place, place + length)
-            lines.append(" ".join(self._tagged(index, said[index]) for index in span))
-            place += length
-        return {"tagged.txt": "\n".join(lines) + "\n"}
+        shown = list(map(self._tagged, self._text["validation"], said, tags.values))
+        edges = words.offsets[: count + 1].tolist()
+        return {"tagged.txt": "".join(" ".join(shown[first:end]) + "\n" for first, end in pairwise(edges))}
 
-    def _tagged(self, index: int, said: int) -> str:
-        label = int(self.test_labels[index])
+    def _tagged(self, word: str, said: int, label: int) -> str:
         right = "" if said == label else f"({self.classes[label]})"
-        return f"{self._text[index]}/{self.classes[said]}{right}"
+        return f"{word}/{self.classes[said]}{right}"
 
 
 def stand_ins(word: str) -> tuple[str, str, str]:
@@ -316,24 +325,24 @@ def encode(words: Iterable[str], vocabulary: Vocabulary) -> NDArray[np.int32]:
     return vocabulary.encode(known)
 
 
-def draw_by_kind(predictions: list[pd.DataFrame], reference: pd.DataFrame, name: str, other: str) -> Figure:
-    """The share of right tags for each kind of word, of the net and of a baseline."""
-    figure = Figure(figsize=(6, 3.8), layout="constrained")
+def draw_by_kind(predictions: list[pd.DataFrame], baselines: dict[str, pd.DataFrame], name: str) -> Figure:
+    """The share of right tags for each kind of word, of baselines and of the net."""
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.subplots()
-    kinds = [kind for kind in KINDS if (reference["kind"] == kind).any()]
-    share = [(reference["kind"] == kind).mean() for kind in kinds]
-    places = np.arange(len(kinds))
-    for offset, table, label, colour in (
-        (-0.2, reference, other, "C7"),
-        (0.2, pd.concat(predictions), name, "C1"),
-    ):
+    tables = {**baselines, name: pd.concat(predictions)}
+    kinds = [kind for kind in KINDS if (tables[name]["kind"] == kind).any()]
+    share = [(tables[name]["kind"] == kind).mean() for kind in kinds]
+    places, width = np.arange(len(kinds)), 0.8 / len(tables)
+    greys = (str(grey) for grey in np.linspace(0.75, 0.45, len(baselines)))
+    for number, ((label, table), colour) in enumerate(zip(tables.items(), (*greys, "C1"), strict=True)):
         right = (table["label"] == table["predicted"]).groupby(table["kind"]).mean()
-        bars = axes.bar(places + offset, [100 * right[kind] for kind in kinds], width=0.38, label=label, color=colour)
+        at = places + width * (number - (len(tables) - 1) / 2)
+        bars = axes.bar(at, [100 * right[kind] for kind in kinds], width=0.95 * width, label=label, color=colour)
         axes.bar_label(bars, fmt="%.1f", fontsize=8)
     axes.set_xticks(places, [f"{kind}\n{part:.0%} of the words" for kind, part in zip(kinds, share, strict=True)])
     axes.set_ylim(0, 119)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("right tags in %")
     axes.set_title(f"{name}: by what training knew of the word", fontsize=10)
-    axes.legend(frameon=False, loc="upper center", ncols=2)
+    axes.legend(frameon=False, loc="upper center", ncols=len(tables))
     return figure

@@ -7,12 +7,19 @@ import time
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from rnnlab.config import DECIDE_NOTHING, run_params
+from rnnlab.config import DECIDE_NOTHING, run_params, words_to_keep
 from rnnlab.module import SequenceModule
 from rnnlab.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
+
+VARYING = ("task", "cell", "optimizer", "schedule", "trainer", "budget", "parameters")
+"""Groups of the config whose keys tell one run of a cell from another."""
+
+VARYING_GROUPS = ("optimizer", "schedule", "budget", "parameters", "tuning")
+"""Groups that do so by their own name; a run's task and cell are said anyway."""
 
 
 def describe_run(
@@ -20,9 +27,10 @@ def describe_run(
 ) -> dict[str, Any]:
     """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
     commit, dirty = _git()
+    variant = _variant(cfg)
     return {
         "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{setting}/seed={seed}",
-        "name": f"{cfg.cell.name} h{cfg.cell.hidden_size} seed {seed}",
+        "name": f"{variant} seed {seed}",
         "task": cfg.task.name,
         "cell": cfg.cell.name,
         "seed": seed,
@@ -47,6 +55,7 @@ def describe_run(
         "tags": {
             "task": cfg.task.name,
             "cell": cfg.cell.name,
+            "variant": variant,
             "layout": task.spec.layout,
             "unroll": module.recurrent.unroll,
             "tuning": cfg.tuning.name,
@@ -63,6 +72,18 @@ def describe_run(
             "host": socket.gethostname(),
         },
     }
+
+
+def _variant(cfg: DictConfig) -> str:
+    """A run without its seed, for a person: the cell, its width, and what else the command line said of it."""
+    words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    told = {}
+    for key, _, value in (word.lstrip("+~").partition("=") for word in words):
+        group, _, name = key.rpartition(".")
+        varies = group.partition(".")[0] in VARYING or (not group and name in VARYING_GROUPS)
+        if varies and key not in DECIDE_NOTHING and key != "cell.hidden_size":
+            told[name] = value.strip("'\"").rpartition("/")[2]
+    return " ".join([f"{cfg.cell.name} h{cfg.cell.hidden_size}", *(f"{name}={value}" for name, value in told.items())])
 
 
 def _sizing(cfg: DictConfig, module: SequenceModule) -> str:

@@ -9,7 +9,8 @@ CURVES, TABLE, SECTION = "learning-curves", "results", "charts"
 
 BETTER = {"min": "lower", "max": "higher"}
 
-GROUP_BY_CELL = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "cell"}]}
+GROUPED = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "variant"}]}
+"""Runs that differ in their seed alone: the mean of other settings or data would be of nothing."""
 
 
 def run_note(run: dict[str, Any], run_id: str, facts: dict[str, Any], evaluation: Path | None) -> str:
@@ -60,7 +61,7 @@ def saved_views(run: dict[str, Any], created: int) -> dict[str, str]:
         _lines(["loss/train_step"]),
         *(_chart("BAR", metric) for metric in (test, loss, "summary/steps_per_second")),
     ]
-    section = {"uuid": SECTION, "name": "Mean of each cell", "display": True, "isReordered": True}
+    section = {"uuid": SECTION, "name": "Means over seeds", "display": True, "isReordered": True}
     sections = [{**section, "deleted": False, "isGenerated": False}]
     columns = [
         *(f"tags.`{tag}`" for tag in ("cell", "sweep")),
@@ -71,7 +72,7 @@ def saved_views(run: dict[str, Any], created: int) -> dict[str, str]:
             "Learning curves",
             # reordered: else the UI adds a section and a chart for every metric
             {"compareRunCharts": charts, "compareRunSections": sections, "isAccordionReordered": True}
-            | {"groupBy": GROUP_BY_CELL, "runsHiddenMode": "SHOW_ALL"},
+            | {"groupBy": GROUPED, "runsHiddenMode": "SHOW_ALL"},
         ),
         TABLE: (
             "Table of results",

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
 
+from rnnlab.budget import StepClock
 from rnnlab.tracking.store import Row
 
 
@@ -20,8 +21,7 @@ class Recorder(Logger):
     def __init__(self, send: Callable[[list[Row]], None] | None, seconds: float = 5.0) -> None:
         super().__init__()
         self.rows: list[Row] = []
-        self.seconds = 0.0
-        """Spent in training steps, without validation and checkpoints."""
+        self.clock = StepClock()
         self._send = send
         self._seconds = seconds
         self._unsent = 0
@@ -61,19 +61,17 @@ class KeepHistory(Callback):
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self._start: float | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._start = time.perf_counter()
+        self.recorder.clock.start_epoch()
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._start is not None:
-            self.recorder.seconds += time.perf_counter() - self._start
-            self._start = None
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.recorder.clock.end_step()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": [tuple(row) for row in self.recorder.rows], "seconds": self.recorder.seconds}
+        clock = self.recorder.clock
+        return {"rows": [tuple(row) for row in self.recorder.rows], "seconds": clock.seconds, "steps": clock.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.recorder.rows = [Row(*row) for row in state_dict["rows"]]
-        self.recorder.seconds = state_dict["seconds"]
+        self.recorder.clock.seconds, self.recorder.clock.steps = state_dict["seconds"], state_dict["steps"]

@@ -24,12 +24,15 @@ from rnnlab.paths import Results, root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
+    from mlflow.entities import LoggedModel, Metric
     from mlflow.entities.model_registry import ModelVersion
 
 log = logging.getLogger("rnnlab")
 
 ALIAS = "champion"
+
+AT_ONCE = 100
+"""Metrics that are sent beside a model."""
 
 
 def crown(client: "MlflowClient", results: Results, seed: int, run_id: str, experiment: str) -> None:
@@ -177,15 +180,22 @@ def link_metrics(client: "MlflowClient", run_id: str, model_id: str, dataset: di
     """Show what a run says of validation and test beside its model too; the run itself stays as it is."""
     from mlflow.entities import Metric
 
+    shown = {_place(metric) for metric in client.get_logged_model(model_id).metrics or []}
     keys = [key for key in client.get_run(run_id).data.metrics if key.startswith(("summary/validation", "test/"))]
-    last = [client.get_metric_history(run_id, key)[-1] for key in keys]
-    client.log_batch(
-        run_id,
-        metrics=[
-            Metric(
-                metric.key, metric.value, metric.timestamp, metric.step,
-                model_id=model_id, dataset_name=dataset["name"], dataset_digest=dataset["digest"],
-            )
-            for metric in last
-        ],
-    )  # fmt: skip
+    last = [metric for key in keys if _place(metric := client.get_metric_history(run_id, key)[-1]) not in shown]
+    # with one metric among them that is there, or more than a hundred, MLflow's SQL store makes duplicates, and fails
+    for first in range(0, len(last), AT_ONCE):
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(
+                    metric.key, metric.value, metric.timestamp, metric.step,
+                    model_id=model_id, dataset_name=dataset["name"], dataset_digest=dataset["digest"],
+                )
+                for metric in last[first : first + AT_ONCE]
+            ],
+        )  # fmt: skip
+
+
+def _place(metric: "Metric") -> tuple[str, int, int]:
+    return metric.key, metric.timestamp, metric.step

@@ -17,8 +17,7 @@ class BeforeSweep(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         sweep = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
         given = [*sweep, *config.hydra.overrides.task]
-        words = words_to_keep(given)
-        os.environ["RNNLAB_SWEEP"] = " ".join(words) or "all defaults"
+        os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
         from rnnlab.tracking.store import open_store
 
         try:

@@ -1,0 +1,77 @@
+"""Which runs by hand a report is of: those that agree with the words of its command line."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.data.atomic import read_json
+from rnnlab.errors import UserError
+from rnnlab.paths import Results
+
+GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
+"""Of the config, by which runs are chosen."""
+
+OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc")
+
+SIZING = "parameters"
+"""In evaluated.json: under which policies of `parameters` the net was judged, for one size may answer several."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Of all runs those whose config says what `cfg` says of each key or group in `words`; without words, all."""
+
+    cfg: DictConfig
+    words: tuple[str, ...] = ()
+
+    def takes(self, results: Results) -> bool:
+        (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
+        run = OmegaConf.load(path)
+        assert isinstance(run, DictConfig)
+        return all(self._agrees(word.partition("=")[0].lstrip("+~"), run, results) for word in self.words)
+
+    def _agrees(self, key: str, run: DictConfig, results: Results) -> bool:
+        if key.partition(".")[0] == SIZING:
+            wanted = policy(self.cfg)
+            told = {each for path in results.summary.glob("seeds/*/evaluated.json") for each in read_json(path)[SIZING]}
+            return any(each == wanted or each.startswith(f"{wanted} ") for each in told)
+        if "." in key:
+            ours, theirs = OmegaConf.select(self.cfg, key), OmegaConf.select(run, key)
+        else:
+            ours, theirs = _name(self.cfg[key]), _name(run.get(key))
+        return bool(ours == theirs)
+
+
+def _name(group: Any) -> Any:
+    return group and group.get("name", group.get("_target_"))
+
+
+def policy(cfg: DictConfig) -> str:
+    """Of the net's size, as asked for: `free`, or `matched` with the number it was matched to, where that is known."""
+    sizing = cfg[SIZING]
+    return str(sizing.name) if sizing.name == "free" or sizing.count is None else f"{sizing.name} {sizing.count}"
+
+
+def selection(cfg: DictConfig) -> Selection:
+    """What the command line asks for.
+
+    Raises: `UserError` for a word that chooses no runs, and for a report of several jobs.
+    """
+    if not HydraConfig.initialized():
+        return Selection(cfg)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise UserError("One report is of all cells and seeds: leave out -m, cell= and seed=.")
+    words = [
+        word
+        for word in HydraConfig.get().overrides.task
+        if word.lstrip("+~").partition("=")[0].partition(".")[0] not in OF_THE_REPORT
+    ]
+    for word in words:
+        if word.lstrip("+~").partition("=")[0].partition(".")[0] not in GROUPS:
+            raise UserError(f"{word}: the runs of a report are chosen by {', '.join(GROUPS)}, and by no other word.")
+    if words and cfg.report.folder != "runs":
+        raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
+    return Selection(cfg, tuple(words))
