@@ -198,7 +198,7 @@ def test_without_internet_yahoo_names_other_ways(run: Run, root: Path, monkeypat
     outcome = run("train", *SHORT, "task=bitcoin", "task.retries=1", "task.backoff_seconds=0.01")
     assert outcome.code == 2
     assert "BTC-USD" in outcome.err
-    assert "task.source=sample" in outcome.err
+    assert "RNNLAB_MIRROR" in outcome.err
     assert "task.source=csv" in outcome.err
 
 
