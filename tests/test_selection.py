@@ -6,6 +6,10 @@ import pandas as pd
 import pytest
 
 from rnnlab.config import words_to_keep
+from rnnlab.grid import _compose
+from rnnlab.paths import Results
+from rnnlab.report.sections import _cell_entry
+from rnnlab.report.selection import Selection
 from tests.conftest import Run
 
 SHORT = ("trainer.limit_batches=1", "tracking=none")
@@ -15,41 +19,38 @@ MATCHED = ("parameters=matched",)
 
 @pytest.fixture
 def judged(run: Run, root: Path) -> Path:
-    """Price: gru and lstm as they are, as large as each other, and for a budget; xor: the gru."""
-    for words in ((), MATCHED, STEPS):
-        for cell in ("gru", "lstm"):
-            for name in ("train", "evaluate"):
-                assert (
-                    run(name, f"cell={cell}", *SHORT, *(words or ("trainer.max_epochs=1",)), *epochs(words)).code == 0
-                )
-    for name in ("train", "evaluate"):
-        assert run(name, "task=xor", "cell=gru", "trainer.max_epochs=1", "tracking=none").code == 0
+    """Price: gru and lstm as they are and as large as each other, the gru for a budget, too."""
+    epoch = "trainer.max_epochs=1"
+    for words in (("cell=gru", epoch), ("cell=gru,lstm", epoch, *MATCHED), ("cell=gru", *STEPS)):
+        for name in ("train", "evaluate"):
+            assert run(name, "-m", *SHORT, *words).code == 0
+    assert run("evaluate", "cell=lstm", *SHORT, epoch).code == 0, "one run answers both words"
     return root
 
 
-def epochs(words: tuple[str, ...]) -> tuple[str, ...]:
-    return ("trainer.max_epochs=1",) if words == MATCHED else ()
-
-
 def test_a_report_is_of_the_runs_that_its_words_describe(run: Run, judged: Path) -> None:
-    def table(*words: str) -> pd.DataFrame:
-        outcome = run("report", "report.folder=runs", "tracking=none", *words)
-        assert outcome.code == 0, outcome.err
-        told = f"Of the runs with {' '.join(words)}." if words else "# Leaderboard"
-        assert told in outcome.out
-        found = pd.read_csv(judged / "reports-runs/leaderboard.csv")
-        return found[found["kind"] == "cell"].sort_values("name").set_index("name")
+    found = [Results(path.parent) for path in sorted(judged.glob("runs/price/*/*/evaluate"))]
 
-    assert set(table()["task"]) == {"price", "xor"}
-    assert set(table("task=xor")["task"]) == {"xor"}
-    free, matched = table("task=price", "parameters=free", "budget=epochs"), table("parameters=matched")
-    assert list(free.index) == list(matched.index) == ["gru", "lstm"]
-    assert list(free["trials"]) == list(matched["trials"]) == [0, 0]
-    assert free["parameters"]["lstm"] == matched["parameters"]["lstm"], "one run, which answers both"
-    assert free["parameters"]["gru"] < 0.8 * free["parameters"]["lstm"]
-    assert matched["parameters"]["gru"] == pytest.approx(matched["parameters"]["lstm"], rel=0.05)
-    assert list(table(*STEPS).index) == ["gru", "lstm"]
-    assert list(table("cell=gru", "budget.steps=2").index) == ["gru"]
+    def chosen(*words: str) -> list[tuple[str, int]]:
+        wanted = Selection(_compose("price", *words), words)
+        entries = [_cell_entry(results) for results in found if wanted.takes(results)]
+        return [(entry.name, entry.training[0]["parameters"]) for entry in entries]
+
+    sizes = dict(chosen("parameters=matched"))
+    assert sorted(chosen()) == sorted([("gru", 3621), ("gru", 3621), ("gru", sizes["gru"]), ("lstm", 4773)])
+    assert sizes["gru"] == pytest.approx(4773, rel=0.05)
+    assert chosen("parameters=matched", "parameters.count=4773") == list(sizes.items())
+    assert chosen("parameters=free", "budget=epochs") == [("gru", 3621), ("lstm", 4773)]
+    assert chosen(*STEPS) == [("gru", 3621)]
+    assert chosen("cell=gru", "budget.steps=2") == [("gru", 3621)]
+    assert chosen("parameters.count=9") == chosen("task=xor") == []
+
+    outcome = run("report", "report.folder=runs", "tracking=none", *MATCHED)
+    assert outcome.code == 0
+    assert "Of the runs with parameters=matched." in outcome.out
+    table = pd.read_csv(judged / "reports-runs/leaderboard.csv").query("kind == 'cell'")
+    assert dict(zip(table["name"], table["parameters"], strict=True)) == sizes
+    assert set(table["trials"]) == {0}
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,12 @@ class Selection:
         return all(self._agrees(word.partition("=")[0].lstrip("+~"), run, results) for word in self.words)
 
     def _agrees(self, key: str, run: DictConfig, results: Results) -> bool:
-        if key.partition(".")[0] == SIZING:
-            wanted = policy(self.cfg)
-            told = {each for path in results.summary.glob("seeds/*/evaluated.json") for each in read_json(path)[SIZING]}
-            return any(each == wanted or each.startswith(f"{wanted} ") for each in told)
+        if key in (SIZING, f"{SIZING}.count"):
+            judged = [read_json(path) for path in results.summary.glob("seeds/*/evaluated.json")]
+            asked = [each.partition(" ") for facts in judged for each in facts.get(SIZING, ())]
+            if key == SIZING:
+                return any(name == self.cfg[SIZING].name for name, _, _ in asked)
+            return any(count == str(self.cfg[SIZING].count) for _, _, count in asked)
         if "." in key:
             ours, theirs = OmegaConf.select(self.cfg, key), OmegaConf.select(run, key)
         else:
