@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO, Any
 
 import pandas as pd
 
+from rnnlab.cli import print_into_nothing
 from rnnlab.data.atomic import atomic_file
 from rnnlab.errors import UserError
 
@@ -53,9 +53,7 @@ def _print(tables: Iterable[pd.DataFrame]) -> int | None:
             _write_lines([table], sys.stdout)
             sys.stdout.flush()
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())  # Python writes the rest of the buffer as it ends
-            os.close(nowhere)
+            print_into_nothing()
             return None
         rows += len(table)
     return rows
