@@ -56,7 +56,7 @@ def machine(device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "compiler": compiler(),
+        "compiler": " ".join(compiler()),
     }
 
 

@@ -1,7 +1,10 @@
 """Every way of running every cell gives the numbers of the loop, and gradients too."""
 
 import copy
+import io
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils.flop_counter import FlopCounterMode
 
 from rnnlab.cells.cell import Cell, HiddenState, Shared, State
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.errors import UserError
-from rnnlab.unroll import build
 from rnnlab.unroll.around import detached
 from rnnlab.unroll.chunks import Chunks
 from rnnlab.unroll.compiled import Compiled
@@ -450,46 +454,6 @@ def test_frozen_parts_get_no_gradient_and_inference_keeps_nothing() -> None:
         assert net(x)[0].grad_fn is None
 
 
-def test_without_a_compiler_it_runs_all_the_same_and_says_so_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("CXX", "/no/such/compiler")
-    for function in (build.compiler, build.library):
-        function.cache_clear()
-    try:
-        nets = [recurrent(name, unroll="compiled") for name in ("lstm", "gru")]
-        x = torch.randn(9, 2, 3, dtype=torch.float64)
-        for net, name in zip(nets, ("lstm", "gru"), strict=True):
-            assert close(net(x)[0], recurrent(name, unroll="loop")(x)[0])
-        said = [record.message for record in caplog.records if record.name == "rnnlab"]
-        assert len(said) == 1
-        assert "apt-get install g++" in said[0]
-        assert recurrent("lstm")(x)[0].shape == (9, 2, 4)
-    finally:
-        for function in (build.compiler, build.library):
-            function.cache_clear()
-
-
-def test_a_kernel_is_compiled_once_and_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("RNNLAB_CACHE", str(tmp_path))
-    caplog.set_level("INFO", logger="rnnlab")
-    x = torch.randn(3, 2, 3, dtype=torch.float64)
-    for _ in range(2):
-        build.library.cache_clear()
-        recurrent("rnn", unroll="compiled")(x)
-    assert caplog.text.count("compiled a kernel in") == 1
-    assert len(list((tmp_path / "kernels").iterdir())) == 1
-
-
-def test_a_compiler_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("RNNLAB_CACHE", str(tmp_path))
-    with pytest.raises(build.BrokenKernel, match="no_such_type"):
-        build.library("no_such_type x;")
-    assert not list((tmp_path / "kernels").iterdir())
-
-
 def test_a_step_that_bypasses_what_it_is_given_is_refused() -> None:
     class Careless(RNNCell):
         def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
@@ -548,6 +512,96 @@ def test_a_step_that_decides_by_values_runs_in_chunks() -> None:
     assert close(ours, net(x)[0])
 
 
+def test_random_numbers_of_another_thread_are_no_fault_of_the_cell() -> None:
+    class Interrupted(RNNCell):
+        def step(self, *inputs: Any) -> Any:
+            other = threading.Thread(target=torch.rand, args=(1,))
+            other.start()
+            other.join()
+            return super().step(*inputs)
+
+    Recurrent(Interrupted, 3, 4, unroll="compiled")(torch.zeros(2, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm_peephole", "mlstm"])
+def test_first_use_by_several_threads_at_once(name: str) -> None:
+    x = torch.randn(6, 4, 3, dtype=torch.float64)
+    for _ in range(2):
+        net = recurrent(name, unroll="compiled")
+        gate = threading.Barrier(8)
+
+        def use(net: Recurrent = net, gate: threading.Barrier = gate) -> Tensor:
+            gate.wait()
+            return net(x)[0].detach()
+
+        with ThreadPoolExecutor(8) as pool:
+            found = [future.result() for future in [pool.submit(use) for _ in range(8)]]
+        net.unroll = "loop"
+        expected = net(x)[0]
+        assert all(close(output, expected) for output in found)
+
+
+class Traced(nn.Module):
+    """A net with one output for a sequence, as it would be exported."""
+
+    def __init__(self, recurrent: Recurrent) -> None:
+        super().__init__()
+        self.recurrent, self.head = recurrent, nn.Linear(recurrent.output_size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.recurrent(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if " " not in name])
+def test_what_is_traced_answers_for_other_inputs_too(name: str) -> None:
+    net = Traced(recurrent(name, batch_first=True)).double().eval()
+    shown, other = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(net, (shown,), check_trace=False), file)
+    file.seek(0)
+    assert close(torch.jit.load(file)(other), net(other))
+
+
+def test_within_other_modes_of_torch_nothing_is_compiled() -> None:
+    net = Traced(recurrent("gru", batch_first=True)).double().eval()
+    shown, other = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    assert close(make_fx(net)(shown)(other), net(other))
+    with FlopCounterMode(display=False) as counter:
+        net(shown)
+    assert counter.get_total_flops() == 2 * 2 * (3 * net.recurrent.multiply_adds + 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "unroll"), [("gru", "auto"), ("lstm_peephole", "compiled"), ("mingru", "auto"), ("mingru", "scan")]
+)
+def test_an_onnx_file_by_tracing_answers_for_other_inputs_too(name: str, unroll: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    net = Traced(recurrent(name, batch_first=True, unroll=unroll)).float().eval()
+    shown, other = torch.randn(2, 2, 6, 3)
+    file = io.BytesIO()
+    torch.onnx.export(net, (shown,), file, dynamo=False, input_names=["x"])
+    (answer,) = onnxruntime.InferenceSession(file.getvalue()).run(None, {"x": other.numpy()})
+    assert close(torch.as_tensor(answer), net(other), 1e-5)
+
+
+def test_a_kernel_takes_no_memory_of_another_size() -> None:
+    cell = scrambled("lstm")
+    net = Compiled(cell.step)
+    projected, state, shared = cell.project(torch.randn(5, 2, 3).double()), cell.initial_state(2), cell.prepare()
+    net(projected, state, shared)
+    (made,) = next(iter(net.kernels.values())).values()
+    places: dict[str, Tensor] = {}
+    for name, (of, width) in zip(made.names["forward_only"], made.sizes["forward_only"], strict=True):
+        shape = {"timestep": (5, 2, width), "pair": (2, 2, width), "sequence": (2, width), "once": (width,)}[of]
+        places[name] = torch.zeros(shape, dtype=torch.float64)
+    sizes = [5, 2, 1, 2, places["projected0"].stride(0)]
+    made.call("forward_only", places, sizes)
+    for name, tensor in places.items():
+        for wrong in (tensor[..., :-1], tensor.float(), torch.zeros(*tensor.shape, 2, dtype=tensor.dtype)[..., 0]):
+            with pytest.raises(RuntimeError, match=f"buffer {name} is"):
+                made.call("forward_only", {**places, name: wrong}, sizes)
+
+
 def test_a_weight_that_is_not_given_is_named() -> None:
     class Forgetful(RNNCell):
         def prepare(self) -> dict[str, Tensor]:
@@ -555,7 +609,7 @@ def test_a_weight_that_is_not_given_is_named() -> None:
 
     for unroll in ("loop", "compiled"):
         with pytest.raises(UserError, match="multiplies by weight_hh"):
-            Recurrent(Forgetful, 3, 4, unroll=unroll)(torch.zeros(2, 2, 3))
+            Recurrent(Forgetful, 3, 4, unroll=unroll)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,83 @@ class Cell(nn.Module):
         return int(counter.get_total_flops() // 2)
 
 
+def check_cell(cell: Cell) -> None:
+    """Run a cell for one timestep of a few sequences and compare what it gives with what it declares.
+
+    Raises: `UserError` where `initial_state`, `project` or `step` give tensors of other sizes, number, names or order.
+    """
+    name, time, batch = type(cell).__name__, 2, 3
+    state = cell.initial_state(batch)
+    if not isinstance(state, tuple) or not hasattr(state, "_fields"):
+        raise UserError(f"{name}.initial_state gives a {type(state).__name__}; a NamedTuple of tensors is needed.")
+    for field, part in zip(state._fields, state, strict=True):
+        if part.shape[:1] != (batch,):
+            raise UserError(
+                f"{name}.initial_state({batch}) gives a state `{field}` of {tuple(part.shape)}; its first dimension is "
+                f"the batch: {batch}."
+            )
+    device = state[0].device
+    # a cell may draw random numbers in project(): those drawn here are nobody's
+    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        projected = cell.project(cell.zeros(time, batch, cell.input_size))
+        alone = isinstance(projected, Tensor)
+        parts: tuple[Tensor, ...] = (projected,) if alone else tuple(projected)
+        for part in parts:
+            if part.shape[:2] != (time, batch):
+                raise UserError(
+                    f"{name}.project gives {tuple(part.shape)} for an input of {(time, batch, cell.input_size)}; the "
+                    f"first dimensions are to stay: {(time, batch)}."
+                )
+        shared = cell.prepare()
+        first = [part[0] for part in parts]
+        timestep = first[0] if alone else getattr(type(projected), "_make", tuple)(first)
+        check_step(name, cell.step(timestep, state, matmul_of(shared), shared), state, cell.output_size)
+
+
+def check_step(name: str, result: Any, before: State, output_size: int | None = None) -> None:
+    """Compare what a step of the cell of this name returned with the state it was given.
+
+    Raises: `UserError` where it is no output and state, where the fields of the state have another number, order,
+    names or sizes, and where the output is not (batch, output_size).
+    """
+    if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[0], Tensor):
+        raise UserError(f"{name}.step returns {_described(result)}; an output and a state are needed.")
+    output, after = result
+    fields = before._fields
+    if getattr(after, "_fields", None) != fields:
+        raise UserError(
+            f"{name}.step returns {_described(after)} as its state; initial_state has the fields {', '.join(fields)}."
+        )
+    for field, old, new in zip(fields, before, after, strict=True):
+        if new.shape != old.shape:
+            found, wanted = _per_row(new, old), _per_row(old, old)
+            raise UserError(f"{name}.step returns a state `{field}` of {found}; initial_state has {wanted}.")
+    if output_size is not None and output.shape != (len(before[0]), output_size):
+        raise UserError(
+            f"{name}.step returns an output of {_per_row(output, before[0])}; output_size is {output_size}: (..., "
+            f"{output_size}) is needed."
+        )
+
+
+def _per_row(tensor: Tensor, like: Tensor) -> str:
+    """The shape, `...` in the place of the batch that `like` has as well."""
+    shape = tuple(tensor.shape)
+    if not shape or shape[0] != len(like):
+        return str(shape)
+    return f"(..., {', '.join(str(size) for size in shape[1:])})"
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of {tuple(value.shape)}"
+    fields = getattr(value, "_fields", None)
+    if fields is not None:
+        return f"{type(value).__name__} with the fields {', '.join(fields)}"
+    return (
+        f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
+    )
+
+
 def matmul_of(shared: Shared) -> Matmul:
     """The plain `matmul`."""
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from rnnlab.cells.cell import Cell
 from rnnlab.unroll.around import Around
-from rnnlab.unroll.build import compiler
+from rnnlab.unroll.build import NoCompiler, compiler, say_slow
 
 WAYS = ("loop", "compiled", "scan", "fused")
 
@@ -43,6 +43,9 @@ def choose(cell: Cell, x: Tensor, around: Around) -> str:
         return "loop"
     if fuses and cell.fuses_on_cpu and x.shape[0] * x.shape[1] * cell.hidden_size < FUSED_BELOW and not around.keep:
         return "fused"
-    if compiler() is None:
+    try:
+        compiler()
+    except NoCompiler as reason:
+        say_slow(reason)
         return "fused" if fuses else "scan" if scans else "loop"
     return "compiled"

@@ -3,6 +3,7 @@
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from rnnlab.unroll.loop import Step
 from rnnlab.unroll.program import Program, parts_of, trace
 from rnnlab.unroll.workspace import WORKSPACE
 
+MAKING = Lock()
+"""Held while a kernel is made: torch.fx traces for one thread at a time."""
+
 TILE = 32
 """Rows of a batch that go through time together: their states and gates fit into the nearest caches."""
 
@@ -25,6 +29,7 @@ class Kernel:
 
     def __init__(self, program: Program, dtype: torch.dtype) -> None:
         self.program = program
+        self.dtype = dtype
         self.text = kernel.source(program, dtype)
         self.library = library(self.text)
         self.names = {
@@ -32,11 +37,29 @@ class Kernel:
             "forward_only": kernel.forward_buffers(program, keeps=False),
             "backward": kernel.backward_buffers(program),
         }
+        self.sizes = {
+            function: [kernel.size_of(program, name, keeps=function != "forward_only") for name in names]
+            for function, names in self.names.items()
+        }
         self.twins = [kernel.twin(program, i) for i in range(len(program.products))]
 
     def call(self, function: str, tensors: dict[str, Tensor], sizes: list[int]) -> None:
+        """Raises: `RuntimeError` for a tensor that is not what the kernel reads and writes memory as."""
         names = self.names[function]
-        buffers = (ctypes.c_void_p * len(names))(*(tensors[name].data_ptr() for name in names))
+        time, batch, _, tile = sizes[:4]
+        rows = {"timestep": time * batch, "pair": 2 * batch, "sequence": batch, "tile": -(-batch // tile), "once": 1}
+        addresses = []
+        for name, (of, width) in zip(names, self.sizes[function], strict=True):
+            tensor = tensors[name]
+            # timesteps of the projected input may share memory: a step from one to the next is among the sizes
+            dense = tensor[0].is_contiguous() if name.startswith("projected") else tensor.is_contiguous()
+            if tensor.numel() != rows[of] * width or tensor.dtype != self.dtype or not dense or not tensor.is_cpu:
+                raise RuntimeError(
+                    f"The buffer {name} is {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}; {rows[of]} "
+                    f"rows of {width} {self.dtype} on the CPU are needed, one behind the other."
+                )
+            addresses.append(tensor.data_ptr())
+        buffers = (ctypes.c_void_p * len(names))(*addresses)
         getattr(self.library, function)(buffers, (ctypes.c_long * len(sizes))(*sizes))
 
 
@@ -175,13 +198,16 @@ class Compiled:
         )
         kernels = self.kernels.setdefault(shapes, {})
         learnt = tuple(tensor.requires_grad for tensor in (*parts, *shared.values()))
-        if learnt not in kernels:
+        if learnt in kernels:
+            return kernels[learnt]
+        with MAKING:
             if kernels and not torch.is_grad_enabled():
                 return next(iter(kernels.values()))  # without a gradient, any will do
-            with ThreadPoolExecutor(1) as apart:  # where no hook of the caller's looks on
-                program = apart.submit(trace, self.step, projected, state, shared).result()
-            kernels[learnt] = Kernel(program, parts[0].dtype)
-        return kernels[learnt]
+            if learnt not in kernels:
+                with ThreadPoolExecutor(1) as apart:  # where no hook of the caller's looks on
+                    program = apart.submit(trace, self.step, projected, state, shared).result()
+                kernels[learnt] = Kernel(program, parts[0].dtype)
+            return kernels[learnt]
 
 
 def _rows_in_place(part: Tensor) -> Tensor:

@@ -266,6 +266,25 @@ def backward_buffers(program: Program) -> list[str]:
     ]
 
 
+def size_of(program: Program, buffer: str, keeps: bool) -> tuple[str, int]:
+    """Of what a buffer holds a row, and how many numbers a row has.
+
+    `timestep`: of each timestep of each sequence. `pair`: of two timesteps by turns. `sequence`, `tile`: of each of
+    them. `once`: of all together.
+    """
+    kind = buffer.rstrip("0123456789")
+    number = int(buffer.removeprefix(kind) or 0)
+    if kind == "weight":
+        return "once", program.products[number].rows * program.products[number].columns
+    if kind in ("states", "d_states"):
+        whole = kind == "states" and (keeps or number == program.output_field)
+        return "timestep" if whole else "pair", program.state[number]
+    if kind == "initial":
+        return "sequence", program.state[number]
+    rows = {"vector": "once", "d_vector": "tile"}.get(kind, "timestep")
+    return rows, _widths(program)[buffer]
+
+
 def twin(program: Program, product: int) -> str | None:
     """The part of the projected input that has the same gradient as a product, as where both are only added."""
     row = program.backward[f"d_product{product}"]

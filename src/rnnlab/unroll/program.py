@@ -14,7 +14,7 @@ from torch._subclasses import FakeTensorMode
 from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from rnnlab.cells.cell import Projected, Shared, State
+from rnnlab.cells.cell import Projected, Shared, State, check_step
 from rnnlab.unroll.expression import EXPENSIVE, Expression, NotRowwise, Translator, Value
 from rnnlab.unroll.loop import Step
 
@@ -216,7 +216,8 @@ def _dry_run(step: Step, projected: Projected, state: State, shared: Shared) -> 
         weights.append(name)
         return torch.nn.functional.linear(h, shared[name])
 
-    step(projected, state, matmul, recorded)
+    # a kernel writes the new state where the old one was
+    check_step("A cell", step(projected, state, matmul, recorded), state)
     for name, tensor in recorded.taken.items():
         if tensor.dim() > 1 and tensor.shape[0] != 1:
             raise NotRowwise(f"the step uses {name}, {tuple(tensor.shape)}, and not by matmul")

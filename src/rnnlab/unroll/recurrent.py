@@ -6,8 +6,9 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from rnnlab.cells.cell import Cell, Shared, State, matmul_of
+from rnnlab.cells.cell import Cell, Shared, State, check_cell, matmul_of
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
 from rnnlab.unroll.around import START, Around, check_regularisation, detached, dropout_masks
@@ -103,6 +104,8 @@ class Recurrent(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in range(num_layers if layer_norm else 0))
         self.start = initial_state
         self._check(cells[0])
+        for cell in cells:
+            check_cell(cell)
         self.learned_state = nn.ParameterList(
             nn.Parameter(part[0].clone())
             for cell in (cells if initial_state == "learned" else ())
@@ -327,8 +330,8 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, State]:
         around = self._around(cell, keep is not None, reset is not None)
         way = self.unroll if self.unroll != "auto" else choose(cell, x, around)
-        if way == "compiled" and (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
-            way = "loop"  # whoever traces or transforms wants torch's own operations
+        if (way == "compiled" and _is_traced()) or (way == "scan" and _is_recorded()):
+            way = "loop"
         self.chosen.add(way)
         if way == "fused":
             return cell.fused(x, state) if lengths is None else _packed(cell, x, state, lengths)
@@ -347,7 +350,7 @@ class Recurrent(nn.Module):
         own = tuple(v for v in vars(cell).values() if isinstance(v, int | float | str | tuple) or callable(v))
         key = (id(cell), around, own)
         if key not in self._runners:
-            self._runners[key] = Runner(step, type(cell).__name__)
+            self._runners.setdefault(key, Runner(step, type(cell).__name__))  # another thread may be as far
         return self._runners[key](projected, state, shared)
 
     @property
@@ -418,6 +421,21 @@ class Recurrent(nn.Module):
             x = self._leave(index, x, [y])
             final.append(after)
         return x, final
+
+
+def _is_recorded() -> bool:
+    """Whether `torch.jit.trace`, or an ONNX export built on it, writes down torch's operations."""
+    return not torch.compiler.is_compiling() and torch._C._is_tracing()
+
+
+def _is_traced() -> bool:
+    """Whether anybody wants torch's own operations, to write down or transform them: a kernel would be a constant."""
+    return (
+        torch.compiler.is_compiling()
+        or _is_recorded()
+        or torch._C._are_functorch_transforms_active()
+        or _get_current_dispatch_mode() is not None
+    )
 
 
 def _first(projected: Any) -> Any:

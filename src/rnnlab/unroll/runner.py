@@ -1,16 +1,17 @@
 """`unroll=compiled`: the fastest that this step, this device and this machine's compiler allow."""
 
 import logging
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlab.cells.cell import Projected, Shared, State, matmul_of
 from rnnlab.errors import UserError
 from rnnlab.unroll.around import detached
-from rnnlab.unroll.build import BrokenKernel, NoCompiler
+from rnnlab.unroll.build import BrokenKernel, NoCompiler, say_slow
 from rnnlab.unroll.chunks import Chunks
 from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
@@ -56,7 +57,7 @@ class Runner:
             except NotRowwise as reason:
                 log.info("%s runs in chunks of torch's operations: %s", self.name, reason)
             except NoCompiler as reason:
-                _say_once(f"unroll=compiled runs without a compiler, several times slower: {reason}")
+                say_slow(reason)
             except BrokenKernel as reason:
                 log.warning("%s: its kernel is no C++, a fault of rnnlab; it runs in chunks. %s", self.name, reason)
         if self.chunks is None:
@@ -71,23 +72,29 @@ class Runner:
         """
         parts = [part[0].detach() for part in parts_of(projected)]
         held = {name: tensor.detach() for name, tensor in shared.items()}
-        before = _random_state(parts[0].device)
-        with torch.enable_grad():
+        draws = _Draws()  # type: ignore[no-untyped-call]
+        with torch.enable_grad(), draws:
             output, after = self.step(rebuilt(projected)(parts), detached(state), matmul_of(held), held)
         if any(tensor.requires_grad for tensor in (output, *after)):
             raise UserError(
                 f"{self.name}.step takes a parameter from the cell itself, where its gradient would be lost: let "
                 "prepare() give it, and take it from `shared`."
             )
-        if not torch.equal(before, _random_state(parts[0].device)):
+        if draws.found:
             raise UserError(
                 f"{self.name}.step draws random numbers: let project() draw them, for all timesteps, as one more part "
                 "of what it gives."
             )
 
 
-def _random_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Whether this thread draws random numbers while it lasts; the generators themselves belong to all threads."""
+
+    found = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found |= torch.Tag.nondeterministic_seeded in func.tags
+        return func(*args, **(kwargs or {}))
 
 
 def _as(tensors: Any, kind: torch.dtype) -> Any:
@@ -95,8 +102,3 @@ def _as(tensors: Any, kind: torch.dtype) -> Any:
     if isinstance(tensors, Tensor):
         return tensors.to(kind) if tensors.is_floating_point() else tensors
     return getattr(type(tensors), "_make", tuple)([_as(tensor, kind) for tensor in tensors])
-
-
-@cache
-def _say_once(message: str) -> None:
-    log.warning(message)
