@@ -48,15 +48,19 @@ class Kernel:
         names = self.names[function]
         time, batch, _, tile = sizes[:4]
         rows = {"timestep": time * batch, "pair": 2 * batch, "sequence": batch, "tile": -(-batch // tile), "once": 1}
-        addresses = []
+        addresses, dtype = [], self.dtype
         for name, (of, width) in zip(names, self.sizes[function], strict=True):
             tensor = tensors[name]
-            # timesteps of the projected input may share memory: a step from one to the next is among the sizes
-            dense = tensor[0].is_contiguous() if name.startswith("projected") else tensor.is_contiguous()
-            if tensor.numel() != rows[of] * width or tensor.dtype != self.dtype or not dense or not tensor.is_cpu:
+            if (
+                tensor.numel() != rows[of] * width
+                or tensor.dtype != dtype
+                or not tensor.is_cpu
+                # timesteps of the projected input may share memory: a step from one to the next is among the sizes
+                or not (tensor.is_contiguous() or (name.startswith("projected") and tensor[0].is_contiguous()))
+            ):
                 raise RuntimeError(
                     f"The buffer {name} is {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}; {rows[of]} "
-                    f"rows of {width} {self.dtype} on the CPU are needed, one behind the other."
+                    f"rows of {width} {dtype} on the CPU are needed, one behind the other."
                 )
             addresses.append(tensor.data_ptr())
         buffers = (ctypes.c_void_p * len(names))(*addresses)
