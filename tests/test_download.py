@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from rnnlab.data import download
-from rnnlab.data.download import without_secrets
 from rnnlab.errors import UserError
 from tests.yahoo_server import Request, Server
 
@@ -326,8 +325,3 @@ def test_killed_download_leaves_nothing_half_written(target: Path) -> None:
         retrieve(target, origin=server.address, sha256=SHA256)
     assert names(target.parent) == {"file.bin", ".file.bin.json", ".file.bin.lock"}
     assert json.loads((target.parent / ".file.bin.json").read_text())["sha256"] == SHA256
-
-
-def test_without_secrets() -> None:
-    assert without_secrets("https://u:p@host:8/a/b?k=v#f") == "https://host:8/a/b"
-    assert without_secrets("data/my@file?.csv") == "data/my@file?.csv"

@@ -126,17 +126,17 @@ def test_so_it_is_before_a_sweep_which_tells_no_password(run: Run, root: Path, m
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@{address}")
     outcome = run("train", "-m", "cell=rnn,gru")
     assert outcome.code == 2
-    assert outcome.err.startswith(f"error: The MLflow store http://me:***@{address} cannot be used")
+    assert outcome.err.startswith(f"error: The MLflow store http://{address} cannot be used")
     assert "s3cret" not in outcome.out + outcome.err
     assert not list(root.glob("runs/*"))
 
 
 @pytest.mark.parametrize("key", ["tracking.uri", "fetch.mirror", "task.path"])
-def test_a_password_among_the_words_of_a_sweep_is_refused(run: Run, root: Path, key: str) -> None:
+def test_an_address_with_a_secret_is_refused_in_a_sweep(run: Run, root: Path, key: str) -> None:
     """Hydra prints them, and keeps them in a file."""
     outcome = run("train", "-m", "cell=rnn,gru", f"+{key}=http://me:s3cret@127.0.0.1/my.csv")
     assert outcome.code == 2
-    assert f"{key}=http://me:***@127.0.0.1/my.csv: the words of a sweep are printed and kept" in outcome.err
+    assert f"{key}=http://127.0.0.1/my.csv: what a sweep is given is printed and kept" in outcome.err
     assert "s3cret" not in outcome.out + outcome.err
     assert not list(root.iterdir())
 
@@ -177,7 +177,7 @@ def test_a_password_in_the_address_is_neither_told_nor_kept(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@127.0.0.1:{free_port()}")
     outcome = run("train")
     assert outcome.code == 2
-    assert "http://me:***@127.0.0.1" in outcome.err
+    assert "The MLflow store http://127.0.0.1" in outcome.err
     assert "s3cret" not in outcome.out + outcome.err
 
 

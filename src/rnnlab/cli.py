@@ -26,7 +26,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rnnlab.errors import MissingExtra, UserError, without_password
+from rnnlab.addresses import shown, without_secrets
+from rnnlab.errors import MissingExtra, UserError
 from rnnlab.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
@@ -50,18 +51,14 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         single = HydraConfig.get().mode == RunMode.RUN
         try:
             task(cfg)
-        except (UserError, InstantiationException, OSError) as error:
+        except Exception as error:
             if isinstance(error, MissingExtra) and not single:
                 log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
                 return
-            told = _reported(error)
-            if isinstance(told, _Reported) and single:
-                sys.exit(2)
-            raise told from error
-        except Exception:
-            if not single:  # Hydra shows the first error of a sweep alone, and at its end
-                traceback.print_exc()
-            raise
+            code = _report(error)
+            if single:  # of an exception Hydra would print the command line too, with the secrets in it
+                sys.exit(code)
+            raise _Reported(code) from None
 
     @wraps(task)
     def main() -> None:
@@ -69,13 +66,10 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
-        except _Reported:
-            sys.exit(2)
-        except InstantiationException as error:
-            # a mistake in the code that the config names: whoever wrote it wants to see where
-            raise error.__cause__ or error from None
+        except _Reported as error:
+            sys.exit(error.args[0])
         except (HydraException, OmegaConfBaseException) as error:
-            print(f"error: {_explain(error)}", file=sys.stderr)
+            print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
             sys.exit(2)
 
     return main
@@ -83,14 +77,17 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
 
 def _settle() -> None:
     """Plain lines to standard output; a signal unwinds the process."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Lines(sys.stdout)], force=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(sys.stdout)], force=True)
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
 
 
-class _Lines(logging.StreamHandler[TextIO]):
+class Lines(logging.StreamHandler[TextIO]):
     """A line for each message; in silence once nobody reads any longer, as behind `head`, so that the work goes on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         if isinstance(sys.exc_info()[1], BrokenPipeError):
@@ -107,11 +104,21 @@ def print_into_nothing() -> None:
 
 
 class _Reported(Exception):
-    """An error that the user has been told of."""
+    """An error that the user has been told of; its argument is the exit code."""
 
 
-def _reported(error: Exception) -> Exception:
-    """Tell the user, if it is for the user to mend; otherwise give back the error as it is."""
+def _report(error: Exception) -> int:
+    """Tell the user: in a line what is the user's to mend, of anything else where it arose. Returns: the exit code."""
+    error = _users(error)
+    mistake = isinstance(error, UserError)
+    text = f"error: {error}" if mistake else "".join(traceback.format_exception(error)).rstrip()
+    print(without_secrets(text), file=sys.stderr, flush=True)
+    return 2 if mistake else 1
+
+
+def _users(error: Exception) -> Exception:
+    """As a `UserError`, if it is for the user to mend; otherwise the error itself, or what was wrong in the code that
+    the config names."""
     if isinstance(error, InstantiationException):
         cause = error.__cause__
         if isinstance(cause, UserError | OSError):
@@ -119,17 +126,15 @@ def _reported(error: Exception) -> Exception:
         elif isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
             error = UserError(f"{cause}. Options are set in conf/ or on the command line as group.key=value.")
         else:
-            return error
+            return cause if isinstance(cause, Exception) else error
     if isinstance(error, OSError):
         # NumPy gives no number when only part of an array could be written
         number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
         if number not in _DISK:
             return error
         what = error.strerror or str(error)
-        error = UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
-    told = without_password(str(error))
-    print(f"error: {told}", file=sys.stderr, flush=True)
-    return _Reported(told)
+        return UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
+    return error
 
 
 _ELSEWHERE = "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."
@@ -161,7 +166,10 @@ def _explain(error: Exception) -> str:
         return f"there is no config key {key[1]}.{_nearest(key[1], list(_config_keys()))}"
     if isinstance(error, OverrideParseException):
         hint = """ A value with = or other signs needs quotes of its own: "key='a=b'".""" if "=" in text else ""
-        return f"cannot read the override {error.override!r}: {text.splitlines()[0]}.{hint}"
+        override = shown(str(error.override))
+        # Hydra's text may repeat any part of the override
+        reason = f": {text.splitlines()[0]}" if override == error.override else ""
+        return f"cannot read the override {override!r}{reason}.{hint}"
     return text
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.errors import without_password
+from rnnlab.addresses import shown
 
 SOURCE = Path(__file__).resolve().parent
 
@@ -20,6 +20,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 NEUTRAL = tuple(
     f"rnnlab.{name}"
     for name in (
+        "addresses",
         "cli",
         "config",
         "diagnosis",
@@ -72,9 +73,10 @@ def plain(node: Any) -> Any:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`, and without passwords."""
+    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`; of other addresses what may be
+    shown."""
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES])
-    OmegaConf.save(OmegaConf.create(_without_passwords(OmegaConf.to_container(kept, resolve=True))), path)
+    OmegaConf.save(OmegaConf.create(shown_in(OmegaConf.to_container(kept, resolve=True))), path)
 
 
 def words_to_keep(words: Iterable[str]) -> list[str]:
@@ -85,16 +87,17 @@ def words_to_keep(words: Iterable[str]) -> list[str]:
         key = word.lstrip("+~").partition("=")[0]
         last.pop(key, None)
         if not key.startswith(ADDRESSES):
-            last[key] = without_password(word)
+            last[key] = shown(word)
     return list(last.values())
 
 
-def _without_passwords(node: Any) -> Any:
+def shown_in(node: Any) -> Any:
+    """A config node as dicts and lists, its addresses as they may be shown."""
     if isinstance(node, dict):
-        return {key: _without_passwords(child) for key, child in node.items()}
+        return {key: shown_in(child) for key, child in node.items()}
     if isinstance(node, list):
-        return [_without_passwords(child) for child in node]
-    return without_password(node) if isinstance(node, str) else node
+        return [shown_in(child) for child in node]
+    return shown(node) if isinstance(node, str) else node
 
 
 def fingerprint(content: Any) -> str:
@@ -219,7 +222,8 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
             if key == "_target_" and group != "cell":
                 params[group] = value.rpartition(".")[2]
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
-                params[f"{group}.{key}"] = _without_passwords(value)
+                params[f"{group}.{key}"] = value
     params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
     params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
-    return params
+    shown_params: dict[str, Any] = shown_in(params)
+    return shown_params

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from rnnlab.addresses import shown
 from rnnlab.data.atomic import atomic_file, locked, read_json, write_json
 from rnnlab.errors import UserError
 
@@ -61,8 +62,8 @@ def retrieve(
         backoff_seconds: wait before the first of these, doubled for each next one.
 
     Returns:
-        `via` ("mirror" or "origin"), `address` (without credentials or query), `sha256`, `bytes`, and `retrieved_at`
-        (UTC, ISO 8601, seconds).
+        `via` ("mirror" or "origin"), `address` (scheme, host and path), `sha256`, `bytes`, and `retrieved_at` (UTC,
+        ISO 8601, seconds).
 
     Raises:
         UserError: no such file, an unknown scheme, no connection, a refusal, a wrong checksum, an unwritable folder.
@@ -109,20 +110,12 @@ def is_address(place: str) -> bool:
         return False
     if scheme.lower() in ("http", "https"):
         return True
-    raise UserError(f"{without_secrets(place)}: cannot read {scheme}:// addresses; give a local path or http(s)://.")
-
-
-def without_secrets(address: str) -> str:
-    """The address as it may be shown and stored: no user, password, query or fragment; a local path as it is."""
-    if "://" not in address:
-        return address
-    parts = urlsplit(address)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    raise UserError(f"{shown(place)}: cannot read {scheme}:// addresses; give a local path or http(s)://.")
 
 
 def _name_of(origin: str | Path | Callable[[Path], None]) -> str:
     if isinstance(origin, str | Path):
-        return without_secrets(str(origin))
+        return shown(str(origin))
     return getattr(origin, "__name__", type(origin).__name__)
 
 
@@ -140,7 +133,7 @@ def _from_mirror(
     if not mirror:
         return None
     place = _inside(mirror, dataset, target.name)
-    address = without_secrets(place)
+    address = shown(place)
     try:
         # one retry: the origin is still to come
         _obtain(place, part, target.name, min(retries, 1), backoff_seconds)
@@ -194,9 +187,9 @@ def _download(address: str, part: Path, name: str, retries: int, backoff_seconds
     import requests
     from urllib3.exceptions import HTTPError
 
-    shown = without_secrets(address)
+    place = shown(address)
     if not sys.stderr.isatty():
-        _say(f"Fetching {name} from {shown}")
+        _say(f"Fetching {name} from {place}")
     transfer = _Transfer(address, part, name)
     reason = ""
     with requests.Session() as session:
@@ -206,13 +199,13 @@ def _download(address: str, part: Path, name: str, retries: int, backoff_seconds
             try:
                 return transfer.run(session)
             except requests.exceptions.InvalidURL:
-                raise UserError(f"{shown} is not a valid address.") from None
+                raise UserError(f"{place} is not a valid address.") from None
             except _BrokenTransferError as error:
                 reason = str(error)
             except (requests.RequestException, HTTPError) as error:
                 reason = f"no connection, or it broke ({type(error).__name__})"  # its text may hold credentials
     raise UserError(
-        f"{shown}: {reason}; gave up (tries: {retries + 1}). Check the network and try again, "
+        f"{place}: {reason}; gave up (tries: {retries + 1}). Check the network and try again, "
         f"or set {MIRROR_VARIABLE} to a folder or address that holds the data sets."
     )
 
@@ -249,12 +242,12 @@ class _Transfer:
     def _refuse_failure(self, response: "requests.Response") -> None:
         status = response.status_code
         if status in (404, 410):
-            raise NotThereError(f"{without_secrets(self.address)}: no such file (HTTP {status}); check the address.")
+            raise NotThereError(f"{shown(self.address)}: no such file (HTTP {status}); check the address.")
         if status in (408, 416, 429) or status >= 500:
             self.version = None
             raise _BrokenTransferError(f"the server answered HTTP {status}")
         if status not in (200, 206):
-            raise UserError(f"{without_secrets(self.address)}: refused (HTTP {status}); check the address and rights.")
+            raise UserError(f"{shown(self.address)}: refused (HTTP {status}); check the address and rights.")
 
     def _save(self, response: "requests.Response", held: int, total: int | None) -> None:
         from tqdm import tqdm

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnlab.data.download import is_address, retrieve, sha256_of, without_secrets
+from rnnlab.addresses import shown
+from rnnlab.data.download import is_address, retrieve, sha256_of
 from rnnlab.datasets.table import nearest
 from rnnlab.errors import UserError
 
@@ -20,7 +21,7 @@ class OwnTable:
     @property
     def shown(self) -> str:
         """The path as it may be shown and stored."""
-        return without_secrets(self.path)
+        return shown(self.path)
 
     @property
     def is_settled(self) -> bool:

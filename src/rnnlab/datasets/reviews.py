@@ -22,6 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.addresses import shown
 from rnnlab.data.download import is_address, sha256_of
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
 from rnnlab.datasets.own import OwnTable
@@ -93,7 +94,7 @@ class Reviews(Dataset):
         if not self.path:
             raise UserError("task.path is missing: give your reviews, as task.source=csv task.path=my.csv.")
         if is_address(self.path):
-            raise UserError(f"task.path={self.path} is an address: download it, and name the file.")
+            raise UserError(f"task.path={shown(self.path)} is an address: download it, and name the file.")
         OwnTable(self.path).check()
 
     def files(self) -> list[File]:

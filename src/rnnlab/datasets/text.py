@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.addresses import shown
 from rnnlab.data.download import sha256_of
 from rnnlab.datasets.dataset import Dataset, File
 from rnnlab.datasets.table import nearest
@@ -48,7 +49,9 @@ class Text(Dataset):
         path = Path(self.path)
         if not path.exists():
             siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
+            raise UserError(
+                f"task.path={shown(self.path)}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}"
+            )
         if not path.is_file():
             raise UserError(f"task.path={self.path} is not a file; name one text.")
         if not os.access(path, os.R_OK):

@@ -7,6 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.addresses import shown
+from rnnlab.config import shown_in
 from rnnlab.data.atomic import read_json
 from rnnlab.errors import UserError
 from rnnlab.paths import Results
@@ -41,7 +43,8 @@ class Selection:
                 return any(name == self.cfg[SIZING].name for name, _, _ in asked)
             return any(count == str(self.cfg[SIZING].count) for _, _, count in asked)
         if "." in key:
-            ours, theirs = OmegaConf.select(self.cfg, key), OmegaConf.select(run, key)
+            # as the run keeps it
+            ours, theirs = shown_in(OmegaConf.select(self.cfg, key)), OmegaConf.select(run, key)
         else:
             ours, theirs = _name(self.cfg[key]), _name(run.get(key))
         return bool(ours == theirs)
@@ -76,4 +79,4 @@ def selection(cfg: DictConfig) -> Selection:
             raise UserError(f"{word}: the runs of a report are chosen by {', '.join(GROUPS)}, and by no other word.")
     if words and cfg.report.folder != "runs":
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
-    return Selection(cfg, tuple(words))
+    return Selection(cfg, tuple(map(shown, words)))

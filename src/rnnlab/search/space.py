@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from rnnlab.config import plain
+from rnnlab.config import plain, shown_in
 from rnnlab.errors import UserError
 
 GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
@@ -91,6 +91,8 @@ def _distribution(key: str, leaf: dict[str, Any]) -> BaseDistribution:
 def _plain_choices(choices: Any) -> list[Any]:
     if not isinstance(choices, list) or any(isinstance(choice, list | dict) for choice in choices):
         raise ValueError("choices is a list of numbers, words, true, false or null")
+    if shown_in(choices) != choices:
+        raise ValueError("the choices are kept, so an address among them may have no user, password, query or fragment")
     return choices
 
 

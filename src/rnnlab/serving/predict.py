@@ -12,6 +12,8 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.addresses import shown
+from rnnlab.cli import Lines
 from rnnlab.config import plain
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
@@ -22,7 +24,7 @@ from rnnlab.serving.writing import check_output, write_answers
 from rnnlab.tasks.language_modelling import LanguageModelling
 from rnnlab.tasks.raw import RowError
 from rnnlab.tracking.live import reason
-from rnnlab.tracking.store import store_uri
+from rnnlab.tracking.store import quieten, store_uri
 
 log = logging.getLogger("rnnlab")
 
@@ -36,7 +38,7 @@ def predict(cfg: DictConfig) -> None:
     Raises: `UserError` for a model, input or output that is missing or not what it should be.
     """
     if cfg.output is None:  # the answers alone go to standard output
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr, force=True)
+        logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(sys.stderr)], force=True)
     check_output(cfg.output)
     if cfg.input is None:
         raise UserError("input is missing: give a file, a folder or a text, as input=reviews.csv.")
@@ -128,15 +130,14 @@ def _downloaded(cfg: DictConfig, address: str, into: str) -> Path:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    quieten()
     uri = store_uri(cfg)
     local = uri.removeprefix("sqlite:///")
     if local != uri and not Path(local).is_file():  # to look into it would make one
-        raise UserError(f"model={address}: there is no store {uri} yet. Name another with tracking.uri=...")
+        raise UserError(f"model={address}: there is no store {shown(uri)} yet. Name another with tracking.uri=...")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
         return Path(download_artifacts(artifact_uri=address, dst_path=into))
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        raise UserError(f"model={address}: {reason(error)} (the store is {uri}).") from None
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        raise UserError(f"model={address}: {reason(error, uri)} (the store is {shown(uri)}).") from None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnlab.addresses import shown
 from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 from rnnlab.serving.predictor import ROW
@@ -60,7 +61,7 @@ def read_input(given: Any, task: Task) -> RawInput:
             return _folder(path, task, columns)
         return _file(path, task, columns)
     if _names_a_file(given):
-        raise UserError(f"input={given}: there is no such file.")
+        raise UserError(f"input={shown(given)}: there is no such file.")
     return RawInput([_itself(given, columns)])
 
 
@@ -121,11 +122,11 @@ def _itself(given: str, columns: dict[str, Column]) -> pd.DataFrame:
     (name, column), *others = columns.items()
     if others or column.kind == "bytes":
         needed = ", ".join(f"{name} ({column.holds})" for name, column in columns.items())
-        raise UserError(f"input={given:.60}: there is no such file, and a file is needed, of {needed}.")
+        raise UserError(f"input={shown(given):.60}: there is no such file, and a file is needed, of {needed}.")
     try:
         return pd.DataFrame({name: [decoded(given, column)]})
     except ValueError as error:
-        raise UserError(f"input={given:.60}: not {column.holds} ({error}); and there is no such file.") from None
+        raise UserError(f"input={shown(given):.60}: not {column.holds} ({error}); and there is no such file.") from None
 
 
 def _items(given: list[Any], column: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rnnlab.errors import without_password
+from rnnlab.addresses import shown, without_secrets
 
 if TYPE_CHECKING:
     from rnnlab.tracking.store import Row
@@ -29,20 +29,31 @@ CAUSES = (
     "timed out",
     "Name or service not known",
     "Temporary failure in name resolution",
+    "could not translate host name",
+    "password authentication failed",
+    "Access denied",
+    "does not exist",
+    "error code 401",
+    "error code 403",
+    "error code 404",
 )
-"""What of a long message of MLflow's about a server that does not answer is to be told."""
+"""What of a long message of MLflow's or of a database's driver is to be told."""
 
 
-def reason(error: Exception) -> str:
-    """What failed, in one line."""
-    text = without_password(str(error))
-    return next((cause for cause in CAUSES if cause in text), text.strip().partition("\n")[0] or type(error).__name__)
+def reason(error: Exception, address: str) -> str:
+    """What failed, in one line. address: of the store, of whose secrets a driver's message may repeat any part."""
+    text = str(error).strip()
+    cause = next((cause for cause in CAUSES if cause in text), None)
+    if cause is None and (shown(address) == address or isinstance(error, ImportError)):
+        cause = without_secrets(text.partition("\n")[0])
+    return cause or type(error).__name__
 
 
 class Connection:
     """Whether the store answers, known to all runs of a process; a failure is told once, until it answers again."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self._address = address
         self._failed: float | None = None
 
     @property
@@ -52,7 +63,7 @@ class Connection:
 
     def failed(self, error: Exception) -> None:
         if self._failed is None:
-            log.warning(AWAY, reason(error))
+            log.warning(AWAY, reason(error, self._address))
         self._failed = time.monotonic()
 
     def answered(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 from omegaconf import DictConfig
 
+from rnnlab.addresses import shown, without_secrets
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
 from rnnlab.origin import digest, is_of
@@ -79,15 +80,14 @@ class MLflowStore(Tracker):
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         from mlflow import MlflowClient
 
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
+        quieten()
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # which warns of every attempt
         self.uri = uri
         with self._alone():
             self.client = MlflowClient(uri)
         self._experiments: dict[str, str] = {}
         self._introduced: set[str] = set()
-        self._connection = Connection()
+        self._connection = Connection(uri)
 
     @staticmethod
     def _alone() -> AbstractContextManager[None]:
@@ -143,7 +143,7 @@ class MLflowStore(Tracker):
         if self._connection.away:
             return
         killed = isinstance(error, SystemExit | KeyboardInterrupt)
-        self.client.set_tag(run_id, END, f"stopped: exit code {error}" if killed else str(error)[:500])
+        self.client.set_tag(run_id, END, f"stopped: exit code {error}" if killed else without_secrets(str(error))[:500])
         self.client.set_terminated(run_id, "KILLED" if killed else "FAILED")
 
     def log_rows(self, run_id: str, rows: list[Row]) -> None:
@@ -357,6 +357,14 @@ class MLflowStore(Tracker):
                 return
 
 
+def quieten() -> None:
+    """MLflow says what goes wrong, and not what it does."""
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # repeats a database's own words, the user's name among them, at every attempt
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
+
+
 def store_uri(cfg: DictConfig) -> str:
     return cfg.tracking.uri or f"sqlite:///{root() / 'mlflow.db'}"
 
@@ -378,9 +386,9 @@ def open_store(cfg: DictConfig) -> Tracker:
         store.repair()
         if cfg.tracking.sync:
             store.sync()
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
         raise UserError(
-            f"The MLflow store {uri} cannot be used ({reason(error)}). Mend it, name another with "
+            f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}). Mend it, name another with "
             "tracking.uri=..., or train without: tracking=none."
         ) from None
     return store

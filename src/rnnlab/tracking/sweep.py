@@ -5,35 +5,44 @@ import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config import words_to_keep
-from rnnlab.errors import UserError, without_password
+from rnnlab.addresses import without_secrets
+from rnnlab.config import shown_in, words_to_keep
+from rnnlab.errors import UserError
 
 
 class BeforeSweep(Callback):
     """Names the sweep by its overrides, and makes the store once: jobs that make it side by side would break it."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        sweep = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-        given = [*sweep, *config.hydra.overrides.task]
+        content: Any = OmegaConf.to_container(config)  # as Hydra keeps it, interpolations unresolved
+        hydra = content.pop("hydra")
+        sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
+        given = [*sweep, *hydra["overrides"]["task"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
         from rnnlab.tracking.store import open_store
 
         try:
-            _check_passwords(given)
+            for word in given:
+                _check_addresses(*word.lstrip("+~").partition("=")[::2])
+            _check_addresses("", content)
             open_store(config)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
-            print(f"error: {without_password(str(error))}", file=sys.stderr)
+            print(f"error: {without_secrets(str(error))}", file=sys.stderr)
             sys.exit(2)
 
 
-def _check_passwords(words: list[str]) -> None:
-    """Raises: `UserError` for a word with a password: Hydra prints the words of every job, and keeps them in a file."""
-    for word in words:
-        if without_password(word) != word:
-            raise UserError(
-                f"{word}: the words of a sweep are printed and kept. Give the address of a store as "
-                "MLFLOW_TRACKING_URI, that of a mirror as RNNLAB_MIRROR, and the password of any other in ~/.netrc."
-            )
+def _check_addresses(key: str, node: Any) -> None:
+    """Raises: `UserError` for an address that may hold a secret: Hydra prints the overrides of a sweep, and keeps them
+    and the config in a file."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            _check_addresses(f"{key}.{name}".lstrip("."), child)
+    elif shown_in(node) != node:
+        raise UserError(
+            f"{key}={shown_in(node)}: what a sweep is given is printed and kept, so an address in it may have no user, "
+            f"password, query or fragment. Name an environment variable that holds the address, as "
+            f"'{key}=${{oc.env:NAME}}', or give a password in ~/.netrc."
+        )
