@@ -209,6 +209,21 @@ def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
     assert task.losses(table).mean() == pytest.approx(np.mean(scaled))
 
 
+def test_a_test_part_of_few_forecasts_gives_no_p_value_and_says_so(tmp_path: Path) -> None:
+    """Eleven origins: enough for tests up to 5 steps ahead."""
+    task = prepared(tmp_path, frame(rows=144), horizon=12, calendar=[])
+    for predictions in task.baselines().values():
+        metrics = task.judge(predictions)
+        assert np.isfinite(list(metrics.values())).all()
+        for key in ("p_value", "skill_low", "skill_high"):
+            assert {f"{key}_{step}" for step in range(1, 6)} == {each for each in metrics if each.startswith(key)}
+    (said,) = [note for note in task.meta["report"]["notes"] if "too few" in note]
+    assert said.startswith("too few forecasts in the test part to test a difference: 11, overlapping by 11; 24 are")
+    enough = prepared(tmp_path / "enough", frame(rows=300), horizon=12, calendar=[])
+    assert "p_value" in enough.judge(enough.baselines()["ridge"])
+    assert not [note for note in enough.meta["report"]["notes"] if "too few" in note]
+
+
 def test_a_wider_interval_covers_more(tmp_path: Path) -> None:
     task = prepared(tmp_path, frame(rows=2000))
     table = task.baselines()["ridge"]

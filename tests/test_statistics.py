@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from rnnlab.report.statistics import (
     Comparison,
+    can_tell,
     compare,
     holm,
     long_run_variance,
@@ -49,6 +52,43 @@ def test_few_forecasts_of_many_steps_are_little_evidence(items: int, horizon: in
         difference = np.convolve(rng.normal(size=items + horizon - 1), np.ones(horizon), "valid")
         rejected += compare(difference[None], np.zeros((1, items)), horizon).p_value < 0.05
     assert 0.01 < rejected / 2000 < 0.085
+
+
+def errors_over(horizon: int, items: int, rng: np.random.Generator) -> np.ndarray:
+    """The mean absolute error of each forecast over its steps, of which it shares all but one with the next."""
+    return np.convolve(np.abs(rng.normal(size=items + horizon - 1)), np.full(horizon, 1 / horizon), "valid")
+
+
+@pytest.mark.parametrize(("items", "horizon"), [(4, 2), (10, 5), (24, 12), (48, 24), (36, 12), (60, 12)])
+def test_a_test_is_right_from_the_fewest_forecasts_on(items: int, horizon: int) -> None:
+    rng = np.random.default_rng(9)
+    different = certain = held = 0
+    for _ in range(1000):
+        losses, reference = (errors_over(horizon, items, rng)[None] for _ in range(2))
+        p_value = compare(losses, reference, horizon).p_value
+        low, high = skill_interval(losses, reference, horizon)
+        different += p_value < 0.05
+        certain += p_value < 0.0001
+        held += low <= 0 <= high
+    assert different / 1000 < 0.085
+    assert certain / 1000 <= 0.003
+    assert held / 1000 > 0.915
+
+
+@settings(max_examples=60, deadline=None)
+@given(items=st.integers(1, 40), horizon=st.integers(1, 24), seeds=st.integers(1, 3), seed=st.integers(0, 99))
+def test_too_few_forecasts_are_refused_and_all_others_tested(items: int, horizon: int, seeds: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    losses = np.stack([errors_over(horizon, items, rng) for _ in range(seeds)])
+    reference = errors_over(horizon, items, rng)[None]
+    assert can_tell(items, horizon) == (items >= 2 * horizon)
+    if can_tell(items, horizon):
+        assert 0 < compare(losses, reference, horizon).p_value <= 1
+        assert np.isfinite(skill_interval(losses, reference, horizon)).all()
+    else:
+        for ask in (compare, skill_interval):
+            with pytest.raises(ValueError, match=f"{items} items are too few: at least {2 * horizon} are needed"):
+                ask(losses, reference, horizon)
 
 
 def test_diebold_mariano_sees_a_true_difference_and_its_sign() -> None:
@@ -133,6 +173,17 @@ def test_overlapping_hits_widen_the_interval() -> None:
     low, high = proportion_interval(hits, horizon=1)
     low_5, high_5 = proportion_interval(hits, horizon=5)
     assert high_5 - low_5 > 1.4 * (high - low)
+
+
+@pytest.mark.parametrize(("items", "horizon"), [(5, 5), (9, 12), (12, 12), (20, 12), (24, 24)])
+def test_few_hits_that_overlap_are_worth_next_to_nothing(items: int, horizon: int) -> None:
+    rng = np.random.default_rng(10)
+    held = 0
+    for _ in range(500):
+        ups = np.convolve(rng.normal(size=items + horizon - 1), np.ones(horizon), "valid") > 0
+        low, high = proportion_interval(ups.astype(float), horizon)
+        held += low <= 0.5 <= high
+    assert held / 500 > 0.93
 
 
 def test_no_hits_no_knowledge() -> None:

@@ -283,6 +283,31 @@ def test_two_processes_do_not_train_the_same_run_at_once(run: Run, root: Path) -
     assert "Another process works in" in second.err
 
 
+@pytest.mark.parametrize(
+    "job",
+    [
+        {},
+        {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"},
+        {"SLURM_NTASKS": "4", "SLURM_PROCID": "3"},
+        {"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "2"},
+    ],
+    ids=["login", "one task", "four tasks", "two nodes"],
+)
+def test_on_a_machine_with_slurm_a_run_is_one_process_without_hints(
+    job: dict[str, str], run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    srun = root / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.touch(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}{os.pathsep}{os.environ['PATH']}")
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    outcome = run("train", "task=xor", "cell=gru", "cell.unroll=loop", "trainer.max_epochs=1", "tracking=none")
+    assert outcome.code == 0, outcome.err
+    assert [str(each.message) for each in recwarn if "lightning" in each.filename] == []
+    assert list(root.glob("runs/xor/gru/*/train/seed=0/metrics.json"))
+
+
 def test_without_a_terminal_progress_comes_in_plain_lines(root: Path) -> None:
     process = start(root, "train", *SHORT)
     printed, _ = process.communicate(timeout=60)

@@ -20,6 +20,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from safetensors.torch import save_file
 
 from rnnlab.budget import Budget, check_budget, follows_budget, make_budget
@@ -45,8 +46,15 @@ log = logging.getLogger("rnnlab")
 # what Lightning says of its own accord at every start: hardware, tips, a resumed folder
 for noisy in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(noisy).setLevel(logging.WARNING)
-for message in ("Checkpoint directory .* exists", ".*LeafSpec", "The number of training batches"):
-    warnings.filterwarnings("ignore", message)
+
+HINTS = (
+    "Checkpoint directory .* exists",
+    ".*LeafSpec",
+    "The number of training batches",
+    "The `srun` command",  # wherever Slurm is installed
+    "GPU available but not used",  # trainer.accelerator=cpu asked for it
+)
+"""How those begin that Lightning gives as warnings."""
 
 ACCELERATORS = ("auto", "cpu", "gpu")
 PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
@@ -250,12 +258,19 @@ def make_trainer(
     *further: Callback,
     budget: Budget | None = None,
 ) -> pl.Trainer:
-    """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`."""
+    """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`.
+
+    A run is one process, whatever started it: Lightning would take a job of Slurm with several tasks, or what MPI,
+    torchrun and LSF leave in the environment, for one process of many, and refuses some of them.
+    """
+    for message in HINTS:
+        warnings.filterwarnings("ignore", message)
     return pl.Trainer(
         max_epochs=-1 if options.max_epochs is None else options.max_epochs,
         gradient_clip_val=options.gradient_clip_val,
         accelerator=options.accelerator,
         devices=1,
+        plugins=[LightningEnvironment()],
         precision=options.precision,
         deterministic="warn" if options.deterministic else False,
         limit_train_batches=options.limit_batches,

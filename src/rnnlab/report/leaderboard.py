@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnlab.report.sections import ENOUGH_SEEDS, Entry, Section
-from rnnlab.report.statistics import Comparison, compare, holm, mean_interval
+from rnnlab.report.statistics import Comparison, can_tell, compare, holm, mean_interval
 
 SIGNIFICANCE = 0.05
 
@@ -46,12 +46,13 @@ def rows(section: Section) -> list[Row]:
     """The entries ranked, each with its verdict against the reference baseline.
 
     A difference counts as seen when the losses say so, over seeds and items of the test split at once (`compare`), with
-    p-values corrected by Holm for the number of entries, and the metric that ranks lies on the same side.
+    p-values corrected by Holm for the number of entries, and the metric that ranks lies on the same side. Where the
+    test split has too few items for that, the verdict says so.
     """
     reference = next(entry for entry in section.entries if entry.name == section.reference)
-    tested = [entry for entry in section.entries if entry is not reference]
-    compared = _compared(section, [(entry, reference) for entry in tested])
-    tests = {entry.name: test for entry, test in zip(tested, compared, strict=True)}
+    too_few = _too_few(section)
+    pairs = {} if too_few else {entry.name: (entry, reference) for entry in section.entries if entry is not reference}
+    tests = dict(zip(pairs, _compared(section, list(pairs.values())), strict=True))
     sign = 1 if section.direction == "min" else -1
     ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
     result = []
@@ -59,9 +60,19 @@ def rows(section: Section) -> list[Row]:
         row = _row(section, entry, rank)
         if entry is not reference:
             gain = sign * (reference.summary[section.metric] - row.mean)
-            row = replace(row, verdict=_verdict(row, gain, section.reference, tests[entry.name]))
+            row = replace(row, verdict=too_few or _verdict(row, gain, section.reference, tests[entry.name]))
         result.append(row)
     return result
+
+
+def _too_few(section: Section) -> str:
+    """Why no test can be made of the section's test split; empty where one can."""
+    items = section.entries[0].losses.shape[1]
+    if can_tell(items, section.overlap):
+        return ""
+    if section.overlap == 1:
+        return f"too few test items to tell: {items}"
+    return f"too few forecasts to tell: {items}, overlapping by {section.overlap - 1}"
 
 
 def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Comparison]:
@@ -119,7 +130,9 @@ def in_words(section: Section, table: list[Row]) -> str:
         return "No cell has been evaluated."
     better = [row for row in cells if row.verdict.startswith("better")]
     winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
-    if winners:
+    if too_few := _too_few(section):
+        text = f"No difference was tested, for there are {too_few}; at least {2 * section.overlap} are needed."
+    elif winners:
         text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
     elif better:
         names = ", ".join(row.name for row in better)
@@ -134,7 +147,7 @@ def in_words(section: Section, table: list[Row]) -> str:
 
 def _among(section: Section, cells: list[Row]) -> str:
     """Which other cells the first in rank is better than, corrected for all pairs, any of which might have led."""
-    if len(cells) < 2:
+    if len(cells) < 2 or _too_few(section):
         return ""
     if any(row.seeds < ENOUGH_SEEDS for row in cells):
         return " Fewer than three seeds of a cell do not tell the cells' own order: train three or more."

@@ -16,7 +16,7 @@ from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
 from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
-from rnnlab.report.statistics import compare, skill_interval
+from rnnlab.report.statistics import can_tell, compare, skill_interval
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw import check_columns, refuse, unlabelled
 from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_parts, check_whole
@@ -126,6 +126,14 @@ class Forecasting(Task):
             moved = changes[first:end][usable].any(axis=0)
             if split != "validation" and not moved.all():
                 raise UserError(f"'{table.target}' never changes in the {split} part: there is nothing to forecast.")
+
+        forecasts = int(judged[slice(*splits["test"])].sum())
+        if not can_tell(forecasts, self.horizon):
+            notes.append(
+                f"too few forecasts in the test part to test a difference: {forecasts}, overlapping by "
+                f"{self.horizon - 1}; {2 * self.horizon} are needed, of more rows, a larger task.test or a shorter "
+                "task.horizon"
+            )
 
         # what training may see: the rows before the first target of the validation part
         seen = splits["validation"][0] + 1
@@ -385,7 +393,8 @@ class Forecasting(Task):
                      interval over origins, and over seeds where there are several
             p_value  of the same difference, by Diebold and Mariano's test with the seeds' spread added (`compare`)
 
-        and what the task adds (`further`). Each with the suffix _1 to _H for one horizon.
+        and what the task adds (`further`). Each with the suffix _1 to _H for one horizon. Interval and p_value are left
+        out where too few forecasts overlap by too much to tell (`can_tell`).
         """
         result = self._summary(predictions, self.horizon)
         for step in range(1, self.horizon + 1):
@@ -395,16 +404,11 @@ class Forecasting(Task):
 
     def _summary(self, predictions: list[pd.DataFrame], horizon: int) -> dict[str, float]:
         loss, naive = (each.mean(axis=-1) for each in self._scaled(predictions))
-        low, high = skill_interval(loss, naive, horizon)
-        summary = {
-            "mase": loss.mean(),
-            "skill": 1 - loss.mean() / naive.mean(),
-            "skill_low": low,
-            "skill_high": high,
-            "p_value": compare(loss, naive, horizon).p_value,
-            **self.further(predictions, horizon),
-        }
-        return {key: float(value) for key, value in summary.items()}
+        summary = {"mase": loss.mean(), "skill": 1 - loss.mean() / naive.mean()}
+        if can_tell(loss.shape[1], horizon):
+            low, high = skill_interval(loss, naive, horizon)
+            summary |= {"skill_low": low, "skill_high": high, "p_value": compare(loss, naive, horizon).p_value}
+        return {key: float(value) for key, value in (summary | self.further(predictions, horizon)).items()}
 
     def _scaled(self, predictions: list[pd.DataFrame]) -> tuple[Array, Array]:
         """The absolute scaled errors (tables, origins, horizons), and those of persistence (1, origins, horizons)."""
