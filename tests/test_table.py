@@ -217,6 +217,7 @@ def drawn_days(draw: st.DrawFn) -> list[date]:
 @example([date(2021, 1, 1) + timedelta(days=day) for day in range(365)], "%d-%m-%y", "as text")
 @example(DAYS, "%y-%b-%d", "oldest first")
 @example(DAYS, "%m/%d/%y", "as text")
+@example([date(2001, 1, 2) + timedelta(days=day) for day in range(31)], "%y-%b-%d", "as text")  # February alone, first
 def test_dates_are_read_as_they_were_written_or_refused(days: list[date], form: str, arranged: str) -> None:
     days = ARRANGED[arranged](days, form)
     rows = [[f"{day:{form}}", str(number)] for number, day in enumerate(days)]

@@ -320,8 +320,8 @@ class Table:
 
         - where points separate (31.01.2024), the month never comes first;
         - the year, if of two digits, comes last where that leaves at least `ENOUGH_ROWS` rows in order of time, and
-          coming first it does not. The reverse decides nothing: dates that were sorted as text are in the order of
-          whatever comes first in them.
+          coming first it does not; unless the rows are sorted as text, by whatever comes first in their dates. That
+          coming first it leaves them in order decides nothing, for the same reason.
 
         Raises: `UserError` where no cell is a date, or several ways are left; it names `Notation.date_order`.
         """
@@ -336,7 +336,8 @@ class Table:
             if all("." in cell[:3] for cell in cells) and any(ORDER_OF[way] != "mdy" for way in read):
                 read = {way: instants for way, instants in read.items() if ORDER_OF[way] != "mdy"}
             in_order = {way for way, instants in read.items() if _are_in_order(instants)}
-            if len(cells) >= ENOUGH_ROWS and any(ORDER_OF[way] != "ymd" for way in in_order):
+            as_text = cells in (sorted(cells), sorted(cells, reverse=True))
+            if len(cells) >= ENOUGH_ROWS and not as_text and any(ORDER_OF[way] != "ymd" for way in in_order):
                 read = {way: read[way] for way in read if ORDER_OF[way] != "ymd" or way in in_order}
             for row, meant in enumerate(zip(*read.values(), strict=True)):
                 if len(set(meant)) > 1:
