@@ -451,7 +451,11 @@ UMLAUT = PLAIN.replace("Close", "Close,Börse").replace(".5\n", ".5,x\n")
             id="another column settles the point",
         ),
         pytest.param(
-            "Date,Close\n2020-01-01,1.234\n2020-01-02,2.345\n2020-01-03,3e-1\n", {}, [1.234, 2.345, 0.3], [], id="1.234"
+            "Date,Close\n2020-01-01,1.234\n2020-01-02,2.345\n2020-01-03,3e-1\n",
+            {},
+            [1.234, 2.345, 0.3],
+            ["numbers such as 1.234 read with a decimal point; where it groups thousands: task.decimal=comma"],
+            id="1.234",
         ),
         pytest.param(
             "Date,Close\n2020-01-03,3.5\n2020-01-02,2.5\n2020-01-01,1.5\n",
@@ -639,12 +643,15 @@ def test_time_of_day_is_kept(tmp_path: Path) -> None:
         pytest.param("Date,Close\nnow,1\nsoon,2\n", {}, ["line 2, column 1", "2024-01-31"], id="no dates at all"),
         pytest.param("Date,Close\n2020-01-31,1\n2020-02-30,2\n", {}, ["line 3", "'2020-02-30'"], id="February 30"),
         pytest.param(
-            "Date,Close\n03/04/2020,1\n05/06/2020,2\n", {}, ["line 2", "'03/04/2020'", "2024-01-31"], id="03/04/2020"
+            "Date,Close\n03/04/2020,1\n05/06/2020,2\n",
+            {},
+            ["line 2", "'03/04/2020'", "2020-04-03 (task.date_order=dmy) or 2020-03-04 (task.date_order=mdy)"],
+            id="03/04/2020",
         ),
         pytest.param(
             "Date,Close\n03/04/2020 10:00:00.5,1\n05/06/2020 10:00:00.5,2\n",
             {},
-            ["line 2", "'03/04/2020 10:00:00.5'", "2024-01-31"],
+            ["line 2", "'03/04/2020 10:00:00.5'", "task.date_order=dmy"],
             id="03/04/2020 with a fraction of a second",
         ),
         pytest.param("Date,Close\n13/04/2020,1\n04/13/2020,2\n", {}, ["line 3", "'04/13/2020'"], id="both orders"),
@@ -676,7 +683,7 @@ def test_time_of_day_is_kept(tmp_path: Path) -> None:
         pytest.param(
             'Date,Close\n2020-01-01,"1,234"\n2020-01-02,"2,345"\n',
             {},
-            ["line 2, column 2", "'1,234'", "thousands or mark decimals"],
+            ["line 2, column 2", "'1,234'", "1.234 (task.decimal=comma) or 1234 (task.decimal=point)"],
             id="ambiguous comma",
         ),
         pytest.param(

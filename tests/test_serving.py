@@ -301,6 +301,28 @@ def test_a_table_of_ones_own_is_read_as_for_training(run: Run, trained: Path, tm
     assert np.allclose(found["predicted"], found["predicted_"], rtol=0, atol=1e-6)
 
 
+def test_a_table_that_may_be_read_in_two_ways_is_answered_once_the_command_says_how(
+    run: Run, trained: Path, tmp_path: Path
+) -> None:
+    hours = pd.date_range("2021-02-01", periods=12, freq="h").strftime("%d/%m/%Y %H:%M")
+    table = pd.DataFrame({"time": hours, "load": [f"{100 + row}.126" for row in range(12)], "wind": 1})
+    table.to_csv(tmp_path / "new.csv", index=False, sep=";")
+    command = [f"model={results(trained, 'series').folder}", f"input={tmp_path / 'new.csv'}"]
+    output = tmp_path / "out.csv"
+    keys = ["task.date_order=dmy", "task.decimal=point"]
+    for given in range(2):
+        refused = run("predict", *command, *keys[:given], f"output={output}")
+        assert refused.code == 2
+        assert keys[given] in refused.err
+        assert not output.exists()
+    done = run("predict", *command, *keys, f"output={output}")
+    assert done.code == 0, done.err
+    answers = pd.read_csv(output, parse_dates=["origin"])
+    assert answers["value"].iloc[-1] == 111.126
+    assert answers["origin"].iloc[-1] == pd.Timestamp("2021-02-01 11:00")
+    assert "task.decimal=komma is none of" in run("predict", *command, "task.decimal=komma").err
+
+
 def test_a_text_file_is_scored_character_by_character(run: Run, trained: Path, tmp_path: Path) -> None:
     text = (CHECKOUT / "docs" / "tasks.md").read_text(encoding="utf-8")[:5000]
     (tmp_path / "my.txt").write_text(text, encoding="utf-8", newline="")

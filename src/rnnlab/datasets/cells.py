@@ -1,8 +1,37 @@
 """What the text of a cell means: the number, or the instant, that it tells."""
 
 import re
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from rnnlab.errors import UserError
+
+DECIMAL_MARKS = {"comma": ",", "point": "."}
+DATE_ORDERS = ("ymd", "dmy", "mdy")
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How the numbers and dates of a table are written; None: found, and refused where it could be two things.
+
+    decimal: the name of a decimal mark, see `DECIMAL_MARKS`. date_order: of year, month and day, see `DATE_ORDERS`.
+    """
+
+    decimal: str | None = None
+    date_order: str | None = None
+
+    def check(self) -> None:
+        """Raises: `UserError` for a value that is not known."""
+        for key, known in (("decimal", tuple(DECIMAL_MARKS)), ("date_order", DATE_ORDERS)):
+            value = getattr(self, key)
+            if value is not None and value not in known:
+                raise UserError(f"task.{key}={value} is none of {', '.join(known)}.")
+
+    def given(self) -> dict[str, str]:
+        """What is not left to be found."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
 
 MISSING = ("", "nan", "na", "n/a", "null", "none", "nil", "-", "--", "?")
 INFINITE = ("inf", "infinity", "∞")
@@ -11,7 +40,9 @@ _SPACES = "' \u2019\u00a0\u202f"  # group thousands whatever marks the decimals
 GROUP_MARKS = {".": f",{_SPACES}", ",": f".{_SPACES}"}  # by decimal mark
 _NUMBERS = {
     mark: re.compile(
-        rf"[+-]?(?=\d|[{mark}]\d)(?:\d+|[1-9]\d{{0,2}}(?:[{group}]\d{{3}})+)?(?:[{mark}]\d*)?(?:[eE][+-]?\d+)?"
+        rf"[+-]?(?=\d|[{mark}]\d)(?:(?:\d+)?(?:[{mark}]\d*)?(?:[eE][+-]?\d+)?"
+        # one mark between all groups of a number, and no exponent behind them
+        rf"|[1-9]\d{{0,2}}(?P<group>[{group}])\d{{3}}(?:(?P=group)\d{{3}})*(?:[{mark}]\d*)?)"
     )
     for mark, group in GROUP_MARKS.items()
 }
@@ -24,24 +55,15 @@ def number_of(cell: str, mark: str) -> float | None:
 
 
 def likely_marks(cells: list[str]) -> list[str]:
-    """The decimal marks that make numbers of the most cells; the point where both make the same numbers of all."""
-    by_mark = {mark: [number_of(cell, mark) for cell in cells] for mark in GROUP_MARKS}
-    if by_mark["."] == by_mark[","]:
-        return ["."]
-    unread = {mark: numbers.count(None) for mark, numbers in by_mark.items()}
+    """The decimal marks under which the most cells are numbers: one, or both where neither makes more of them."""
+    unread = {mark: sum(number_of(cell, mark) is None for cell in cells) for mark in GROUP_MARKS}
     return [mark for mark in unread if unread[mark] == min(unread.values())]
 
 
-def not_a_number(cell: str) -> str:
-    """What to say of a cell that holds no number, and what to do."""
-    if cell.lower() in MISSING:
-        return "a missing value; fill in the number or delete that line"
-    if cell.lower().lstrip("+-") in INFINITE:
-        return "an infinite value; mend or delete that line"
-    return "where a number belongs; mend or delete that line"
-
-
 _YEAR = r"(?P<year>\d{4}|\d\d)"
+_MONTH = r"(?P<month>0?[1-9]|1[0-2])"
+_DAY = r"(?P<day>0?[1-9]|[12]\d|3[01])"
+_MARK, _SAME = r"(?P<mark>[-/.])", r"(?P=mark)"
 _WEEKDAY = r"(?:[A-Za-z]{3,9},? )?"
 _MONTH_NAME = r"(?P<month>[A-Za-z]{3,9})\.?"
 _TIME = (
@@ -50,32 +72,47 @@ _TIME = (
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-# how a date can be written; the first way is the one asked for, which needs no remark
-DATES = {
-    "": r"(?P<year>\d{4})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _TIME,
-    "day, month, year": r"(?P<day>\d\d?)(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)" + _YEAR + _TIME,
-    "month, day, year": r"(?P<month>\d\d?)(?P<mark>[-/.])(?P<day>\d\d?)(?P=mark)" + _YEAR + _TIME,
-    "year, month, day without separators": r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)" + _TIME,
-    "day, name of month, year": _WEEKDAY + r"(?P<day>\d\d?)[ -]" + _MONTH_NAME + r",?[ -]" + _YEAR + _TIME,
-    "name of month, day, year": _WEEKDAY + _MONTH_NAME + r"[ -](?P<day>\d\d?),?[ -]" + _YEAR + _TIME,
-    "year, month": r"(?P<year>\d{4})[-/](?P<month>0[1-9]|1[0-2])",
-    "time since 1970, UTC": r"(?P<count>\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d+)?",
+_FORMS: dict[str, tuple[str | None, str]] = {
+    "": ("ymd", rf"(?P<year>\d{{4}}){_MARK}{_MONTH}{_SAME}{_DAY}{_TIME}"),
+    "day, month, year": ("dmy", rf"{_DAY}{_MARK}{_MONTH}{_SAME}{_YEAR}{_TIME}"),
+    "month, day, year": ("mdy", rf"{_MONTH}{_MARK}{_DAY}{_SAME}{_YEAR}{_TIME}"),
+    "year of two digits, month, day": ("ymd", rf"(?P<year>\d\d){_MARK}{_MONTH}{_SAME}{_DAY}{_TIME}"),
+    "year, month, day without separators": (
+        "ymd",
+        rf"(?P<year>\d{{4}})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01]){_TIME}",
+    ),
+    "day, name of month, year": ("dmy", rf"{_WEEKDAY}{_DAY}[ -]{_MONTH_NAME},?[ -]{_YEAR}{_TIME}"),
+    "name of month, day, year": ("mdy", rf"{_WEEKDAY}{_MONTH_NAME}[ -]{_DAY},?[ -]{_YEAR}{_TIME}"),
+    "year, name of month, day": ("ymd", rf"{_WEEKDAY}{_YEAR}[ -]{_MONTH_NAME},?[ -]{_DAY}{_TIME}"),
+    "year, month": ("ymd", r"(?P<year>\d{4})[-/](?P<month>0[1-9]|1[0-2])"),
+    "time since 1970, UTC": (None, r"(?P<count>\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d+)?"),
 }
+DATES = {way: re.compile(form) for way, (_, form) in _FORMS.items()}
+"""How a date can be written; the first way is the one asked for, which needs no remark."""
+ORDER_OF = {way: order for way, (order, _) in _FORMS.items()}
+"""In which order a way names year, month and day."""
 
 
 def are_dates(cells: list[str]) -> bool:
     """Whether all cells are dates beyond doubt; plain numbers are not."""
     if any(number_of(cell, ".") is not None for cell in cells):
         return False
-    return any(all(re.fullmatch(form, cell) for cell in cells) for form in DATES.values())
+    return any(all(form.fullmatch(cell) for cell in cells) for form in DATES.values())
+
+
+def written_in(cells: list[str], way: str) -> int:
+    """How many cells are written in that way, whether there is such a day (February 30) or not."""
+    return sum(DATES[way].fullmatch(cell) is not None for cell in cells)
 
 
 def instants_of(cells: list[str], way: str) -> list[datetime | None]:
-    """The instants that the cells tell, with time zones where they have one; None where a cell tells none."""
-    form = re.compile(DATES[way])
+    """The instants that the cells tell, with time zones where they have one; None where a cell tells none.
+
+    Two digits of a year are those of 1969 to 2068.
+    """
     instants: list[datetime | None] = []
     for cell in cells:
-        match = form.fullmatch(cell)
+        match = DATES[way].fullmatch(cell)
         try:
             instants.append(_instant(match) if match else None)
         except ValueError:  # February 30

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.data.atomic import read_json, write_json
 from rnnlab.data.download import retrieve, sha256_of
+from rnnlab.datasets.cells import Notation
 from rnnlab.datasets.inspection import inspect
 from rnnlab.datasets.installed import installed_table
 from rnnlab.datasets.own import OwnTable
@@ -61,7 +62,7 @@ class Prices:
     name: the data set's folder, data/raw/<name>/. source: "sample", "yahoo" or "csv".
     symbol: of sample and yahoo. path: of csv, a local file or an http(s) address.
     date, target, volume: columns; None: the date column is found, the target is the adjusted close where there is one,
-    else the close, the volume is the column 'volume' where there is one.
+    else the close, the volume is the column 'volume' where there is one. decimal, date_order: of csv, see `Notation`.
     start, end: ISO dates, rows in [start, end). interval: of yahoo. retries, backoff_seconds: how patient a fetch is.
     """
 
@@ -72,6 +73,8 @@ class Prices:
     date: str | None = None
     target: str | None = None
     volume: str | None = None
+    decimal: str | None = None
+    date_order: str | None = None
     start: str | None = None
     end: str | None = None
     interval: str = "1d"
@@ -93,6 +96,7 @@ class Prices:
                 _day(getattr(self, key), f"task.{key}")
         if self.start and self.end and _day(self.start, "") >= _day(self.end, ""):
             raise UserError(f"task.start={self.start} is not before task.end={self.end} (the end itself is left out).")
+        self._notation().check()
         if self.retries < 0 or self.backoff_seconds < 0:
             raise UserError("task.retries and task.backoff_seconds must not be negative.")
         if self.source == "sample":
@@ -110,7 +114,8 @@ class Prices:
         elif self.source == "csv":
             content = self._own().sha256()
         reading = {"name": self.name, "date": self.date, "target": self.target, "volume": self.volume}
-        return reading | self._file_options() | {"start": self.start, "end": self.end, "sha256": content}
+        reading |= self._file_options() | self._notation().given()
+        return reading | {"start": self.start, "end": self.end, "sha256": content}
 
     @property
     def is_settled(self) -> bool:
@@ -186,7 +191,7 @@ class Prices:
             raise UserError(f"{folder} holds prices fetched with other options (see {source_file}); fetch them again.")
         data_file = folder / facts["file"]
         shown = self._own().shown if self.source == "csv" else str(data_file)
-        table = Table.read(data_file, shown)
+        table = Table.read(data_file, shown, self._notation())
         frame, target = table.prices(self.date, self.target, self.volume)
         notes = [*facts["notes"], *table.notes]
         frame = self._cut(frame, shown, notes)
@@ -217,6 +222,9 @@ class Prices:
             )
         if self.interval in INTRADAY and self.start is None:
             raise UserError(f"task.start is missing: Yahoo keeps few days at task.interval={self.interval}.")
+
+    def _notation(self) -> Notation:
+        return Notation(self.decimal, self.date_order)
 
     def _own(self) -> OwnTable:
         if not self.path:

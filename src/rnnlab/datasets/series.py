@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rnnlab.data.atomic import read_json, write_json
 from rnnlab.data.download import retrieve, sha256_of
+from rnnlab.datasets.cells import Notation
 from rnnlab.datasets.inspection import gaps, left_out, of_business_days
 from rnnlab.datasets.installed import installed_table
 from rnnlab.datasets.own import OwnTable
@@ -61,7 +62,8 @@ class Series:
     """Which series, and how to read it.
 
     name: the data set's folder, data/raw/<name>/. path: a local file or an http(s) address; None: the sample.
-    date, target: columns; None: found. inputs: further columns, or ["all"]. missing: one of `MISSING`:
+    date, target: columns; None: found. inputs: further columns, or ["all"]. decimal, date_order: of a file, see
+    `Notation`. missing: one of `MISSING`:
 
         previous  an empty cell, or a row left out of a regular series, takes the last value known; no forecast is
                   judged by such a value, and none is a target
@@ -75,6 +77,8 @@ class Series:
     target: str | None = None
     inputs: Sequence[str] = ()
     missing: str = "previous"
+    decimal: str | None = None
+    date_order: str | None = None
 
     def __post_init__(self) -> None:
         # YAML and the command line read a column called 700 as a number
@@ -87,6 +91,7 @@ class Series:
         """Raises: `UserError` for options that cannot work; reads no data."""
         if self.missing not in MISSING:
             raise UserError(f"task.missing={self.missing} is none of {', '.join(MISSING)}.")
+        self._notation().check()
         if self.path is None:
             installed_table(SAMPLE_NAME)
         else:
@@ -96,7 +101,7 @@ class Series:
         """All that decides which rows `read` gives, as plain JSON: the options and the content of a local file."""
         content = sha256_of(installed_table(SAMPLE_NAME)) if self.path is None else OwnTable(self.path).sha256()
         reading = {"date": self.date, "target": self.target, "inputs": list(self.inputs), "missing": self.missing}
-        return {"name": self.name, **self._file_options(), **reading, "sha256": content}
+        return {"name": self.name, **self._file_options(), **reading, **self._notation().given(), "sha256": content}
 
     @property
     def is_settled(self) -> bool:
@@ -137,10 +142,13 @@ class Series:
         facts = read_json(source_file) if source_file.is_file() else {}
         if facts.get("options") != self._file_options():
             raise UserError(f"{folder} does not hold the series {self._shown()}: fetch '{self.name}' first.")
-        table = Table.read(folder / facts["file"], self._shown())
+        table = Table.read(folder / facts["file"], self._shown(), self._notation())
         frame = table.series(self.date, self.target, self.inputs, empty_cells=self.missing != "refuse")
         season = DAY if self.path is None else None
         return whole(frame, self.missing, season, (*facts["notes"], *table.notes), self._shown())
+
+    def _notation(self) -> Notation:
+        return Notation(self.decimal, self.date_order)
 
     def _shown(self) -> str:
         return SAMPLE_NAME.removesuffix(".gz") if self.path is None else OwnTable(self.path).shown

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.addresses import shown
 from rnnlab.cli import Lines
 from rnnlab.config import plain
+from rnnlab.datasets.cells import Notation
 from rnnlab.errors import UserError
 from rnnlab.paths import Results, root
 from rnnlab.serving.onnx import export_onnx
@@ -40,12 +41,14 @@ def predict(cfg: DictConfig) -> None:
     if cfg.output is None:  # the answers alone go to standard output
         logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(sys.stderr)], force=True)
     check_output(cfg.output)
+    notation = Notation(cfg.task.get("decimal"), cfg.task.get("date_order"))
+    notation.check()
     if cfg.input is None:
         raise UserError("input is missing: give a file, a folder or a text, as input=reviews.csv.")
     predictor = find_predictor(cfg)
     torch.set_num_threads(cfg.trainer.threads)
     given = plain(cfg.input) if OmegaConf.is_config(cfg.input) else cfg.input
-    raw = read_input(given, predictor.task)
+    raw = read_input(given, predictor.task, notation)
     rows = write_answers(answers_to(raw, predictor, options_of(cfg, predictor)), cfg.output)
     if rows is None:  # nobody reads any longer
         return

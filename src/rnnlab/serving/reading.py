@@ -1,8 +1,9 @@
 """What `input=` may be: a table, sounds, pictures, scores or a text in files, a folder of them, or the thing itself."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rnnlab.addresses import shown
+from rnnlab.datasets.cells import Notation
 from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 from rnnlab.serving.predictor import ROW
@@ -18,6 +20,8 @@ from rnnlab.tasks.forecasting import Forecasting
 from rnnlab.tasks.language_modelling import LanguageModelling
 from rnnlab.tasks.raw import Column, RowError, decoded
 from rnnlab.tasks.task import Task
+
+log = logging.getLogger("rnnlab")
 
 ROWS = 1000
 """Of a table, in memory at a time."""
@@ -45,8 +49,10 @@ class RawInput:
     place: Callable[[Any], str] = "input row {}".format
 
 
-def read_input(given: Any, task: Task) -> RawInput:
-    """Raises: `UserError` for a file that is not there or of a kind that the task does not take; what is wrong inside a
+def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawInput:
+    """notation: of a series in a CSV file, where it is another than that of the training's table.
+
+    Raises: `UserError` for a file that is not there or of a kind that the task does not take; what is wrong inside a
     table is told when its rows are read."""
     if given == "":  # as a path it would be the folder at work
         raise UserError("input is empty: give a file, a folder or a text, as input=reviews.csv.")
@@ -59,7 +65,7 @@ def read_input(given: Any, task: Task) -> RawInput:
     if _is_there(path):
         if path.is_dir():
             return _folder(path, task, columns)
-        return _file(path, task, columns)
+        return _file(path, task, columns, notation or Notation())
     if _names_a_file(given):
         raise UserError(f"input={shown(given)}: there is no such file.")
     return RawInput([_itself(given, columns)])
@@ -76,10 +82,10 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _file(path: Path, task: Task, columns: dict[str, Column]) -> RawInput:
+def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> RawInput:
     kind = path.suffix.lower()
     if kind in TABLES:
-        return RawInput(_read_table(path, task, columns), place=lambda row: f"{path}, row {row}")
+        return RawInput(_read_table(path, task, columns, notation), place=lambda row: f"{path}, row {row}")
     if kind in TEXTS and isinstance(task, LanguageModelling):
         return RawInput(text=_pieces(path, task.unit == "byte"))
     if kind in TEXTS and _text_column(columns):
@@ -189,10 +195,14 @@ def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
         raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
 
 
-def _read_table(path: Path, task: Task, columns: dict[str, Column]) -> Iterator[pd.DataFrame]:
+def _read_table(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> Iterator[pd.DataFrame]:
     kind = path.suffix.lower()
     if isinstance(task, Forecasting) and kind in (".csv", ".tsv"):
-        yield task.read_table(Table.read(path, str(path)))
+        table = Table.read(path, str(path), replace(task.notation, **notation.given()))
+        frame = task.read_table(table)
+        for note in table.notes:
+            log.info("%s: %s", path, note)
+        yield frame
     elif kind in (".csv", ".tsv"):
         yield from _read_csv(path, columns, "," if kind == ".csv" else "\t")
     elif kind == ".parquet":

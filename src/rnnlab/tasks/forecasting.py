@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
+from rnnlab.datasets.cells import Notation
+from rnnlab.datasets.repeats import advice_on_repeats
 from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 from rnnlab.report.statistics import can_tell, compare, skill_interval
@@ -23,6 +25,8 @@ from rnnlab.tasks.task import Array, Model, Split, Task, check_choice, check_par
 
 DIFFERENCES = ("none", "target", "both")
 """none: the net reads levels and says yₜ₊ₕ; target: it says yₜ₊ₕ - yₜ; both: it also reads changes."""
+
+NOTATION = tuple(field.name for field in fields(Notation))
 
 ORIGINS = 512
 """Of raw input, forecast from at a time."""
@@ -246,7 +250,14 @@ class Forecasting(Task):
         """What the data taught: it goes into the checkpoint, so that a model can take the raw series."""
         scalers = ("input_scaler", "target_scaler")
         kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "digest")
-        return {key: self.meta[key] for key in kept}
+        reading = self.meta["setting"]["dataset"]
+        notation = {key: reading[key] for key in NOTATION if key in reading}
+        return {key: self.meta[key] for key in kept} | notation
+
+    @property
+    def notation(self) -> Notation:
+        """How the numbers and dates of the training's table are written, where that was said; once restored."""
+        return Notation(**{key: self.meta[key] for key in NOTATION if key in self.meta})
 
     @abstractmethod
     def raw_table(self, table: pd.DataFrame) -> Any:
@@ -447,7 +458,9 @@ def _with_dates(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
             what = "a date such as 2024-01-31" if name == "date" else "a number"
             refuse(table.index[is_lost][0], name, f"found {table[name][is_lost].iloc[0]!r}, {what} is needed")
     if frame["date"].duplicated().any():
-        refuse(table.index[frame["date"].duplicated()][0], "date", "this date came before; keep one row of each")
+        row = table.index[frame["date"].duplicated()][0]
+        advice = advice_on_repeats(table, frame["date"], list(table.columns).index(columns[1]))
+        refuse(row, "date", f"this date came before. {advice}")
     return frame.sort_values("date", ignore_index=True)
 
 
