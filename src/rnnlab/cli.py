@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.errors import MissingExtra, UserError, without_password
+from rnnlab.lockfiles import keep
 from rnnlab.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
@@ -49,6 +51,7 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         _settle()  # a sweep's jobs may run in processes of their own
         single = HydraConfig.get().mode == RunMode.RUN
         try:
+            keep(Path.cwd())
             task(cfg)
         except (UserError, InstantiationException, OSError) as error:
             if isinstance(error, MissingExtra) and not single:

@@ -26,6 +26,7 @@ NEUTRAL = tuple(
         "gradients",
         "grid",
         "jacobian",
+        "lockfiles",
         "memory",
         "progress",
         "report.lengths",
