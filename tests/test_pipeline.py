@@ -108,6 +108,21 @@ def test_metrics_and_plots_are_there_for_dvc(reproduced: str, shell: Shell) -> N
     assert "learning.csv" in plots
 
 
+@pytest.mark.slow
+def test_make_repro_goes_on_from_files_that_a_killed_dvc_left_empty(
+    project: Path, reproduced: str, shell: Shell
+) -> None:
+    """Nothing but `compose` runs: the copy is of the last stage that ran, whose own results DVC finds in its cache."""
+    before = (project / "dvc.lock").read_text()
+    (project / "dvc.lock").write_bytes(b"")
+    (project / ".dvc/tmp/rwlock").write_bytes(b"")
+    again = shell("make", "repro", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed")
+    assert "dvc.lock cannot be read: put back" in again
+    assert ".dvc/tmp/rwlock was left by a killed dvc: removed" in again
+    assert re.findall(r"Running stage '(.+)'", again) == ["compose"]
+    assert (project / "dvc.lock").read_text() == before
+
+
 GRU_STAGES = {"train@price-gru", "evaluate@price-gru"}
 
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -28,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import MissingExtra, UserError
+from rnnlab.lockfiles import keep
 from rnnlab.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
@@ -50,6 +52,7 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         _settle()  # a sweep's jobs may run in processes of their own
         single = HydraConfig.get().mode == RunMode.RUN
         try:
+            keep(Path.cwd())
             task(cfg)
         except Exception as error:
             if isinstance(error, MissingExtra) and not single:

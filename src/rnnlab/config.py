@@ -27,6 +27,7 @@ NEUTRAL = tuple(
         "gradients",
         "grid",
         "jacobian",
+        "lockfiles",
         "memory",
         "progress",
         "report.lengths",

@@ -11,6 +11,7 @@ from rnnlab.config import (
     data_setting,
     evaluate_setting,
     fetch_setting,
+    fingerprint,
     plain,
     source_digests,
     train_setting,
@@ -38,7 +39,9 @@ def write_configs() -> None:
         for name, content in files.items():
             path = folder / f"{name}.yaml"
             path.parent.mkdir(exist_ok=True)
-            OmegaConf.save(OmegaConf.create(content), path)
+            # DVC copies the file into dvc.lock and names the key that changed: the list of sources would be half of it
+            one_digest = content | {"sources": fingerprint(content["sources"])}
+            OmegaConf.save(OmegaConf.create(one_digest), path)
 
 
 def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
