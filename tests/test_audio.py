@@ -1,6 +1,8 @@
 """Sound into numbers: what a wav file may be, and what its spectra are."""
 
 import io
+import re
+import struct
 import wave
 
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnlab.data.audio import SILENCE, log_mel, mel_filters, read_wav
+from rnnlab.data.audio import HIGHEST_RATE, SILENCE, log_mel, mel_filters, read_sound, read_wav
 from rnnlab.errors import UserError
 
 RATE = 8000
@@ -37,6 +39,15 @@ def test_a_wav_file_is_read_as_it_was_written(samples: list[int]) -> None:
 
 
 SOUND = np.arange(100)
+
+
+@pytest.mark.parametrize("rate", [HIGHEST_RATE + 1, 2**32 - 1])
+def test_a_rate_that_no_recorder_has_commands_no_memory(rate: int) -> None:
+    samples, read = read_sound(wav(SOUND, HIGHEST_RATE), "a.wav")
+    assert len(log_mel(samples, read, 10.0, 40)) == 1
+    told = f"a.wav has {rate} samples a second; at most 768000 are read: resample it."
+    with pytest.raises(UserError, match=re.escape(told)):
+        read_sound(wav(SOUND).replace(struct.pack("<L", RATE), struct.pack("<L", rate)), "a.wav")
 
 
 @pytest.mark.parametrize(

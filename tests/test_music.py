@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from rnnlab.datasets.chorales import FULL, KEYS, LOWEST, Chorales, Piece, distin
 from rnnlab.errors import UserError
 from rnnlab.grid import _compose
 from rnnlab.preparation import open_task
-from rnnlab.tasks.music import GIVEN, TICKS, WRITTEN, MusicData, midi_file, transposed
+from rnnlab.tasks.music import GIVEN, LARGEST, LONGEST, TICKS, WRITTEN, MusicData, midi_file, notes_of, transposed
 from rnnlab.tasks.task import Task
 from rnnlab.training import build_module
 
@@ -335,6 +336,90 @@ def test_a_midi_file_plays_the_roll(roll: NDArray[np.uint8]) -> None:
             heard[down.pop(message.note) // TICKS : now // TICKS, message.note - LOWEST] = 1
     assert not down
     assert np.array_equal(heard, roll)
+
+
+def midi(events: bytes, division: int = TICKS) -> bytes:
+    """A file of one track. events: each its delta time and then its message."""
+    return struct.pack(">4sLhhh4sL", b"MThd", 6, 1, 1, division, b"MTrk", len(events)) + events
+
+
+NOTE = b"\x00\x90\x3c\x40" + b"\x83\x60\x80\x3c\x00"
+"""The middle C for a quarter note of 480 ticks."""
+
+
+def test_a_score_may_be_as_long_as_is_said() -> None:
+    assert notes_of(midi(NOTE), "a.mid") == [[60]]
+    whole = midi(NOTE[:4] + b"\x81\x9c\x20\x80\x3c\x00", division=1)
+    assert notes_of(whole, "a.mid") == [[60]] * LONGEST
+    with pytest.raises(UserError, match=r"^a\.mid is longer than 20,000 quarter notes"):
+        notes_of(whole.replace(b"\x81\x9c\x20", b"\x81\x9c\x21"), "a.mid")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (midi(NOTE, division=0), "parts of no length"),
+        (midi(NOTE, division=-7528), "SMPTE"),
+        (midi(NOTE[:4] + b"\xff\xff\xff\x7f\x80\x3c\x00", division=1), "longer than 20,000 quarter notes"),
+        (midi(b"\x00\xff\x59\x02\x64\x00" + NOTE), "no MIDI file (Could not decode key"),
+        (midi(b"\xff" * 100_000 + NOTE), "thousands of bytes long"),
+        (midi(NOTE) + bytes(LARGEST), "has 4,194,335 bytes"),
+        (midi(NOTE)[:28], "no MIDI file (it ends too early)"),
+    ],
+    ids=["no division", "SMPTE", "a long pause", "a key of 100 sharps", "a long number", "too large", "cut off"],
+)
+def test_a_file_that_asks_for_more_than_a_score_is_refused(content: bytes, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        notes_of(content, "a.mid")
+    assert told in str(error.value)
+
+
+def performed(roll: NDArray[np.uint8]) -> bytes:
+    """The roll with what else a file may hold: a name, a tempo, a key, a pedal, a message of the instrument's maker."""
+    file = mido.MidiFile(file=io.BytesIO(midi_file(roll)))
+    kinds: list[tuple[str, dict[str, object]]] = [
+        ("track_name", {"name": "Kyrie"}),
+        ("set_tempo", {"tempo": 400_000}),
+        ("key_signature", {"key": "Bbm"}),
+        ("time_signature", {"numerator": 3}),
+        ("smpte_offset", {}),
+    ]
+    extra = mido.MidiTrack([mido.MetaMessage(kind, **facts) for kind, facts in kinds])
+    extra += [mido.Message("control_change", control=64, value=90, time=7), mido.Message("sysex", data=(1, 2, 3))]
+    file.tracks.append(extra)
+    content = io.BytesIO()
+    file.save(file=content)
+    return content.getvalue()
+
+
+def altered(content: bytes, changes: list[tuple[int, int]], length: int) -> bytes:
+    changed = bytearray(content)
+    for place, byte in changes:
+        changed[place % len(changed)] = byte
+    return bytes(changed[:length])
+
+
+changes = st.lists(st.tuples(st.one_of(st.integers(8, 40), st.integers(0, 2000)), st.integers(0, 255)), max_size=6)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.builds(midi, st.binary(max_size=100), st.integers(-32768, 32767)),
+        st.builds(altered, rolls.map(performed), changes, st.integers(100, 4000)),
+    )
+)
+@settings(deadline=None, max_examples=200)
+def test_whatever_a_midi_file_holds_is_frames_or_one_line(content: bytes) -> None:
+    try:
+        frames = notes_of(content, "a.mid")
+    except UserError as error:
+        frames, told = [], str(error)
+    else:
+        told = ""
+    assert len(frames) <= LONGEST
+    assert told.startswith("a.mid ") != bool(frames)
+    assert "\n" not in told
 
 
 def test_a_part_of_the_plots_is_a_stretch_of_the_pieces(task: MusicData) -> None:

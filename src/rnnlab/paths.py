@@ -15,26 +15,36 @@ def root() -> Path:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The folders of a task's data: the fetched data set and the arrays made from it."""
+    """The folders of a task's data: the fetched data set and the arrays made from it.
+
+    verified: the file that tells of which state of the arrays the digest is known; outside of what DVC keeps.
+    """
 
     raw: Path
     processed: Path
+    verified: Path
 
     @classmethod
     def of_pipeline(cls, task: str, dataset: str) -> "Prepared":
         """What `dvc repro` makes."""
-        return cls(root() / "data/raw" / dataset, root() / "data/processed" / task)
+        verified = root() / "data/cache" / task / "verified.json"
+        return cls(root() / "data/raw" / dataset, root() / "data/processed" / task, verified)
 
     @classmethod
     def of_cache(cls, task: str, fingerprint: str) -> "Prepared":
         """What a run by hand makes for a setting of its own."""
         folder = root() / "data/cache" / task / fingerprint
-        return cls(folder / "raw", folder / "processed")
+        return cls(folder / "raw", folder / "processed", folder / "verified.json")
 
     @property
     def folder(self) -> Path:
         """Of both, in the cache."""
         return self.processed.parent
+
+    @property
+    def raw_sums(self) -> Path:
+        """In the cache: the checksums of the raw files as they were fetched."""
+        return self.folder / "raw.json"
 
     @property
     def meta(self) -> Path:

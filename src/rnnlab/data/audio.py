@@ -17,6 +17,8 @@ UNREADABLE = (wave.Error, EOFError, RuntimeError)
 WINDOW_SECONDS = 0.025
 HIGHEST_HZ = 4000.0
 """All that sound of 8,000 samples a second holds: above it nothing is heard, at whatever rate."""
+HIGHEST_RATE = 768_000
+"""Samples a second, at most: more than any recorder takes. A window is as long as a file's header says this is high."""
 SILENCE = 1e-4
 """Power, of the sound's own, below which all is silence: 40 decibels down."""
 
@@ -49,7 +51,8 @@ def read_wav(content: bytes, name: str, rate: int) -> Samples:
 def read_sound(content: bytes, name: str) -> tuple[Samples, int]:
     """The samples of a wav file, as `read_wav` has them, and how many of them are a second.
 
-    Raises: `UserError` that names the file, as `read_wav` does, and for a rate that cannot hold 4,000 Hz.
+    Raises: `UserError` that names the file, as `read_wav` does, and for a rate that cannot hold 4,000 Hz or
+    is above `HIGHEST_RATE`.
     """
     try:
         with wave.open(io.BytesIO(content)) as file:
@@ -58,6 +61,8 @@ def read_sound(content: bytes, name: str) -> tuple[Samples, int]:
         raise UserError(f"{name} is cut off or no wav file of plain samples ({_why(error)}).") from None
     if rate < 2 * HIGHEST_HZ:
         raise UserError(f"{name} has {rate} samples a second; at least {2 * HIGHEST_HZ:.0f} are needed.")
+    if rate > HIGHEST_RATE:
+        raise UserError(f"{name} has {rate} samples a second; at most {HIGHEST_RATE} are read: resample it.")
     return read_wav(content, name, rate), rate
 
 

@@ -28,6 +28,9 @@ ROWS = 1000
 CHARACTERS = 1 << 16
 """Of a text, likewise."""
 
+UNREADABLE_JSON = (ValueError, RecursionError)
+"""What json raises: of no JSON, no UTF-8, a number of thousands of digits; of lists nested too deep."""
+
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SOUNDS = (".wav",)
@@ -157,7 +160,7 @@ def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
 
 def _picture(path: Path, shape: tuple[int, int]) -> Any:
     """Grey values, 0 paper to 255 ink; a picture that is more light than dark is taken for dark ink on light paper."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     height, width = shape
     try:
@@ -169,7 +172,7 @@ def _picture(path: Path, shape: tuple[int, int]) -> Any:
                     "in the training data: crop and scale it."
                 )
             grey = np.asarray(image.convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is cut off or no picture ({error}).") from None
     return 255 - grey if grey.mean() > 127 else grey
 
@@ -248,14 +251,14 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
         with ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS):
                 yield batch.to_pandas().reset_index(drop=True)  # an index kept in the file is none of ours
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path} is cut off or no Parquet file ({error}).") from None
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError) as error:  # the last two of pandas' part of it
+        raise UserError(f"{path} is cut off or no Parquet file ({' '.join(str(error).split())}).") from None
 
 
 def _read_json(path: Path) -> Iterator[Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE_JSON as error:
         raise UserError(f"{path} is not JSON ({error}).") from None
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
         raise UserError(f"{path}: a list of objects is needed, one for each row, with the columns as keys.")
@@ -268,7 +271,7 @@ def _read_lines_of_json(path: Path) -> Iterator[Any]:
             if line.strip():
                 try:
                     record = json.loads(line)
-                except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                except UNREADABLE_JSON as error:
                     raise UserError(f"{path}, line {number} is not JSON in UTF-8 ({error}).") from None
                 if not isinstance(record, dict):
                     raise UserError(f"{path}, line {number}: an object is needed, with the columns as keys.")

@@ -1,6 +1,7 @@
 """Which notes sound next in a chorale, and chorales that a net goes on with."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -33,6 +34,11 @@ GIVEN, WRITTEN = 16, 64
 """Frames of a true piece that a net is given, and frames that it then writes by itself."""
 
 SHOWN_FRAMES = 64
+LONGEST = 20_000
+"""Quarter notes of a score that is read, at most: four hours at the usual tempo."""
+LARGEST = 1 << 22
+"""Bytes of its file, at most."""
+
 TICKS = 480  # of a MIDI file, in a quarter note
 TEMPO = 80  # quarter notes in a minute
 CHURCH_ORGAN = 19  # of General MIDI
@@ -310,7 +316,7 @@ def _roll(row: Any, piece: Any) -> Roll:
     """The frames of raw input, (time, 88)."""
     try:
         frames = [[int(note) for note in frame] for frame in piece]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # of infinity
         frames = []
     if not frames:
         refuse(row, "notes", f"found {piece!r:.60}, lists of MIDI numbers are needed, [] for silence")
@@ -326,15 +332,27 @@ def _roll(row: Any, piece: Any) -> Roll:
 def notes_of(content: bytes, name: str) -> list[list[int]]:
     """The MIDI numbers that sound at the beginning of each quarter note of a Standard MIDI File, all tracks together.
 
-    Raises: `UserError` that names the file, where it is no such file or holds no note.
+    Raises: `UserError` that names the file, where it is no such file, holds no note, or is longer than `LONGEST` or
+    larger than `LARGEST`.
     """
     import mido
 
+    if len(content) > LARGEST:
+        raise UserError(f"{name} has {len(content):,} bytes; a MIDI file of at most {LARGEST:,} is read: cut it.")
+    if re.search(rb"[\x80-\xff]{4096}", content):  # read as one number, in time quadratic in its length
+        raise UserError(f"{name} is no MIDI file (a number in it is thousands of bytes long).")
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
         messages = list(mido.merge_tracks(file.tracks))
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
-        raise UserError(f"{name} is cut off or no MIDI file ({error}).") from None
+    except Exception as error:  # mido checks little by itself: what its reading stumbles over comes through
+        raise UserError(f"{name} is cut off or no MIDI file ({str(error) or 'it ends too early'}).") from None
+    if file.ticks_per_beat <= 0:
+        raise UserError(
+            f"{name} gives times in {'video frames (SMPTE)' if file.ticks_per_beat else 'parts of no length'}; "
+            "parts of a quarter note are needed (a positive division in its header): export it again."
+        )
+    if sum(message.time for message in messages) > LONGEST * file.ticks_per_beat:
+        raise UserError(f"{name} is longer than {LONGEST:,} quarter notes: cut it.")
     sounding: set[int] = set()
     frames: list[list[int]] = []
     now = 0

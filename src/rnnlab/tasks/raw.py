@@ -101,7 +101,7 @@ def arrays(table: pd.DataFrame, column: str, shape: tuple[int | None, ...]) -> l
     for row, value in table[column].items():
         try:
             numbers = np.asarray(_plain_lists(value), np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError, RecursionError):  # whole numbers beyond 10³⁰⁸; nested too deep
             refuse(row, column, f"found {_shortly(value)}, a list of numbers is needed ({wanted})")
         count_fits = numbers.size == size if None not in shape else numbers.size % size == 0
         if not numbers.size or not count_fits:
@@ -171,7 +171,10 @@ def decoded(text: str, column: Column) -> Any:
     if column.depth == 0:
         return text
     if text.lstrip().startswith("["):
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("its lists are nested too deep") from None
     if column.depth == 1 and column.kind == "text":
         return text.split() if " " in text.strip() else list(text.strip())
     raise ValueError("a list as JSON is needed, such as [0, 1]")
