@@ -30,6 +30,7 @@ NEUTRAL = tuple(
         "progress",
         "report.lengths",
         "report.selection",
+        "schema",
         "serving",
         "sizing",
         "tracking",

@@ -62,6 +62,7 @@ class AntisymmetricRNNCell(DrivenCell):
         gamma: float = 0.01,
         init_std: float = 1.0,
     ) -> None:
+        check("gated", gated, isinstance(gated, bool), "true or false")
         super().__init__(input_size, hidden_size, (2 if gated else 1) * hidden_size)
         check("epsilon", epsilon, epsilon > 0, "a step above 0")
         check("gamma", gamma, gamma >= 0, "at least 0")

@@ -45,7 +45,7 @@ class FeedforwardCell(Cell):
         self, input_size: int, hidden_size: int, window: int = 32, activation: Literal["tanh", "relu"] = "tanh"
     ) -> None:
         super().__init__(input_size, hidden_size)
-        if not isinstance(window, int) or window < 1:
+        if window < 1:
             raise UserError(f"cell.window={window}: a whole number of at least 1 is needed.")
         if activation not in ACTIVATIONS:
             raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config import words_to_keep
 from rnnlab.errors import UserError, without_password
+from rnnlab.schema import check
 
 
 class BeforeSweep(Callback):
@@ -22,6 +23,7 @@ class BeforeSweep(Callback):
 
         try:
             _check_passwords(given)
+            check(config)
             open_store(config)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
