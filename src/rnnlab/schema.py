@@ -164,20 +164,20 @@ TAKEN = "baselines"
 """Beside the folders of cells lies one of this name."""
 
 
-def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = ()) -> None:
+def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = (), group: type[Any] = Config) -> None:
     """Check every key of the groups above, and of the nodes `makes`, those of `MADE` that the caller makes objects of.
 
     In place, a word for a truth value becomes one, and a whole number where a text is declared becomes a text. An
     interpolation stays one: what it points to is converted.
 
-    faults: found before, to be told together with those found here.
+    faults: further ones, to be said together with those found here. group: what `cfg` is declared as.
 
     Raises: `UserError` that names every value of a wrong type, every key that is missing, and every one that nobody
     reads.
     """
     found = {fault: fault for fault in faults}
     try:
-        _check_group(cfg, Config, found)
+        _check_group(cfg, group, found)
         for key in makes:
             node = OmegaConf.select(cfg, key)
             if isinstance(node, DictConfig):
@@ -296,10 +296,7 @@ def _is_checked(kind: Any) -> bool:
 def needed(kind: Any) -> str:
     """What may stand there, as a message says it."""
     if kind == Name:
-        return (
-            f"a name of at most 100 letters, digits, _, . and -, which begins with none of the last two and is not "
-            f"{TAKEN},"
-        )
+        return f"a name of at most 100 letters, digits, _, - and . (not beginning with - or ., and not {TAKEN})"
     named = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", types.NoneType: "null"}
     if kind in named:
         return named[kind]
@@ -315,12 +312,12 @@ def needed(kind: Any) -> str:
 def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
     kinds = get_type_hints(group, include_extras=True)
     further = {*map(str, node)} - {*kinds}
-    if group is Task:
-        further -= _read_of_the_task(node)
-    elif group is Named:
+    if group is Named:
         further = set()  # what they are, `_check_made` knows
-    elif group is Config:
-        further -= {"hydra"}  # still there before the jobs of a sweep
+    elif group is Task and isinstance(node.get("data"), DictConfig):
+        further -= _read_of_the_task(node)
+    elif group is Task:
+        further = set()  # it is `data` that reads them
     for name, kind in kinds.items():
         if name in node:
             _check_value(node, name, kind, found)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config import words_to_keep
 from rnnlab.errors import UserError, without_password
-from rnnlab.schema import check
+from rnnlab.schema import Named, Tracking, check
 
 
 class BeforeSweep(Callback):
@@ -23,7 +23,8 @@ class BeforeSweep(Callback):
 
         try:
             _check_passwords(given)
-            check(config)
+            check(config.tracking, group=Tracking)
+            check(config.task, group=Named)
             open_store(config)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
