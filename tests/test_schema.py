@@ -367,7 +367,7 @@ def test_the_library_says_what_is_of_a_wrong_type() -> None:
             Recurrent(GRUCell, 3, 4, **options)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="hidden_size=True: a whole number is needed"):
         GRUCell(3, True)
-    with pytest.raises(UserError, match=r"cell\.gated=no: true or false is needed"):
+    with pytest.raises(UserError, match=r"cell\.gated='no': true or false is needed"):
         AntisymmetricRNNCell(3, 4, gated="no")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="gain=True: a number is needed"):
         initialize(GRUCell(3, 4), "orthogonal", gain=True)
