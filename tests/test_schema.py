@@ -70,7 +70,7 @@ def faults(cfg: DictConfig, **values: Any) -> str:
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_every_truth_value_and_every_number_of_a_config_is_held_to_its_type(pair: tuple[str, str]) -> None:
-    """Each key of the config of every task and every cell; so a new one is met here, too."""
+    """Of every task and every cell, which all compose, their targets being there; pairs are built in test_tasks.py."""
     cfg = _compose(pair[0], f"cell={pair[1]}")
     before = OmegaConf.to_yaml(cfg)
     assert OmegaConf.to_yaml(checked(cfg)) == before, "a right config stays as it is, with its interpolations"
@@ -222,6 +222,11 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         (["~trainer.patience"], "trainer.patience: the key is missing."),
         (["+cell=gru"], "+cell=gru: nothing reads it beside cell=rnn"),
         (["seed=true", "optimizer.lr=inf"], "seed=true: a whole number is needed. optimizer.lr=inf: a number is"),
+        (["++cell._target_=null"], "cell._target_=null: the name of a class is needed."),
+        (
+            ["schedule=constant", "schedule._target_=torch.optim.lr_scheduler.CyclicLR", "+schedule.cycle_momentum=7"],
+            "schedule.cycle_momentum=7: true or false is needed.",
+        ),
         (["+optimizer.amsgrad=maybe"], "optimizer.amsgrad=maybe: true or false is needed."),
         (["cell.initialization=null"], "cell.initialization=null: a text or a group of keys is needed."),
     ],

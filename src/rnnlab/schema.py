@@ -220,14 +220,22 @@ def parameters(made: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _own_parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except (NameError, TypeError):  # of types that are only imported to be checked
-        hints = {}
     given = inspect.signature(function).parameters.values()
-    named = [each.name for each in given if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    named = [each for each in given if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     is_open = any(each.kind == each.VAR_KEYWORD for each in given)
-    return {name: hints.get(name, Any) for name in named if name != "self"}, is_open
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    return {each.name: _hint(each.annotation, names) for each in named if each.name != "self"}, is_open
+
+
+def _hint(annotation: Any, names: dict[str, Any]) -> Any:
+    """The type that is meant; any, where it is not said, or of a module that is only imported to check types."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return get_type_hints(holder, names, include_extras=True)["it"]
+    except (NameError, TypeError):
+        return Any
 
 
 NO = object()
@@ -348,7 +356,11 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
     if key == "task.net":
         kinds, is_open, who = _of_any_layout(), False, "no layout takes it"
     else:
-        made = get_object(node._target_)
+        target = node.get("_target_")
+        if not isinstance(target, str):
+            found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
+            return
+        made = get_object(target)
         ask = getattr(made, "parameters_of", None)
         kinds, is_open = ask(node) if ask else parameters(made)
         who = f"{made.__name__} does not take it"
