@@ -1,11 +1,13 @@
 """Answer raw input: python pipelines/predict.py model=runs/<task>/<cell>/<fingerprint> input=my.csv output=out.csv"""
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@pipeline
+@partial(pipeline, makes=())
 def main(cfg: DictConfig) -> None:
     from rnnlab.serving.predict import predict
 

@@ -1,11 +1,13 @@
 """Write and print the leaderboard: python pipelines/report.py, of runs by hand: report.folder=runs"""
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@pipeline
+@partial(pipeline, makes=())
 def main(cfg: DictConfig) -> None:
     from rnnlab.report.report import report
 

@@ -1,11 +1,13 @@
 """Open the MLflow UI on the store that the pipelines write to: python pipelines/ui.py port=5000"""
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@pipeline
+@partial(pipeline, makes=())
 def main(cfg: DictConfig) -> None:
     from rnnlab.tracking.ui import serve
 

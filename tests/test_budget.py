@@ -108,7 +108,7 @@ def test_what_comes_no_nearer_is_said(run: Run, root: Path) -> None:
         (["parameters.count=1000"], "add parameters=matched"),
         (["parameters=matched", "tuning=cpu", "task=digits", "cell=gru"], "parameters.count="),
         (["budget=steps"], "budget=steps needs budget.steps"),
-        (["budget=steps", "budget.steps=2.5"], "a whole number above 0, not 2.5"),
+        (["budget=steps", "budget.steps=2.5"], "budget.steps=2.5: a whole number"),
         (["budget=seconds", "budget.seconds=0"], "a number above 0, not 0"),
         (["budget.seconds=3"], "add budget=seconds"),
         (["trainer.max_epochs=null"], "trainer.max_epochs=null"),

@@ -32,28 +32,6 @@ def test_all_cells_share_the_keys_that_sweeps_override() -> None:
         assert shared <= grid._compose("price", f"cell={cell}").cell.keys()
 
 
-@pytest.mark.parametrize(
-    "pair", [*((task, "gru") for task in TASKS), *(("digits", cell) for cell in CELLS)], ids="-".join
-)
-def test_every_task_and_every_cell_composes_and_its_targets_exist(pair: tuple[str, str]) -> None:
-    """All pairs are built, and take steps, in test_tasks.py."""
-    from hydra.utils import get_class
-
-    cfg = grid._compose(pair[0], f"cell={pair[1]}")
-    for target in (cfg.cell._target_, cfg.task.data._target_, cfg.task.dataset._target_, cfg.optimizer._target_):
-        get_class(target)
-
-
-@pytest.mark.parametrize("group", ["trainer", "optimizer", "schedule", "budget", "parameters", "tracking", "debug"])
-def test_every_option_of_every_group_composes(group: str) -> None:
-    from hydra.utils import get_class
-
-    for path in (CONF / group).glob("*.yaml"):
-        cfg = grid._compose("price", f"{group}={path.stem}")
-        if group in ("optimizer", "schedule"):
-            get_class(cfg[group]._target_)
-
-
 @pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
 def test_what_is_tuned_is_laid_over_its_pair_and_names_no_new_key(path: Path) -> None:
     """Hydra would take a misspelt key of an overlay for a new one."""

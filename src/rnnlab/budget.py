@@ -20,8 +20,7 @@ def check_budget(cfg: DictConfig) -> None:
         value = cfg.budget[key]
         if key != kind and value is not None:
             raise UserError(f"budget.{key}={value} is of no use with budget={kind}: add budget={key}.")
-        numbers = int if key == "steps" else int | float
-        if key == kind and (isinstance(value, bool) or not isinstance(value, numbers) or not 0 < value < math.inf):
+        if key == kind and not (value or 0) > 0:
             what = "whole number" if key == "steps" else "number"
             raise UserError(f"budget={kind} needs budget.{key}, a {what} above 0, not {value}.")
     if kind == "epochs" and cfg.trainer.max_epochs is None:

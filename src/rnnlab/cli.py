@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -31,6 +31,7 @@ from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.lockfiles import keep
 from rnnlab.paths import CONF, root
+from rnnlab.schema import MADE, check
 
 log = logging.getLogger("rnnlab")
 
@@ -39,8 +40,10 @@ class Stopped(SystemExit):
     """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
 
 
-def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+def pipeline(task: Callable[[DictConfig], None], makes: Sequence[str] = MADE) -> Callable[[], None]:
     """Make `task` an entry point, configured by conf/ and the command line.
+
+    makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys.
 
     A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
     SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
@@ -53,6 +56,7 @@ def pipeline(task: Callable[[DictConfig], None]) -> Callable[[], None]:
         single = HydraConfig.get().mode == RunMode.RUN
         try:
             keep(Path.cwd())
+            check(cfg, makes, _unread_groups())
             task(cfg)
         except Exception as error:
             if isinstance(error, MissingExtra) and not single:
@@ -155,6 +159,17 @@ def _stop(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # once is enough
     print("\nstopped; a run goes on from its last epoch when the same command is given again", file=sys.stderr)
     raise Stopped(128 + number)
+
+
+def _unread_groups() -> list[str]:
+    """What is wrong with each +group=choice that Hydra drops in silence, because group=choice stands beside it."""
+    choices = HydraConfig.get().runtime.choices
+    added = [word[1:].partition("=") for word in HydraConfig.get().overrides.task if word.startswith("+")]
+    return [
+        f"+{group}={choice}: nothing reads it beside {group}={choices[group]}; leave one of them out."
+        for group, _, choice in added
+        if choices.get(group, choice) != choice
+    ]
 
 
 def _explain(error: Exception) -> str:

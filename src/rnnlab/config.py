@@ -32,6 +32,7 @@ NEUTRAL = tuple(
         "progress",
         "report.lengths",
         "report.selection",
+        "schema",
         "serving",
         "sizing",
         "tracking",

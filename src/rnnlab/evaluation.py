@@ -19,7 +19,7 @@ from rnnlab.errors import UserError
 from rnnlab.memory import MEMORY
 from rnnlab.module import SequenceModule
 from rnnlab.origin import digest, is_of, origin
-from rnnlab.paths import Results, root
+from rnnlab.paths import Results, of_seeds, root
 from rnnlab.preparation import open_task
 from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.selection import SIZING, policy
@@ -143,7 +143,7 @@ def _write_predictions(task: Task, predictions: pd.DataFrame, metrics: dict[str,
 
 def _summarise(task: Task, results: Results, name: str, beam: int | None) -> None:
     """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
-    evaluated = [(folder, int(folder.name.removeprefix("seed="))) for folder in results.summary.glob("seeds/seed=*")]
+    evaluated = [(path, int(path.name.removeprefix("seed="))) for path in of_seeds(results.summary, "seeds/seed=*")]
     numbers = sorted(
         seed
         for folder, seed in evaluated

@@ -14,9 +14,23 @@ from rnnlab import layouts
 from rnnlab.cells.cell import Cell, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
+from rnnlab.schema import parameters
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.around import detached
 from rnnlab.unroll.recurrent import Recurrent
+
+NOT_OF_THE_CELL = (
+    "spec",
+    "optimizer",
+    "schedule",
+    "net",
+    "log_every_n_steps",
+    "cell_class",
+    "input_size",
+    "batch_first",
+    "layer",
+)
+"""What a module or `Recurrent` is given beside the options of conf/cell."""
 
 
 class Diverged(UserError):
@@ -62,6 +76,21 @@ class SequenceModule(pl.LightningModule):
         self._losses: dict[str, Tensor] = {}
         self._sizes = {"train": 0, "validation": 0}
         self._carried: dict[str, list[State]] = {}
+
+    @classmethod
+    def parameters_of(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """The type of each of the `options` that conf/cell may hold, and whether there may be others."""
+        found: dict[str, Any] = {}
+        is_open = False
+        for taker in cls.takers(options):
+            own, is_open = parameters(taker)
+            found |= own
+        return {name: kind for name, kind in found.items() if name not in NOT_OF_THE_CELL}, is_open
+
+    @classmethod
+    def takers(cls, options: Mapping[str, Any]) -> list[type]:  # noqa: ARG003 (a package's own cells are of a name)
+        """The classes that the `options` go to, the last of which says whether there may be others."""
+        return [cls, Recurrent, cls.cell_class]
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Where things lie: one root, one folder for each thing that is made, nothing named by the clock."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,13 @@ CONF = CHECKOUT / "conf"
 def root() -> Path:
     """The folder that holds data/, results/, runs/ and the store: the checkout this code lies in, or RNNLAB_ROOT."""
     return Path(os.environ.get("RNNLAB_ROOT") or CHECKOUT).absolute()
+
+
+def of_seeds(folder: Path, pattern: str) -> list[Path]:
+    """What matches the pattern below `folder`, sorted, where its `seed=*` is a number."""
+    return sorted(
+        path for path in folder.glob(pattern) if re.search(r"\bseed=\d+(/|$)", path.relative_to(folder).as_posix())
+    )
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def check_sizing(cfg: DictConfig) -> None:
             )
         if not (CONF / "cell" / f"{wanted.reference}.yaml").exists():
             raise UserError(f"parameters.reference={wanted.reference}: there is no conf/cell/{wanted.reference}.yaml.")
-    elif isinstance(wanted.count, bool) or not isinstance(wanted.count, int) or wanted.count < 1:
+    elif wanted.count < 1:
         raise UserError(f"parameters.count={wanted.count}: a whole number of at least 1 or null is needed.")
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rnnlab.errors import UserError
+from rnnlab.schema import check_arguments
 
 Matmul = Callable[[str, Tensor], Tensor]
 """`matmul(name, h)` is h · Wᵀ, (batch, columns) -> (batch, rows), W being what `prepare` gives under `name`."""
@@ -59,6 +60,7 @@ class Cell(nn.Module):
     """Whether each number of the state may be kept or replaced by itself, as zoneout does."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
+        check_arguments(Cell, locals())
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
+from rnnlab.schema import check_arguments
 
 
 def check(option: str, value: float, fine: bool, needed: str) -> None:
@@ -62,6 +63,7 @@ class AntisymmetricRNNCell(DrivenCell):
         gamma: float = 0.01,
         init_std: float = 1.0,
     ) -> None:
+        check_arguments(AntisymmetricRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, (2 if gated else 1) * hidden_size)
         check("epsilon", epsilon, epsilon > 0, "a step above 0")
         check("gamma", gamma, gamma >= 0, "at least 0")

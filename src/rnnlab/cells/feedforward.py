@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
+from rnnlab.schema import check_arguments
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -44,8 +45,9 @@ class FeedforwardCell(Cell):
     def __init__(
         self, input_size: int, hidden_size: int, window: int = 32, activation: Literal["tanh", "relu"] = "tanh"
     ) -> None:
+        check_arguments(FeedforwardCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if not isinstance(window, int) or window < 1:
+        if window < 1:
             raise UserError(f"cell.window={window}: a whole number of at least 1 is needed.")
         if activation not in ACTIVATIONS:
             raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rnnlab.cells.cell import Cell
 from rnnlab.errors import UserError
+from rnnlab.schema import check_arguments
 
 
 def initialize(cell: Cell, name: str = "default", **options: float) -> None:
@@ -22,6 +23,7 @@ def initialize(cell: Cell, name: str = "default", **options: float) -> None:
         inspect.signature(scheme).bind(cell, **options)
     except TypeError as error:
         raise UserError(f"cell.initialization={name}: {error}.") from None
+    check_arguments(scheme, options, f"cell.initialization={name}: ")
     with torch.no_grad():
         scheme(cell, **options)
 

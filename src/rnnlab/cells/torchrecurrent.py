@@ -35,14 +35,18 @@ class TorchRecurrentCell(Cell):
 
     traceable = False
 
-    def __init__(self, input_size: int, hidden_size: int, layer: str = "STAR", **options: Any) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, layer: str = "STAR", delay: int | None = None, **options: Any
+    ) -> None:
         super().__init__(input_size, hidden_size)
         package, cell_class = find(layer)
         self._delay = 0
         if "delayed_state" in inspect.signature(cell_class.forward).parameters:
-            self._delay = options.pop("delay", 1)
-            if not isinstance(self._delay, int) or self._delay < 1:
-                raise UserError(f"cell.delay={self._delay}: a whole number of at least 1 is needed.")
+            self._delay = 1 if delay is None else delay
+            if self._delay < 1:
+                raise UserError(f"cell.delay={delay}: a whole number of at least 1 is needed.")
+        elif delay is not None:
+            raise UserError(f"cell.delay={delay}: torchrecurrent's {layer} takes no delay.")
         try:
             self.package_cell: nn.Module = cell_class(input_size, hidden_size, **options)
         except ValueError as error:
@@ -112,6 +116,10 @@ class TorchRecurrent(SequenceModule):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **{**options, "layer": name})
+
+    @classmethod
+    def takers(cls, options: Mapping[str, Any]) -> list[type]:
+        return [*super().takers(options), find(options["name"])[1]]
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:

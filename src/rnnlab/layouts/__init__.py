@@ -9,6 +9,7 @@ from rnnlab.layouts.layout import Layout, Make
 from rnnlab.layouts.one_to_many import OneToMany
 from rnnlab.layouts.per_timestep import ManyToMany, ManyToOne, OneToOne
 from rnnlab.layouts.sequence_to_sequence import SequenceToSequence
+from rnnlab.schema import check_arguments
 from rnnlab.spec import TaskSpec
 
 LAYOUTS: dict[str, type[Layout]] = {
@@ -23,7 +24,7 @@ LAYOUTS: dict[str, type[Layout]] = {
 def build(spec: TaskSpec, make: Make, **options: Any) -> Layout:
     """The net of a task. make: gives a recurrent net from its input_size. options: of the layout, from task.net.
 
-    Raises: `UserError` for an unknown layout or option.
+    Raises: `UserError` for an unknown layout or option, or one of another type.
     """
     if spec.layout not in LAYOUTS:
         raise UserError(f"Task {spec.task} has the layout {spec.layout}, which is none of {', '.join(LAYOUTS)}.")
@@ -32,4 +33,5 @@ def build(spec: TaskSpec, make: Make, **options: Any) -> Layout:
     for name in options:
         if name not in known:
             raise UserError(f"task.net.{name}: the layout {spec.layout} of {spec.task} has {', '.join(known)} only.")
+    check_arguments(layout, options, "task.net.")
     return layout(spec, make, **options)

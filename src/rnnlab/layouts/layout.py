@@ -105,18 +105,18 @@ class Entry(nn.Module):
         return x
 
 
-def check_share(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+def check_share(name: str, value: float) -> None:
+    if not 0 <= value < 1:
         raise UserError(f"task.net.{name}={value}: a share of at least 0 and below 1 is needed.")
 
 
-def check_size(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+def check_size(name: str, value: int) -> None:
+    if value < 1:
         raise UserError(f"task.net.{name}={value}: a whole number of at least 1 is needed.")
 
 
-def check_positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+def check_positive(name: str, value: float) -> None:
+    if not value > 0:
         raise UserError(f"task.net.{name}={value}: a number above 0 is needed.")
 
 

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.data.atomic import atomic_folder, read_json
 from rnnlab.origin import is_of
-from rnnlab.paths import Results, root
+from rnnlab.paths import Results, of_seeds, root
 
 LENGTH = "task.length"
 
@@ -59,7 +59,7 @@ def read_runs() -> pd.DataFrame:
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
-    rows = [row for path in sorted(root().glob("runs/*/*/*/train/seed=*/run.json")) if (row := _row(path))]
+    rows = [row for path in of_seeds(root(), "runs/*/*/*/train/seed=*/run.json") if (row := _row(path))]
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))

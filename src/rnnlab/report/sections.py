@@ -16,7 +16,7 @@ from rnnlab.data.atomic import read_json
 from rnnlab.errors import UserError
 from rnnlab.grid import grid
 from rnnlab.origin import digest, is_of
-from rnnlab.paths import Results, root
+from rnnlab.paths import Results, of_seeds, root
 from rnnlab.report.selection import Selection
 
 ENOUGH_SEEDS = 3
@@ -141,7 +141,7 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
     elif folder == "runs":
         for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
             baselines, task = facts.parent, facts.parents[2].name
-            trained = {path.parents[2] for path in root().glob(f"runs/{task}/*/*/train/seed=*/run.json")}
+            trained = {path.parents[2] for path in of_seeds(root(), f"runs/{task}/*/*/train/seed=*/run.json")}
             cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
             section = _section(task, baselines, cells)
             if section.tried or not wanted.words:
@@ -223,7 +223,7 @@ def _short(value: Any) -> str:
 
 def _settings(results: Results) -> dict[str, Any]:
     """What decided the training, without its seed and what follows from the rest."""
-    (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
+    (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
     config: Any = OmegaConf.to_container(OmegaConf.load(path))
     groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
     if config.get("budget", {}).get("name", "epochs") != "epochs":
@@ -249,7 +249,7 @@ def _is_evaluated(results: Results) -> bool:
 
 
 def _first_run(results: Results) -> dict[str, Any]:
-    paths = sorted(results.folder.glob("train/seed=*/run.json"))
+    paths = of_seeds(results.folder, "train/seed=*/run.json")
     if not paths:
         raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
     run: dict[str, Any] = read_json(paths[0])

@@ -11,7 +11,8 @@ from rnnlab.addresses import shown
 from rnnlab.config import shown_in
 from rnnlab.data.atomic import read_json
 from rnnlab.errors import UserError
-from rnnlab.paths import Results
+from rnnlab.paths import Results, of_seeds
+from rnnlab.schema import MADE, check
 
 GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
 """Of the config, by which runs are chosen."""
@@ -30,7 +31,7 @@ class Selection:
     words: tuple[str, ...] = ()
 
     def takes(self, results: Results) -> bool:
-        (path, *_) = sorted(results.folder.glob("train/seed=*/config.yaml"))
+        (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
         run = OmegaConf.load(path)
         assert isinstance(run, DictConfig)
         return all(self._agrees(word.partition("=")[0].lstrip("+~"), run, results) for word in self.words)
@@ -79,4 +80,6 @@ def selection(cfg: DictConfig) -> Selection:
             raise UserError(f"{word}: the runs of a report are chosen by {', '.join(GROUPS)}, and by no other word.")
     if words and cfg.report.folder != "runs":
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
+    if words:
+        check(cfg, MADE)  # what they say of a cell or a task, in the types that the runs' own configs have
     return Selection(cfg, tuple(map(shown, words)))

@@ -19,7 +19,7 @@ def path_of(cfg: DictConfig) -> Path:
 def check_overlay(cfg: DictConfig) -> None:
     """Raises: `UserError` when what is found could not be written, or would replace what was made by hand."""
     name, path = cfg.search.name, path_of(cfg)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "none":
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "none":
         raise UserError(f"search.name={name}: letters, digits, _ and - are needed, and not the word none.")
     if path.exists() and OmegaConf.select(OmegaConf.load(path), "tuning.trials") is None:
         raise UserError(f"{path} is made by hand, and a search does not replace it: choose another search.name.")

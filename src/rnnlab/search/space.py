@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from rnnlab.config import plain, shown_in
 from rnnlab.errors import UserError
+from rnnlab.schema import MADE, NO, check, conform, needed
 
 GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
 """Where a searched key may lie."""
@@ -16,14 +17,13 @@ RANGE, CHOICE = {"low", "high", "log", "step"}, {"choices"}
 
 
 def distributions(cfg: DictConfig) -> dict[str, BaseDistribution]:
-    """Dotted key of the config -> what it is drawn from.
+    """Dotted key of the config -> what it is drawn from. In `cfg`, its values get the types of that key.
 
-    Raises: `UserError` for a key that the config has not, or that may not be searched, and for ends that are none.
+    Raises: `UserError` for a key that the config has not, or that may not be searched, for ends that are none, and for
+    values of another type than the key's.
     """
-    found = {key: _distribution(key, leaf) for key, leaf in _leaves(plain(cfg.search.space), "")}
-    if not found:
-        raise UserError("search.space is empty: there is nothing to search.")
-    for key in found:
+    found = {}
+    for key, leaf in _leaves(plain(cfg.search.space), ""):
         if key.partition(".")[0] not in GROUPS:
             raise UserError(f"search.space.{key}: only keys of {', '.join(GROUPS)} can be searched.")
         if OmegaConf.select(cfg, key, default="absent") == "absent":
@@ -35,6 +35,11 @@ def distributions(cfg: DictConfig) -> dict[str, BaseDistribution]:
                 "parameters=matched chooses cell.hidden_size, which cannot be searched as well: add "
                 "search.space.cell.hidden_size=null."
             )
+        leaf = _typed(cfg, key, leaf)
+        OmegaConf.update(cfg, f"search.space.{key}", leaf)
+        found[key] = _distribution(key, leaf)
+    if not found:
+        raise UserError("search.space is empty: there is nothing to search.")
     return found
 
 
@@ -72,6 +77,30 @@ def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield key, child
         else:
             yield from _leaves(child, f"{key}.")
+
+
+def _typed(cfg: DictConfig, key: str, leaf: dict[str, Any]) -> dict[str, Any]:
+    """The leaf, its values being what the config would have them be under this key."""
+
+    def typed(value: Any) -> Any:
+        candidate = with_values(cfg, {key: value})
+        try:
+            check(candidate, MADE)
+        except UserError as error:
+            raise UserError(f"search.space.{error}") from None
+        return OmegaConf.select(candidate, key)
+
+    result = dict(leaf)
+    for name, value in leaf.items():
+        if name == "choices" and isinstance(value, list):
+            result[name] = [choice if isinstance(choice, list | dict) else typed(choice) for choice in value]
+        elif name == "log":
+            result[name] = conform(value, bool)
+            if result[name] is NO:
+                raise UserError(f"search.space.{key}.log={value}: {needed(bool)} is needed.")
+        elif name in ("low", "high") or (name == "step" and value is not None):
+            result[name] = typed(value)
+    return result
 
 
 def _distribution(key: str, leaf: dict[str, Any]) -> BaseDistribution:

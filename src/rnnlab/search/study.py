@@ -100,7 +100,7 @@ def _check(cfg: DictConfig) -> None:
     wanted = cfg.search
     for key, least in (("trials", 1), ("startup_trials", 0), ("seed", 0), ("warmup_epochs", 0)):
         value = wanted[key]
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if value < least:
             raise UserError(f"search.{key}={value}: a whole number of at least {least} is needed.")
     if wanted.pruner not in PRUNERS:
         raise UserError(f"search.pruner={wanted.pruner} is none of {', '.join(PRUNERS)}.")

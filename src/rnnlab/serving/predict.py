@@ -17,7 +17,7 @@ from rnnlab.cli import Lines
 from rnnlab.config import plain
 from rnnlab.datasets.cells import Notation
 from rnnlab.errors import UserError
-from rnnlab.paths import Results, root
+from rnnlab.paths import Results, of_seeds, root
 from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
@@ -117,7 +117,7 @@ def find_predictor(cfg: DictConfig) -> Predictor:
     if (folder / "train").is_dir():
         of_seed = Results(folder).train(cfg.seed)
         if not of_seed.is_dir():
-            seeds = sorted(path.name for path in (folder / "train").glob("seed=*"))
+            seeds = [path.name for path in of_seeds(folder, "train/seed=*")]
             raise UserError(f"model={name} has no seed={cfg.seed}; it has {', '.join(seeds) or 'none'}.")
         return Predictor.of_run(of_seed)
     if (folder / "config.yaml").is_file():

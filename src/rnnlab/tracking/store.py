@@ -16,7 +16,7 @@ from rnnlab.addresses import shown, without_secrets
 from rnnlab.data.atomic import is_locked, locked, read_json
 from rnnlab.errors import UserError
 from rnnlab.origin import digest, is_of
-from rnnlab.paths import Results, root
+from rnnlab.paths import Results, of_seeds, root
 from rnnlab.tracking.live import Connection, LiveRun, reason
 from rnnlab.tracking.pages import run_note, saved_views, task_note
 from rnnlab.tracking.registry import best_of, crown, link_metrics
@@ -329,7 +329,7 @@ class MLflowStore(Tracker):
         """Put every finished result on disk that the store lacks into it; the earliest trained come first."""
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
         added = 0
-        folders = [*root().glob("results/*/*/train/seed=*"), *root().glob("runs/*/*/*/train/seed=*")]
+        folders = [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
         runs = sorted(
             ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
         )

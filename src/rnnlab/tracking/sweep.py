@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.addresses import without_secrets
 from rnnlab.config import shown_in, words_to_keep
 from rnnlab.errors import UserError
+from rnnlab.schema import Named, Tracking, check
 
 
 class BeforeSweep(Callback):
@@ -27,6 +28,8 @@ class BeforeSweep(Callback):
             for word in given:
                 _check_addresses(*word.lstrip("+~").partition("=")[::2])
             _check_addresses("", content)
+            check(config.tracking, group=Tracking)
+            check(config.task, group=Named)
             open_store(config)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same

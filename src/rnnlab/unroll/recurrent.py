@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from rnnlab.cells.cell import Cell, Shared, State, check_cell, matmul_of
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
+from rnnlab.schema import check_arguments
 from rnnlab.unroll.around import START, Around, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.choice import WAYS, can, choose
 from rnnlab.unroll.loop import Step, loop
@@ -46,7 +47,8 @@ class Recurrent(nn.Module):
         `scan`, all timesteps at once, for a cell linear in its state; `fused`, `torch.nn`'s kernel for this very cell;
         `auto`, what was measured to be fastest. All give the same numbers.
 
-    Raises: `UserError` for sizes below one, shares outside [0, 1), an unknown option or one that the cell cannot have.
+    Raises: `UserError` for sizes below one, shares outside [0, 1), arguments of another type, an unknown option or one
+        that the cell cannot have.
     """
 
     def __init__(
@@ -69,10 +71,11 @@ class Recurrent(nn.Module):
         unroll: Unroll = "auto",
         **cell_options: Any,
     ) -> None:
+        check_arguments(Recurrent, locals())
         super().__init__()
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "truncate": truncate}
         for name, size in sizes.items():
-            if size is not None and (not isinstance(size, int) or size < 1):
+            if size is not None and size < 1:
                 raise UserError(f"{name}={size}: a whole number of at least 1 is needed.")
         if not 0.0 <= dropout < 1.0:
             raise UserError(f"dropout={dropout}: a share of at least 0 and below 1 is needed.")
@@ -80,6 +83,7 @@ class Recurrent(nn.Module):
             raise UserError(f"initial_state={initial_state} is none of {', '.join(INITIAL_STATES)}.")
         if unroll != "auto" and unroll not in WAYS:
             raise UserError(f"unroll={unroll} is none of auto, {', '.join(WAYS)}.")
+        check_arguments(cell_class, cell_options, "cell.")
         self.input_size = input_size
         self.directions = 2 if bidirectional else 1
         self.dropout, self.recurrent_dropout, self.zoneout = dropout, recurrent_dropout, zoneout
