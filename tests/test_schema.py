@@ -12,13 +12,14 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab import layouts
+from rnnlab.arguments import check_arguments, parameters
 from rnnlab.cells.dynamical import AntisymmetricRNNCell
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
 from rnnlab.grid import _compose
 from rnnlab.paths import CONF, of_seeds
-from rnnlab.schema import MADE, check, check_arguments, parameters
+from rnnlab.schema import MADE, check
 from rnnlab.search.space import distributions
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import CHECKOUT, Run, start

@@ -21,6 +21,7 @@ NEUTRAL = tuple(
     f"rnnlab.{name}"
     for name in (
         "addresses",
+        "arguments",
         "cli",
         "config",
         "diagnosis",

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from rnnlab import layouts
+from rnnlab.arguments import parameters
 from rnnlab.cells.cell import Cell, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.schema import parameters
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.around import detached
 from rnnlab.unroll.recurrent import Recurrent

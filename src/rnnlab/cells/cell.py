@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from rnnlab.arguments import check_arguments
 from rnnlab.errors import UserError
-from rnnlab.schema import check_arguments
 
 Matmul = Callable[[str, Tensor], Tensor]
 """`matmul(name, h)` is h · Wᵀ, (batch, columns) -> (batch, rows), W being what `prepare` gives under `name`."""

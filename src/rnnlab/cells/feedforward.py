@@ -5,10 +5,10 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
-from rnnlab.schema import check_arguments
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell
 from rnnlab.errors import UserError
-from rnnlab.schema import check_arguments
 
 
 def initialize(cell: Cell, name: str = "default", **options: float) -> None:

@@ -3,13 +3,13 @@
 import inspect
 from typing import Any
 
+from rnnlab.arguments import check_arguments
 from rnnlab.errors import UserError
 from rnnlab.layouts.ctc import ConnectionistTemporal
 from rnnlab.layouts.layout import Layout, Make
 from rnnlab.layouts.one_to_many import OneToMany
 from rnnlab.layouts.per_timestep import ManyToMany, ManyToOne, OneToOne
 from rnnlab.layouts.sequence_to_sequence import SequenceToSequence
-from rnnlab.schema import check_arguments
 from rnnlab.spec import TaskSpec
 
 LAYOUTS: dict[str, type[Layout]] = {

@@ -6,9 +6,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from rnnlab.arguments import NO, conform, needed
 from rnnlab.config import plain, shown_in
 from rnnlab.errors import UserError
-from rnnlab.schema import MADE, NO, check, conform, needed
+from rnnlab.schema import MADE, check
 
 GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
 """Where a searched key may lie."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, Shared, State, check_cell, matmul_of
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
-from rnnlab.schema import check_arguments
 from rnnlab.unroll.around import START, Around, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.choice import WAYS, can, choose
 from rnnlab.unroll.loop import Step, loop
@@ -107,9 +107,9 @@ class Recurrent(nn.Module):
         self.output_size = self.directions * cells[-1].output_size
         self.norms = nn.ModuleList(nn.LayerNorm(self.output_size) for _ in range(num_layers if layer_norm else 0))
         self.start = initial_state
-        self._check(cells[0])
         for cell in cells:
             check_cell(cell)
+        self._check(cells[0])
         self.learned_state = nn.ParameterList(
             nn.Parameter(part[0].clone())
             for cell in (cells if initial_state == "learned" else ())
