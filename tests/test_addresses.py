@@ -6,7 +6,7 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnlab.addresses import shown, without_secrets
@@ -40,6 +40,7 @@ ways = st.sampled_from(
 )
 
 
+@example("http", "5ECRETz", None, "[::1]", "", "", "", "", "{}")
 @given(schemes, secret(PLAIN), st.none() | secret(PLAIN + "/:?#"), hosts, ports, paths, queries, fragments, ways)
 def test_no_secret_survives_and_host_and_path_do(
     scheme: str,

@@ -10,7 +10,7 @@ WHOLE = re.compile(rf"((?:[^\s='\"]+=)?{SCHEME})(.*)", re.DOTALL)
 END = r"[.,;:!?)\]}>'\"`]*(?:\s|$)"
 WITHIN = re.compile(
     rf"(?P<quote>['\"`])(?P<quoted>{SCHEME})(?P<in_quotes>.*?)(?=(?P=quote)(?:[\s.,;:)\]}}>|&'\"`]|$))"
-    rf"|(?P<scheme>{SCHEME})(?P<bare>\S*?)(?={END}|[,;|]{SCHEME})"
+    rf"|(?P<scheme>{SCHEME})(?P<bare>(?:\[[^\]\s]*\]|\S)*?)(?={END}|[,;|]{SCHEME})"
 )
 """An address within a text: up to the quote that it begins with, else up to the next space, another address, or the
 punctuation before them."""
