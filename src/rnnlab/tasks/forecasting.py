@@ -250,14 +250,14 @@ class Forecasting(Task):
         """What the data taught: it goes into the checkpoint, so that a model can take the raw series."""
         scalers = ("input_scaler", "target_scaler")
         kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "digest")
-        reading = self.meta["setting"]["dataset"]
-        notation = {key: reading[key] for key in NOTATION if key in reading}
-        return {key: self.meta[key] for key in kept} | notation
+        return {key: self.meta[key] for key in kept} | self.notation.given()
 
     @property
     def notation(self) -> Notation:
-        """How the numbers and dates of the training's table are written, where that was said; once restored."""
-        return Notation(**{key: self.meta[key] for key in NOTATION if key in self.meta})
+        """How the numbers and dates of the training's table are written, where that was said."""
+        # of prepared data it is a part of the data set's setting, of a restored task one of what was learnt
+        reading = self.meta["setting"]["dataset"] if "setting" in self.meta else self.meta
+        return Notation(**{key: reading[key] for key in NOTATION if key in reading})
 
     @abstractmethod
     def raw_table(self, table: pd.DataFrame) -> Any:
