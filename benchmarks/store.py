@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rnnlab.unroll.build import compiler
+from rnnlab.unroll.build import NoCompiler, compiler
 
 FOLDER = Path(__file__).parent
 FILES = {
@@ -49,6 +49,13 @@ def key(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row.get(name) for name in KEY)
 
 
+def _compiler() -> str | None:
+    try:
+        return " ".join(compiler())
+    except NoCompiler:
+        return None
+
+
 def machine(device: str) -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -56,7 +63,7 @@ def machine(device: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "compiler": " ".join(compiler()),
+        "compiler": _compiler(),
     }
 
 

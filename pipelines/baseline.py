@@ -1,13 +1,11 @@
 """Judge what a task can do without a recurrent net: python pipelines/baseline.py task=price"""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=("task.dataset", "task.data"))
+@pipeline("task.dataset", "task.data")
 def main(cfg: DictConfig) -> None:
     from rnnlab.evaluation import evaluate_baselines
 

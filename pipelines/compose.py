@@ -1,13 +1,11 @@
 """Write configs/: what each stage of dvc.yaml depends on, so that an edit reruns what it touches and nothing else."""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=())
+@pipeline()
 def main(_: DictConfig) -> None:
     from rnnlab.grid import write_configs
 

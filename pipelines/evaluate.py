@@ -3,9 +3,10 @@
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
+from rnnlab.schema import MADE
 
 
-@pipeline
+@pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
     from rnnlab.evaluation import evaluate, rehearse
 

@@ -1,13 +1,11 @@
 """Fetch the data set of a task into data/raw: python pipelines/fetch.py task=price"""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=("task.dataset",))
+@pipeline("task.dataset")
 def main(cfg: DictConfig) -> None:
     from rnnlab.preparation import fetch
 

@@ -1,13 +1,11 @@
 """Answer raw input: python pipelines/predict.py model=runs/<task>/<cell>/<fingerprint> input=my.csv output=out.csv"""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=())
+@pipeline()
 def main(cfg: DictConfig) -> None:
     from rnnlab.serving.predict import predict
 

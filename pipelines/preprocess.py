@@ -1,13 +1,11 @@
 """Turn the fetched data set of a task into arrays in data/processed: python pipelines/preprocess.py task=price"""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=("task.dataset", "task.data"))
+@pipeline("task.dataset", "task.data")
 def main(cfg: DictConfig) -> None:
     from rnnlab.preparation import preprocess
 

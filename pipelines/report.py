@@ -1,13 +1,11 @@
 """Write and print the leaderboard: python pipelines/report.py, of runs by hand: report.folder=runs"""
 
-from functools import partial
-
 from omegaconf import DictConfig
 
 from rnnlab.cli import pipeline
 
 
-@partial(pipeline, makes=())
+@pipeline()
 def main(cfg: DictConfig) -> None:
     from rnnlab.report.report import report
 

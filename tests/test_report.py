@@ -124,19 +124,19 @@ def test_too_few_forecasts_are_not_tested_and_the_report_says_why(tmp_path: Path
     found = replace(section(), overlap=12, entries=few)
     assert verdicts(found) == {
         "naive": "the reference",
-        **dict.fromkeys("ab", "too few forecasts to tell: 11, overlapping by 11"),
+        **dict.fromkeys("ab", "too few forecasts to test: 11, overlapping by 11"),
     }
-    words = "No difference was tested, for there are too few forecasts to tell: 11, overlapping by 11; at least 24 are "
+    words = "No difference was tested, as there are too few forecasts to test: 11, overlapping by 11; at least 24 are "
     assert in_words(found, rows(found)) == f"{words}needed."
     write([found], tmp_path / "reports")
     table = pd.read_csv(tmp_path / "reports/leaderboard.csv", index_col="name")
-    assert table["verdict"]["a"] == "too few forecasts to tell: 11, overlapping by 11"
+    assert table["verdict"]["a"] == "too few forecasts to test: 11, overlapping by 11"
     for page in ("leaderboard.html", "leaderboard.md"):
         text = re.sub('base64,[^"]*', "", (tmp_path / "reports" / page).read_text(encoding="utf-8"))
         assert words in text
         assert not re.search(r"\bnan\b|p [=<] ", text, re.IGNORECASE)
     one = replace(found, overlap=1, entries=[replace(each, losses=each.losses[:, :1]) for each in few])
-    assert verdicts(one)["a"] == "too few test items to tell: 1"
+    assert verdicts(one)["a"] == "too few test items to test: 1"
 
 
 def sure(name: str) -> Entry:

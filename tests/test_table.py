@@ -322,7 +322,7 @@ def grid(*parts: list[str]) -> list[list[str]]:
 ISO = [str(day) for day in DAYS[:30]]
 HOURS = [f"{hour:02}:00" for hour in range(24)]
 SAME = "Rows of the same date are the same in every column: keep one of each."
-UNKNOWN = "Their rows differ, and no other column tells them apart: correct the dates"
+UNKNOWN = "The rows differ, and no other column distinguishes them: correct the dates"
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 UNIONS = (types.UnionType, Union)
 
-TAKEN = "baselines"
-"""Beside the folders of cells lies one of this name."""
+RESERVED = "baselines"
+"""The folder of the baselines, next to those of the cells."""
 
 
 def check_arguments(made: Callable[..., Any], arguments: Mapping[str, Any], prefix: str = "") -> None:
-    """Raises: `UserError` for arguments of another type than the signature of `made` says: no word is converted."""
+    """Raises: `UserError` for arguments of another type than the signature of `made` says; "no" is not converted."""
     kinds, _ = parameters(made)
     wrong = [
         f"{prefix}{name}={value!r}: {needed(kinds[name])} is needed."
@@ -76,39 +76,39 @@ def _hint(annotation: Any, names: dict[str, Any]) -> Any:
         return Any
 
 
-NO = object()
+INVALID = object()
 """No value."""
 
 
 def conform(value: Any, kind: Any) -> Any:
-    """The value as `kind` has it, the very same object where it is of this type; `NO` where it cannot be had.
+    """The value converted to `kind`: the very same object where it is of this type, `INVALID` where it cannot be.
 
     Types that no config can hold, such as a tensor or a function, are not checked.
     """
     truth = isinstance(value, bool)  # which Python counts among the whole numbers
     if kind is bool:
-        return value if truth else TRUTH.get(value.lower(), NO) if isinstance(value, str) else NO
+        return value if truth else TRUTH.get(value.lower(), INVALID) if isinstance(value, str) else INVALID
     if kind is int:
-        return value if isinstance(value, Integral) and not truth else NO
+        return value if isinstance(value, Integral) and not truth else INVALID
     if kind is float:
         finite = isinstance(value, Real) and not truth and abs(cast(float, value)) < math.inf
-        return value if finite else NO
+        return value if finite else INVALID
     if kind is str:
-        return value if isinstance(value, str) else str(value) if isinstance(value, Integral) and not truth else NO
+        return value if isinstance(value, str) else str(value) if isinstance(value, Integral) and not truth else INVALID
     if kind == Name:
         name = conform(value, str)
-        return name if name is not NO and NAME.fullmatch(name) and name != TAKEN else NO
+        return name if name is not INVALID and NAME.fullmatch(name) and name != RESERVED else INVALID
     if kind is types.NoneType:
-        return value if value is None else NO
+        return value if value is None else INVALID
     if is_dataclass(kind):
-        return value if isinstance(value, Mapping) else NO
+        return value if isinstance(value, Mapping) else INVALID
     origin, members = get_origin(kind), get_args(kind)
     if origin in UNIONS:
         return _conform_any(value, members)
     if origin is Literal and all(isinstance(member, str) for member in members):
         return conform(value, str)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return value if isinstance(value, Mapping) else NO
+        return value if isinstance(value, Mapping) else INVALID
     if isinstance(origin, type) and issubclass(origin, Iterable) and members:
         return _conform_each(value, origin, members)
     return value
@@ -118,20 +118,22 @@ def _conform_any(value: Any, members: tuple[Any, ...]) -> Any:
     results = [conform(value, member) for member in members if _is_checked(member)]
     if not any(_is_checked(member) for member in members if member is not types.NoneType):
         return value
-    return next((result for result in results if result is value), next((r for r in results if r is not NO), NO))
+    if any(result is value for result in results):
+        return value
+    return next((result for result in results if result is not INVALID), INVALID)
 
 
 def _conform_each(value: Any, origin: type, members: tuple[Any, ...]) -> Any:
     if isinstance(value, str) and origin not in (list, tuple):
         return value  # a sequence of texts, too; `all` stands for such a list
     if not isinstance(value, Sequence) or isinstance(value, str):
-        return NO
+        return INVALID
     kinds = members[:1] * len(value) if origin is not tuple or members[-1] is ... else members
     if len(kinds) != len(value):
-        return NO
+        return INVALID
     results = [conform(item, kind) for item, kind in zip(value, kinds, strict=True)]
-    if any(result is NO for result in results):
-        return NO
+    if any(result is INVALID for result in results):
+        return INVALID
     return value if all(result is item for result, item in zip(results, value, strict=True)) else results
 
 
@@ -142,7 +144,7 @@ def _is_checked(kind: Any) -> bool:
 def needed(kind: Any) -> str:
     """What may stand there, as a message says it."""
     if kind == Name:
-        return f"a name of at most 100 letters, digits, _, - and . (not beginning with - or ., and not {TAKEN})"
+        return f"a name of at most 100 letters, digits, _, - and . (not beginning with - or ., and not {RESERVED})"
     named = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", types.NoneType: "null"}
     if kind in named:
         return named[kind]

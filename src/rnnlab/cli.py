@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,8 +30,9 @@ from omegaconf.errors import OmegaConfBaseException
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.lockfiles import keep
+from rnnlab.output import Lines
 from rnnlab.paths import CONF, root
-from rnnlab.schema import MADE, check
+from rnnlab.schema import check
 
 log = logging.getLogger("rnnlab")
 
@@ -40,8 +41,8 @@ class Stopped(SystemExit):
     """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
 
 
-def pipeline(task: Callable[[DictConfig], None], makes: Sequence[str] = MADE) -> Callable[[], None]:
-    """Make `task` an entry point, configured by conf/ and the command line.
+def pipeline(*makes: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of the config an entry point, configured by conf/ and the command line.
 
     makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys.
 
@@ -49,7 +50,10 @@ def pipeline(task: Callable[[DictConfig], None], makes: Sequence[str] = MADE) ->
     SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
     skipped with the reason, and counts as no error.
     """
+    return lambda task: _entry_point(task, makes)
 
+
+def _entry_point(task: Callable[[DictConfig], None], makes: Sequence[str]) -> Callable[[], None]:
     @wraps(task)
     def job(cfg: DictConfig) -> None:
         _settle()  # a sweep's jobs may run in processes of their own
@@ -90,42 +94,22 @@ def _settle() -> None:
         signal.signal(number, _stop)
 
 
-class Lines(logging.StreamHandler[TextIO]):
-    """A line for each message; in silence once nobody reads any longer, as behind `head`, so that the work goes on."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
-            print_into_nothing()
-        else:
-            super().handleError(record)
-
-
-def print_into_nothing() -> None:
-    """From now on: once the reader of standard output has gone, also what Python writes of its buffer as it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-
-
 class _Reported(Exception):
-    """An error that the user has been told of; its argument is the exit code."""
+    """An error that was already printed; its argument is the exit code."""
 
 
 def _report(error: Exception) -> int:
-    """Tell the user: in a line what is the user's to mend, of anything else where it arose. Returns: the exit code."""
-    error = _users(error)
+    """Print what the user can correct as one line, anything else with its traceback. Returns: the exit code."""
+    error = _as_user_error(error)
     mistake = isinstance(error, UserError)
     text = f"error: {error}" if mistake else "".join(traceback.format_exception(error)).rstrip()
     print(without_secrets(text), file=sys.stderr, flush=True)
     return 2 if mistake else 1
 
 
-def _users(error: Exception) -> Exception:
-    """As a `UserError`, if it is for the user to mend; otherwise the error itself, or what was wrong in the code that
-    the config names."""
+def _as_user_error(error: Exception) -> Exception:
+    """As a `UserError`, if the user can correct it; otherwise the error itself, or that of the class that the config
+    names."""
     if isinstance(error, InstantiationException):
         cause = error.__cause__
         if isinstance(cause, UserError | OSError):

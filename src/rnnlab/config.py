@@ -30,6 +30,7 @@ NEUTRAL = tuple(
         "jacobian",
         "lockfiles",
         "memory",
+        "output",
         "progress",
         "report.lengths",
         "report.selection",

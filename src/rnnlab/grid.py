@@ -39,7 +39,7 @@ def write_configs() -> None:
         for name, content in files.items():
             path = folder / f"{name}.yaml"
             path.parent.mkdir(exist_ok=True)
-            # DVC copies the file into dvc.lock and names the key that changed: the list of sources would be half of it
+            # DVC copies the file into dvc.lock, which a list of all sources would double
             one_digest = content | {"sources": fingerprint(content["sources"])}
             OmegaConf.save(OmegaConf.create(one_digest), path)
 

@@ -27,7 +27,7 @@ def keep(folder: Path) -> None:
 
 
 def restore(folder: Path) -> None:
-    """Put back what a killed DVC left unreadable in `folder`, and say so. A living one's files are left alone."""
+    """Put back what a killed DVC left unreadable in `folder`, and say so. Files of a running DVC are left alone."""
     with suppress(UserError), locked(folder / LOCK, 0.0):
         _restore_lock(folder)
         _clear_rwlock(folder)
@@ -44,7 +44,7 @@ def _restore_lock(folder: Path) -> None:
         done = "put back as it was when the last stage started"
     else:
         lock.unlink()
-        done = "removed, as no copy was kept; what is still up to date will be found, not made again"
+        done = "removed, as no copy was kept; DVC finds up-to-date results in its cache"
     print(f"dvc.lock cannot be read: {done}. The damaged file is now {DAMAGED}.")
 
 

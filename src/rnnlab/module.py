@@ -88,7 +88,7 @@ class SequenceModule(pl.LightningModule):
         return {name: kind for name, kind in found.items() if name not in NOT_OF_THE_CELL}, is_open
 
     @classmethod
-    def takers(cls, options: Mapping[str, Any]) -> list[type]:  # noqa: ARG003 (a package's own cells are of a name)
+    def takers(cls, options: Mapping[str, Any]) -> list[type]:  # noqa: ARG003 (TorchRecurrent overrides it and needs them)
         """The classes that the `options` go to, the last of which says whether there may be others."""
         return [cls, Recurrent, cls.cell_class]
 

@@ -25,7 +25,8 @@ def of_seeds(folder: Path, pattern: str) -> list[Path]:
 class Prepared:
     """The folders of a task's data: the fetched data set and the arrays made from it.
 
-    verified: the file that tells of which state of the arrays the digest is known; outside of what DVC keeps.
+    verified: the file that records the arrays' digest and the file stats it was computed for, outside of what DVC
+    keeps.
     """
 
     raw: Path

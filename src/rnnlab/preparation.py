@@ -102,7 +102,7 @@ def _prepared_anew(cfg: DictConfig, expected: str) -> Prepared:
         _prepare(cfg, new)
         found = Prepared.of_cache(cfg.task.name, f"{expected}-{read_json(new.meta)['digest']}")
         if found.folder.exists() and _state(found, expected) != "whole":
-            log.info("%s %s: the same data, just prepared, takes its place", found.processed, NO_MATCH)
+            log.info("%s %s: replaced by the same data, prepared again", found.processed, NO_MATCH)
             shutil.rmtree(found.folder)
         if not found.folder.exists():
             new.folder.rename(found.folder)
@@ -135,7 +135,7 @@ def _state(prepared: Prepared, expected: str) -> Literal["whole", "other", "dama
 
 
 def _digest_found(prepared: Prepared) -> str | None:
-    """The digest of what lies there now; None where a file goes away meanwhile or cannot be read.
+    """The digest of the current files; None where a file goes away meanwhile or cannot be read.
 
     Arrays of gigabytes are not read for each of a hundred runs: the digest is kept with the size, time and inode of all
     files, and holds as long as these do. What damages a file and leaves all three alone is not found.

@@ -12,7 +12,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from rnnlab.arguments import NO, Name, conform, needed, parameters
+from rnnlab.arguments import INVALID, Name, conform, needed, parameters
 from rnnlab.errors import UserError
 
 
@@ -147,15 +147,19 @@ MADE = ("cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data"
 """Nodes that objects are made of. Their classes have to be imported to know what they take."""
 
 
+OF_HYDRA = ("_target_", "_args_", "_recursive_", "_convert_", "_partial_")
+"""Keys of a made node that say how it is made."""
+
+
 def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = (), group: type[Any] = Config) -> None:
     """Check every key of the groups above, and of the nodes `makes`, those of `MADE` that the caller makes objects of.
 
-    In place, a word for a truth value becomes one, and a whole number where a text is declared becomes a text. An
+    In place, a text such as "no" becomes the truth value where one is declared, and a whole number a text. An
     interpolation stays one: what it points to is converted.
 
     faults: further ones, to be said together with those found here. group: what `cfg` is declared as.
 
-    Raises: `UserError` that names every value of a wrong type, every key that is missing, and every one that nobody
+    Raises: `UserError` that names every value of a wrong type, every key that is missing, and every one that nothing
     reads.
     """
     found = {fault: fault for fault in faults}
@@ -167,7 +171,7 @@ def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = ()
                 _check_made(node, key, found)
     except InterpolationResolutionError:
         if not found:
-            raise  # else it points into what is of no use
+            raise  # otherwise it points to a value that is reported
     if found:
         raise UserError(" ".join(found.values()))
 
@@ -215,7 +219,11 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
         if not isinstance(target, str):
             found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
             return
-        made = get_object(target)
+        try:
+            made = get_object(target)
+        except ImportError:
+            found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
+            return
         ask = getattr(made, "parameters_of", None)
         kinds, is_open = ask(node) if ask else parameters(made)
         who = f"{made.__name__} does not take it"
@@ -224,7 +232,7 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
     for name in map(str, node):
         if name in kinds:
             _check_value(node, name, Name if name == "name" else kinds[name], found)
-        elif not is_open and not name.startswith("_"):  # as Hydra's own do
+        elif not is_open and name not in OF_HYDRA:
             found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: {who}. There are {', '.join(kinds)}."
 
 
@@ -252,7 +260,7 @@ def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) 
     held = node._get_node(name)
     assert isinstance(held, Node)
     key = (held._dereference_node() if held._is_interpolation() else held)._get_full_key(None)
-    if result is NO:
+    if result is INVALID:
         as_text = isinstance(value, bool | float) and isinstance(conform(str(value), kind), str)
         hint = f""" As a text: "{key}='{_shown(value)}'".""" if as_text else ""
         found[key] = f"{key}={_shown(value)}: {needed(kind)} is needed.{hint}"

@@ -143,7 +143,7 @@ def check_cell(cell: Cell) -> None:
                 f"the batch: {batch}."
             )
     device = state[0].device
-    # a cell may draw random numbers in project(): those drawn here are nobody's
+    # a cell may draw random numbers in project(): the comparison must not advance the generator
     with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         projected = cell.project(cell.zeros(time, batch, cell.input_size))
         alone = isinstance(projected, Tensor)
@@ -152,7 +152,7 @@ def check_cell(cell: Cell) -> None:
             if part.shape[:2] != (time, batch):
                 raise UserError(
                     f"{name}.project gives {tuple(part.shape)} for an input of {(time, batch, cell.input_size)}; the "
-                    f"first dimensions are to stay: {(time, batch)}."
+                    f"first dimensions must be {(time, batch)}."
                 )
         shared = cell.prepare()
         first = [part[0] for part in parts]
@@ -199,9 +199,8 @@ def _described(value: Any) -> str:
     fields = getattr(value, "_fields", None)
     if fields is not None:
         return f"{type(value).__name__} with the fields {', '.join(fields)}"
-    return (
-        f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else f"a {type(value).__name__}"
-    )
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"a {type(value).__name__}{size}"
 
 
 def matmul_of(shared: Shared) -> Matmul:

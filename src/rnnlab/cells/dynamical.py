@@ -6,7 +6,6 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
@@ -63,7 +62,6 @@ class AntisymmetricRNNCell(DrivenCell):
         gamma: float = 0.01,
         init_std: float = 1.0,
     ) -> None:
-        check_arguments(AntisymmetricRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, (2 if gated else 1) * hidden_size)
         check("epsilon", epsilon, epsilon > 0, "a step above 0")
         check("gamma", gamma, gamma >= 0, "at least 0")

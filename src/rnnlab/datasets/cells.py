@@ -29,7 +29,7 @@ class Notation:
                 raise UserError(f"task.{key}={value} is none of {', '.join(known)}.")
 
     def given(self) -> dict[str, str]:
-        """What is not left to be found."""
+        """The fields that are set."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -106,7 +106,7 @@ def written_in(cells: list[str], way: str) -> int:
 
 
 def instants_of(cells: list[str], way: str) -> list[datetime | None]:
-    """The instants that the cells tell, with time zones where they have one; None where a cell tells none.
+    """The instants written in the cells, with time zones where they have one; None where a cell has none.
 
     Two digits of a year are those of 1969 to 2068.
     """

@@ -1,4 +1,4 @@
-"""Dates that come more than once in a table: what tells their rows apart, and so what to do about them."""
+"""Dates that come more than once in a table: which column distinguishes their rows, and so what to do about them."""
 
 import re
 from itertools import combinations
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 _TIME_OF_DAY = re.compile(r"\d\d?:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?")
 _HOUR = re.compile(r"1?\d|2[0-4]|0\d")
 MOST_COLUMNS = 12
-"""Among which those that tell series apart are looked for."""
+"""Among which those that distinguish series are looked for."""
 
 
 def advice_on_repeats(cells: "pd.DataFrame", dates: "pd.Series[Any]", target: int) -> str:
     """What to do about rows of the same date, without the full stop.
 
     cells: every column of the table, (rows, columns), by name. dates: (rows,), by the same index, some more than once.
-    target: the place of the column that is forecast, which tells no rows apart.
+    target: the place of the column that is forecast, which distinguishes no rows.
     """
     cells = cells.astype(str)
     whole = cells.duplicated()
@@ -29,7 +29,7 @@ def advice_on_repeats(cells: "pd.DataFrame", dates: "pd.Series[Any]", target: in
     times = [column for column in others if _tell_the_time(names[column], list(cells.iloc[:, column]))]
     of_one_date = int(dates.value_counts().max())
     variety = {column: cells.iloc[:, column].nunique() for column in others}
-    # a column that tells series apart has about as many values as there are rows of one date
+    # a column that distinguishes series has about as many values as there are rows of one date
     labels = sorted((column for column in others if variety[column] <= 2 * of_one_date), key=variety.__getitem__)
     ways: list[tuple[int, ...]] = [(column,) for column in times]
     if dates.duplicated(keep=False).mean() > 0.5:  # else some rows are wrong, and a column differs by chance
@@ -46,7 +46,7 @@ def advice_on_repeats(cells: "pd.DataFrame", dates: "pd.Series[Any]", target: in
             )
     local = "; a local hour comes twice when clocks are set back: give its time zone, as 2024-10-27T02:00+01:00"
     has_time = bool((dates != dates.dt.normalize()).any())
-    return f"Their rows differ, and no other column tells them apart: correct the dates{local if has_time else ''}"
+    return f"The rows differ, and no other column distinguishes them: correct the dates{local if has_time else ''}"
 
 
 def _tell_the_time(name: str, cells: list[str]) -> bool:

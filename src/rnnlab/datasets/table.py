@@ -314,9 +314,9 @@ class Table:
         return [instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant for instant in instants]
 
     def _way_of_dates(self, column: int) -> tuple[str, list[datetime | None]]:
-        """The one of `DATES` in which the most cells are written, and what they tell in it.
+        """The one of `DATES` in which the most cells are written, and the dates read so.
 
-        Several ways may suit all cells, and tell different dates. Then nothing but these two decides:
+        Several ways may suit all cells, and tell different dates. Then only two rules decide:
 
         - where points separate (31.01.2024), the month never comes first;
         - the year, if of two digits, comes last where that leaves at least `ENOUGH_ROWS` rows in order of time, and
@@ -343,7 +343,7 @@ class Table:
                 if len(set(meant)) > 1:
                     days = [f"{instant:%Y-%m-%d}" if instant else "no date" for instant in meant]
                     ways = [f"{day} (task.date_order={ORDER_OF[way]})" for way, day in zip(read, days, strict=True)]
-                    self._refuse(row, column, f"which may be {' or '.join(ways)}; give the key that is right")
+                    self._refuse(row, column, f"which may be {' or '.join(ways)}; set one of these keys")
         way = next(iter(read))
         return way, read[way]
 
@@ -416,21 +416,21 @@ class Table:
         has_whole = any(re.fullmatch(r"[+-]?\d+", cell) for cell in cells)
         first = cells[ambiguous[0]]
         signs = {sign for row in ambiguous for sign in ".," if sign in cells[row]}
-        elsewhere = {mark for other in range(len(self.columns)) for mark in self._certain_mark(other)}
+        elsewhere = {mark for other in range(len(self.columns)) if (mark := self._certain_mark(other))}
         if len(elsewhere) == 1 and not (has_whole and elsewhere == signs):
             return elsewhere.pop()
         dotted = any(re.match(r"\d\d?\.\d\d?\.\d\d", cell) for cell in self.rows[0])
         if signs != {"."} or elsewhere or has_whole or dotted or self.separator == ";":
             meant = [f"{number_of(first, mark):.15g} (task.decimal={name})" for name, mark in DECIMAL_MARKS.items()]
-            self._refuse(ambiguous[0], column, f"which may be {' or '.join(meant)}; give the key that is right")
+            self._refuse(ambiguous[0], column, f"which may be {' or '.join(meant)}; set one of these keys")
         self._note(f"numbers such as {first} read with a decimal point; where it groups thousands: task.decimal=comma")
         return "."
 
-    def _certain_mark(self, column: int) -> list[str]:
+    def _certain_mark(self, column: int) -> str | None:
         """The decimal mark of a column of numbers that can have no other."""
         cells = [cell for cell in self._cells(column) if cell.lower() not in MISSING]
         likely = likely_marks(cells)
-        return likely if len(likely) == 1 and all(number_of(cell, likely[0]) is not None for cell in cells) else []
+        return likely[0] if len(likely) == 1 and all(number_of(cell, likely[0]) is not None for cell in cells) else None
 
     def _note_order(self, dates: "pd.Series[Any]", target_column: int) -> None:
         """A remark where the rows are not in order of time; a date that comes twice is refused."""
@@ -496,7 +496,7 @@ def _differs(cell: str) -> bool:
 
 
 def _are_in_order(instants: list[datetime | None]) -> bool:
-    """Whether they go forth in time, or back."""
+    """Whether they are in ascending or descending order."""
     found = [instant.replace(tzinfo=None) for instant in instants if instant is not None]
     return found == sorted(found) or found == sorted(found, reverse=True)
 

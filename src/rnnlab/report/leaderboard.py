@@ -71,8 +71,8 @@ def _too_few(section: Section) -> str:
     if can_tell(items, section.overlap):
         return ""
     if section.overlap == 1:
-        return f"too few test items to tell: {items}"
-    return f"too few forecasts to tell: {items}, overlapping by {section.overlap - 1}"
+        return f"too few test items to test: {items}"
+    return f"too few forecasts to test: {items}, overlapping by {section.overlap - 1}"
 
 
 def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Comparison]:
@@ -131,7 +131,7 @@ def in_words(section: Section, table: list[Row]) -> str:
     better = [row for row in cells if row.verdict.startswith("better")]
     winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
     if too_few := _too_few(section):
-        text = f"No difference was tested, for there are {too_few}; at least {2 * section.overlap} are needed."
+        text = f"No difference was tested, as there are {too_few}; at least {2 * section.overlap} are needed."
     elif winners:
         text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
     elif better:

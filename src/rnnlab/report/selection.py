@@ -81,5 +81,7 @@ def selection(cfg: DictConfig) -> Selection:
     if words and cfg.report.folder != "runs":
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
     if words:
-        check(cfg, MADE)  # what they say of a cell or a task, in the types that the runs' own configs have
+        keys = [word.lstrip("+~") for word in words]
+        # in the types that the runs' own configs have; what needs torch to be imported only if it is named
+        check(cfg, [node for node in MADE if any(key.startswith(f"{node}.") for key in keys)])
     return Selection(cfg, tuple(map(shown, words)))

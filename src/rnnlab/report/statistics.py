@@ -17,9 +17,9 @@ class Comparison(NamedTuple):
 
 
 def can_tell(items: int, overlap: int = 1) -> bool:
-    """Whether so many items, of which `overlap` in a row share what they are judged on, can say anything of a mean.
+    """Whether so many items, of which `overlap` in a row share what they are judged on, are enough to test a mean.
 
-    At least two of them must lie beside each other: items >= 2 · overlap. With items <= overlap the long-run variance
+    At least two of them must not overlap: items >= 2 · overlap. With items <= overlap the long-run variance
     is that of all autocovariances, whose sum is zero by identity: its rounding error made p < 0.05 in 27 to 44 of 100
     simulated comparisons of equal methods, with 5 to 24 steps. With a few more, nearly all of it cancels, and
     items / overlap - 1 degrees of freedom are less than one. From twice the overlap on at most one in thirteen of

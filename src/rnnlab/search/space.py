@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from rnnlab.arguments import NO, conform, needed
+from rnnlab.arguments import INVALID, conform, needed
 from rnnlab.config import plain, shown_in
 from rnnlab.errors import UserError
 from rnnlab.schema import MADE, check
@@ -86,7 +86,7 @@ def _typed(cfg: DictConfig, key: str, leaf: dict[str, Any]) -> dict[str, Any]:
     def typed(value: Any) -> Any:
         candidate = with_values(cfg, {key: value})
         try:
-            check(candidate, MADE)
+            check(candidate, [node for node in MADE if key.startswith(f"{node}.")])
         except UserError as error:
             raise UserError(f"search.space.{error}") from None
         return OmegaConf.select(candidate, key)
@@ -97,7 +97,7 @@ def _typed(cfg: DictConfig, key: str, leaf: dict[str, Any]) -> dict[str, Any]:
             result[name] = [choice if isinstance(choice, list | dict) else typed(choice) for choice in value]
         elif name == "log":
             result[name] = conform(value, bool)
-            if result[name] is NO:
+            if result[name] is INVALID:
                 raise UserError(f"search.space.{key}.log={value}: {needed(bool)} is needed.")
         elif name in ("low", "high") or (name == "step" and value is not None):
             result[name] = typed(value)

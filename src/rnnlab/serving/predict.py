@@ -13,10 +13,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
-from rnnlab.cli import Lines
 from rnnlab.config import plain
 from rnnlab.datasets.cells import Notation
 from rnnlab.errors import UserError
+from rnnlab.output import Lines
 from rnnlab.paths import Results, of_seeds, root
 from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import CONFIG, ROW, Predictor

@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import pandas as pd
 
-from rnnlab.cli import print_into_nothing
 from rnnlab.data.atomic import atomic_file
 from rnnlab.errors import UserError
+from rnnlab.output import print_into_nothing
 
 KINDS = (".csv", ".parquet", ".json", ".jsonl")
 

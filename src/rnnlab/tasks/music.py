@@ -344,7 +344,7 @@ def notes_of(content: bytes, name: str) -> list[list[int]]:
     try:
         file = mido.MidiFile(file=io.BytesIO(content))
         messages = list(mido.merge_tracks(file.tracks))
-    except Exception as error:  # mido checks little by itself: what its reading stumbles over comes through
+    except Exception as error:  # mido checks little by itself: any exception of its parser reaches us
         raise UserError(f"{name} is cut off or no MIDI file ({str(error) or 'it ends too early'}).") from None
     if file.ticks_per_beat <= 0:
         raise UserError(

@@ -37,7 +37,7 @@ CAUSES = (
     "error code 403",
     "error code 404",
 )
-"""What of a long message of MLflow's or of a database's driver is to be told."""
+"""What of a long message of MLflow's or of a database's driver is shown."""
 
 
 def reason(error: Exception, address: str) -> str:

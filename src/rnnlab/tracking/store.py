@@ -358,7 +358,7 @@ class MLflowStore(Tracker):
 
 
 def quieten() -> None:
-    """MLflow says what goes wrong, and not what it does."""
+    """Only warnings of MLflow."""
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # repeats a database's own words, the user's name among them, at every attempt
@@ -388,7 +388,7 @@ def open_store(cfg: DictConfig) -> Tracker:
             store.sync()
     except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
         raise UserError(
-            f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}). Mend it, name another with "
+            f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}). Repair it, give another with "
             "tracking.uri=..., or train without: tracking=none."
         ) from None
     return store

@@ -1,6 +1,7 @@
 """Which way of unrolling `auto` takes, and which ways a cell has at all."""
 
 from dataclasses import replace
+from functools import cache
 
 from torch import Tensor
 
@@ -43,9 +44,17 @@ def choose(cell: Cell, x: Tensor, around: Around) -> str:
         return "loop"
     if fuses and cell.fuses_on_cpu and x.shape[0] * x.shape[1] * cell.hidden_size < FUSED_BELOW and not around.keep:
         return "fused"
+    if not _has_compiler():
+        return "fused" if fuses else "scan" if scans else "loop"
+    return "compiled"
+
+
+@cache
+def _has_compiler() -> bool:
+    """Looked for once, and announced where there is none."""
     try:
         compiler()
     except NoCompiler as reason:
         say_slow(reason)
-        return "fused" if fuses else "scan" if scans else "loop"
-    return "compiled"
+        return False
+    return True

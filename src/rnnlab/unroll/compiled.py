@@ -60,7 +60,7 @@ class Kernel:
             ):
                 raise RuntimeError(
                     f"The buffer {name} is {tuple(tensor.shape)} of {tensor.dtype} on {tensor.device}; {rows[of]} "
-                    f"rows of {width} {dtype} on the CPU are needed, one behind the other."
+                    f"rows of {width} {dtype} on the CPU are needed, contiguous."
                 )
             addresses.append(tensor.data_ptr())
         buffers = (ctypes.c_void_p * len(names))(*addresses)

@@ -267,10 +267,10 @@ def backward_buffers(program: Program) -> list[str]:
 
 
 def size_of(program: Program, buffer: str, keeps: bool) -> tuple[str, int]:
-    """Of what a buffer holds a row, and how many numbers a row has.
+    """What a row of the buffer stands for, and how many numbers it has.
 
-    `timestep`: of each timestep of each sequence. `pair`: of two timesteps by turns. `sequence`, `tile`: of each of
-    them. `once`: of all together.
+    `timestep`: a timestep of a sequence. `pair`: the same of two timesteps, which alternate. `sequence`, `tile`: one of
+    them. `once`: all together.
     """
     kind = buffer.rstrip("0123456789")
     number = int(buffer.removeprefix(kind) or 0)

@@ -217,7 +217,7 @@ def _dry_run(step: Step, projected: Projected, state: State, shared: Shared) -> 
         return torch.nn.functional.linear(h, shared[name])
 
     # a kernel writes the new state where the old one was
-    check_step("A cell", step(projected, state, matmul, recorded), state)
+    check_step("Cell", step(projected, state, matmul, recorded), state)
     for name, tensor in recorded.taken.items():
         if tensor.dim() > 1 and tensor.shape[0] != 1:
             raise NotRowwise(f"the step uses {name}, {tuple(tensor.shape)}, and not by matmul")

@@ -354,7 +354,9 @@ class Recurrent(nn.Module):
         own = tuple(v for v in vars(cell).values() if isinstance(v, int | float | str | tuple) or callable(v))
         key = (id(cell), around, own)
         if key not in self._runners:
-            self._runners.setdefault(key, Runner(step, type(cell).__name__))  # another thread may be as far
+            self._runners.setdefault(
+                key, Runner(step, type(cell).__name__)
+            )  # another thread may have made one meanwhile
         return self._runners[key](projected, state, shared)
 
     @property
@@ -428,12 +430,12 @@ class Recurrent(nn.Module):
 
 
 def _is_recorded() -> bool:
-    """Whether `torch.jit.trace`, or an ONNX export built on it, writes down torch's operations."""
+    """Whether `torch.jit.trace`, or an ONNX export built on it, records torch's operations."""
     return not torch.compiler.is_compiling() and torch._C._is_tracing()
 
 
 def _is_traced() -> bool:
-    """Whether anybody wants torch's own operations, to write down or transform them: a kernel would be a constant."""
+    """Whether operations are recorded or transformed: a kernel would be a constant among them."""
     return (
         torch.compiler.is_compiling()
         or _is_recorded()
