@@ -354,9 +354,7 @@ class Recurrent(nn.Module):
         own = tuple(v for v in vars(cell).values() if isinstance(v, int | float | str | tuple) or callable(v))
         key = (id(cell), around, own)
         if key not in self._runners:
-            self._runners.setdefault(
-                key, Runner(step, type(cell).__name__)
-            )  # another thread may have made one meanwhile
+            self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
 
     @property
