@@ -25,7 +25,7 @@ from hydra.errors import (
 )
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import MissingExtra, UserError
@@ -118,6 +118,9 @@ def _as_user_error(error: Exception) -> Exception:
             error = UserError(f"{cause}. Options are set in conf/ or on the command line as group.key=value.")
         else:
             return cause if isinstance(cause, Exception) else error
+    if isinstance(error, InterpolationResolutionError):  # such as ${oc.env:NAME} of a variable that is not set
+        reason = str(error.msg).partition("\n")[0].rpartition("resolving interpolation: ")[2].strip('"')
+        return UserError(f"{error.full_key}: {reason}." if error.full_key else f"{reason}.")
     if isinstance(error, OSError):
         # NumPy gives no number when only part of an array could be written
         number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
@@ -148,7 +151,9 @@ def _stop(number: int, _: FrameType | None) -> None:
 def _unread_groups() -> list[str]:
     """What is wrong with each +group=choice that Hydra drops in silence, because group=choice stands beside it."""
     choices = HydraConfig.get().runtime.choices
-    added = [word[1:].partition("=") for word in HydraConfig.get().overrides.task if word.startswith("+")]
+    # unresolved: an override may hold an interpolation
+    given: Any = OmegaConf.to_container(HydraConfig.get().overrides.task)
+    added = [word[1:].partition("=") for word in given if word.startswith("+")]
     return [
         f"+{group}={choice}: nothing reads it beside {group}={choices[group]}; leave one of them out."
         for group, _, choice in added
@@ -176,7 +181,7 @@ def _explain(error: Exception) -> str:
 
 
 def _nearest(name: str, options: list[str]) -> str:
-    close = get_close_matches(name, options, n=1, cutoff=0.5)
+    close = get_close_matches(name, [option for option in options if option != name], n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]}?" if close else ""
     return hint + (f" There are: {', '.join(sorted(options))}." if len(options) <= 20 else "")
 

@@ -6,9 +6,9 @@ The groups that are ours are declared below; of a node with a `_target_`, the si
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, is_dataclass
+from pkgutil import resolve_name
 from typing import Any, cast, get_type_hints
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
@@ -220,8 +220,8 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
             found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
             return
         try:
-            made = get_object(target)
-        except ImportError:
+            made = resolve_name(target)
+        except (ImportError, AttributeError, ValueError):
             found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
             return
         ask = getattr(made, "parameters_of", None)

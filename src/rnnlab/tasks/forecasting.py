@@ -135,7 +135,7 @@ class Forecasting(Task):
         if not can_tell(forecasts, self.horizon):
             notes.append(
                 f"too few forecasts in the test part to test a difference: {forecasts}, overlapping by "
-                f"{self.horizon - 1}; {2 * self.horizon} are needed, of more rows, a larger task.test or a shorter "
+                f"{self.horizon - 1}; {2 * self.horizon} are needed: give more rows, a larger task.test or a shorter "
                 "task.horizon"
             )
 

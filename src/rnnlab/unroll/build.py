@@ -137,6 +137,7 @@ def _kept(place: Path, name: str) -> ctypes.CDLL | None:
                     os.utime(path)
                 return loaded
             path.unlink()
+            log.info("a kernel in %s was damaged or another user's: it is compiled again", place)
     return None
 
 
