@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnlab.cells.cell import GatedCell, HiddenState
 from rnnlab.cells.rnn import RNNCell
@@ -139,7 +139,30 @@ def test_no_kernel_is_built_of_a_step_that_changes_its_state_s_shape(cell: Any) 
         Compiled(made.step)(made.project(torch.randn(12, 4, 3)), made.initial_state(4), made.prepare())
 
 
-def test_a_cell_that_keeps_its_word_is_taken() -> None:
+@pytest.mark.parametrize("method", ["initial_state", "project", "prepare"])
+@pytest.mark.parametrize("value", [(), None, {"n": 3}])
+def test_what_is_no_tensor_is_named(method: str, value: Any) -> None:
+    careless = type("Careless", (RNNCell,), {method: lambda self, *_: value})
+    with pytest.raises(UserError, match=rf"Careless.{method} gives a .* needed"):
+        Recurrent(careless, 3, 8)
+
+
+def test_making_a_net_leaves_a_batch_norm_as_it_is() -> None:
+    class Normalised(RNNCell):
+        def __init__(self, *sizes: int) -> None:
+            super().__init__(*sizes)
+            self.norm = nn.BatchNorm1d(self.hidden_size)
+
+        def project(self, x: Tensor) -> Any:
+            return self.norm(super().project(x).movedim(-1, 1)).movedim(1, -1)
+
+    norm = next(iter(Recurrent(Normalised, 3, 8))).norm
+    assert norm.training
+    assert norm.num_batches_tracked == 0
+    assert torch.equal(norm.running_var, torch.ones(8))
+
+
+def test_a_cell_that_returns_what_it_declares_is_taken() -> None:
     output, (state,) = Recurrent(OfTwo, 3, 8)(torch.randn(5, 2, 3))
     assert output.shape == (5, 2, 8)
     assert [part.shape for part in state] == [(2, 8), (2, 4)]

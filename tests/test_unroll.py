@@ -5,7 +5,7 @@ import io
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -487,6 +487,89 @@ def test_a_kernel_knows_the_numbers_of_its_cell_and_constants_of_any_type() -> N
         ours = net(x)[0]
         net.unroll = "loop"
         assert close(ours, net(x)[0])
+
+
+class Odd(RNNCell):
+    """Computes `hidden` of what a plain cell would: in some way that a kernel of another batch or day may not know."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.act, self.hard = nn.Tanh(), nn.Hardtanh()
+        self.scale, self.ends = [1.0], {"low": None, "high": 0.5}
+        self.bias = nn.Parameter(torch.randn(self.hidden_size))
+        self.gain = nn.Parameter(torch.randn(1))
+
+    def step(self, projected: Any, state: Any, matmul: Any, shared: Any) -> Any:
+        hidden = self.hidden(projected + matmul("weight_hh", state[0]), state[0], shared)
+        return hidden, type(state)(hidden, *(part + 1 for part in state[1:]))
+
+    def hidden(self, z: Tensor, before: Tensor, shared: Any) -> Tensor:
+        return self.act(z)
+
+
+def same_as_the_loop(net: Recurrent, batch: int = 5) -> None:
+    x = torch.randn(6, batch, 3, dtype=torch.float64)
+    found = []
+    for unroll in ("compiled", "loop"):
+        net.unroll = unroll
+        output, (last,) = net(x)
+        gradients = torch.autograd.grad(output.square().sum(), list(net.parameters()), allow_unused=True)
+        found.append([output, *last, *(gradient for gradient in gradients if gradient is not None and gradient.any())])
+    assert [tensor.dtype for tensor in found[0]] == [tensor.dtype for tensor in found[1]]
+    assert all(torch.allclose(ours, theirs) for ours, theirs in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cell: setattr(cell, "act", nn.Sigmoid()),
+        lambda cell: setattr(cell.hard, "max_val", 0.1),
+        lambda cell: cell.scale.__setitem__(0, 0.2),
+        lambda cell: cell.ends.update(low=-0.5, high=None),
+    ],
+)
+def test_a_kernel_knows_all_that_its_cell_holds(change: Any) -> None:
+    class Holding(Odd):
+        def hidden(self, z: Tensor, before: Tensor, shared: Any) -> Tensor:
+            return self.act(z) + self.hard(z) * self.scale[0] + z.clamp(self.ends["low"], self.ends["high"])
+
+    net = Recurrent(Holding, 3, 4).double()
+    same_as_the_loop(net)
+    change(next(iter(net)))
+    same_as_the_loop(net)
+
+
+@pytest.mark.parametrize("batch", [2, 5])
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        lambda self, z, before, shared: z.tanh() / len(before),
+        lambda self, z, before, shared: z.tanh() if before.shape[0] < 4 else z.tanh() * 0.5,
+        lambda self, z, before, shared: z.tanh() * ((before > -9).logical_not() + (before > -5) + (before > -7)),
+        lambda self, z, before, shared: z.tanh() * (shared["bias"] * shared["gain"]),
+    ],
+)
+def test_what_a_kernel_cannot_say_runs_in_chunks(hidden: Any, batch: int) -> None:
+    same_as_the_loop(Recurrent(type("Unusual", (Odd,), {"hidden": hidden}), 3, 4).double(), batch)
+
+
+class Counted(NamedTuple):
+    hidden: Tensor
+    steps: Tensor
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+def test_a_state_of_several_types_of_numbers(dtype: torch.dtype) -> None:
+    class Counting(Odd):
+        def initial_state(self, batch_size: int) -> Any:
+            return Counted(self.zeros(batch_size, self.hidden_size), torch.zeros(batch_size, 1, dtype=dtype))
+
+    same_as_the_loop(Recurrent(Counting, 3, 4).double())
+
+
+def test_nothing_is_compiled_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        assert Recurrent(RNNCell, 3, 4)(torch.zeros(6, 5, 3))[0].shape == (6, 5, 4)
 
 
 def test_a_step_that_draws_random_numbers_is_refused() -> None:

@@ -62,14 +62,17 @@ def _own_parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]
     named = [each for each in given if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     is_open = any(each.kind == each.VAR_KEYWORD for each in given)
     names = getattr(inspect.unwrap(function), "__globals__", {})
-    return {each.name: _hint(each.annotation, names) for each in named if each.name != "self"}, is_open
+    return {each.name: _hint(each, names) for each in named if each.name != "self"}, is_open
 
 
-def _hint(annotation: Any, names: dict[str, Any]) -> Any:
-    """The type that is meant; any, where it is not said, or of a module that is only imported to check types."""
-    if annotation is inspect.Parameter.empty:
-        return Any
-    holder = types.SimpleNamespace(__annotations__={"it": annotation})
+def _hint(parameter: inspect.Parameter, names: dict[str, Any]) -> Any:
+    """The type that is meant; any, where it is not said, or of a module that is only imported to check types.
+
+    What is true or false by default is a truth value, annotated or not.
+    """
+    if parameter.annotation is inspect.Parameter.empty:
+        return bool if isinstance(parameter.default, bool) else Any
+    holder = types.SimpleNamespace(__annotations__={"it": parameter.annotation})
     try:
         return get_type_hints(holder, names, include_extras=True)["it"]
     except (NameError, TypeError):

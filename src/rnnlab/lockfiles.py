@@ -34,8 +34,8 @@ def restore(folder: Path) -> None:
 
 
 def _restore_lock(folder: Path) -> None:
-    lock, kept = folder / "dvc.lock", folder / KEPT
-    if not lock.exists() or _is_whole(lock):
+    lock, kept = (folder / "dvc.lock").resolve(), folder / KEPT
+    if not lock.is_file() or _is_whole(lock) or _is_no_kill(lock):
         return
     shutil.copyfile(lock, folder / DAMAGED)
     if kept.exists() and _is_whole(kept):
@@ -61,6 +61,13 @@ def _is_whole(lock: Path) -> bool:
     return lock.read_bytes().endswith(b"\n")
 
 
+def _is_no_kill(lock: Path) -> bool:
+    """Whether it holds what no kill leaves behind: the conflict of a merge, or the schema of another version of DVC."""
+    lines = lock.read_bytes().splitlines()
+    versions = {line.split(b":")[1].strip(b" '\"") for line in lines if line.startswith(b"schema:")}
+    return bool(versions - {b"", b"2", b"2.", b"2.0"}) or any(line.startswith(b"<<<<<<<") for line in lines)
+
+
 def _clear_rwlock(folder: Path) -> None:
     """Who reads and writes what, by process id: whatever stands there is of a killed process once DVC runs no more."""
     rwlock = folder / RWLOCK
@@ -75,7 +82,7 @@ def _runs_dvc(folder: Path) -> bool:
 
     for process in psutil.process_iter(["cmdline", "cwd"]):
         command, place = process.info["cmdline"] or [], process.info["cwd"]
-        is_dvc = "dvc" in [Path(word).name for word in command[:3]]  # python .../bin/dvc, python -m dvc
+        is_dvc = "dvc" in [Path(word).name for word in command]  # python .../bin/dvc, python -X dev -m dvc
         if is_dvc and (place is None or Path(place).is_relative_to(folder.resolve())):
             return True
     return False

@@ -198,9 +198,9 @@ def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
 
 
 def _read_of_the_task(node: DictConfig) -> set[str]:
-    """Keys of the task that an interpolation names, from within the task or from elsewhere."""
+    """Keys of the task that an interpolation may name, in whatever way: every word within one."""
     texts = _texts(OmegaConf.to_container(node._get_root()))
-    return {key for text in texts for key in re.findall(r"(?:\{\.\.+|\btask\.)(\w+)", text)}
+    return {word for text in texts if "${" in text for word in re.findall(r"\w+", text)}
 
 
 def _texts(node: Any) -> Iterator[str]:
@@ -259,10 +259,11 @@ def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) 
         return
     held = node._get_node(name)
     assert isinstance(held, Node)
-    key = (held._dereference_node() if held._is_interpolation() else held)._get_full_key(None)
+    as_text = isinstance(result, str)  # a number that others may read as one stays one where they find it
+    key = (held._dereference_node() if held._is_interpolation() and not as_text else held)._get_full_key(None)
     if result is INVALID:
-        as_text = isinstance(value, bool | float) and isinstance(conform(str(value), kind), str)
-        hint = f""" As a text: "{key}='{_shown(value)}'".""" if as_text else ""
+        would_do = isinstance(value, bool | float) and isinstance(conform(str(value), kind), str)
+        hint = f""" As a text: "{key}='{_shown(value)}'".""" if would_do else ""
         found[key] = f"{key}={_shown(value)}: {needed(kind)} is needed.{hint}"
     else:
         OmegaConf.update(node._get_root(), key, result)

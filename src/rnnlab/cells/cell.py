@@ -1,6 +1,6 @@
 """What every recurrent cell is: its equations, told to an unrolling that does not know them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -134,8 +134,8 @@ def check_cell(cell: Cell) -> None:
     """
     name, time, batch = type(cell).__name__, 2, 3
     state = cell.initial_state(batch)
-    if not isinstance(state, tuple) or not hasattr(state, "_fields"):
-        raise UserError(f"{name}.initial_state gives a {type(state).__name__}; a NamedTuple of tensors is needed.")
+    if not (isinstance(state, tuple) and state and hasattr(state, "_fields") and _are_tensors(state)):
+        raise UserError(f"{name}.initial_state gives {_described(state)}; a NamedTuple of tensors is needed.")
     for field, part in zip(state._fields, state, strict=True):
         if part.shape[:1] != (batch,):
             raise UserError(
@@ -145,9 +145,13 @@ def check_cell(cell: Cell) -> None:
     device = state[0].device
     # a cell may draw random numbers in project(): the comparison must not advance the generator
     with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        training = cell.training
+        cell.eval()  # a batch norm in project() would learn from the comparison
         projected = cell.project(cell.zeros(time, batch, cell.input_size))
         alone = isinstance(projected, Tensor)
-        parts: tuple[Tensor, ...] = (projected,) if alone else tuple(projected)
+        parts: Any = (projected,) if alone else projected
+        if not (isinstance(parts, tuple) and parts and _are_tensors(parts)):
+            raise UserError(f"{name}.project gives {_described(projected)}; a tensor or a tuple of tensors is needed.")
         for part in parts:
             if part.shape[:2] != (time, batch):
                 raise UserError(
@@ -155,9 +159,16 @@ def check_cell(cell: Cell) -> None:
                     f"first dimensions must be {(time, batch)}."
                 )
         shared = cell.prepare()
+        if not (isinstance(shared, Mapping) and _are_tensors(shared.values())):
+            raise UserError(f"{name}.prepare gives {_described(shared)}; a dict of tensors is needed.")
         first = [part[0] for part in parts]
         timestep = first[0] if alone else getattr(type(projected), "_make", tuple)(first)
         check_step(name, cell.step(timestep, state, matmul_of(shared), shared), state, cell.output_size)
+        cell.train(training)
+
+
+def _are_tensors(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, Tensor) for value in values)
 
 
 def check_step(name: str, result: Any, before: State, output_size: int | None = None) -> None:
@@ -173,6 +184,10 @@ def check_step(name: str, result: Any, before: State, output_size: int | None = 
     if getattr(after, "_fields", None) != fields:
         raise UserError(
             f"{name}.step returns {_described(after)} as its state; initial_state has the fields {', '.join(fields)}."
+        )
+    if not _are_tensors(after):
+        raise UserError(
+            f"{name}.step returns a state that holds {', '.join(map(_described, after))}: tensors are needed."
         )
     for field, old, new in zip(fields, before, after, strict=True):
         if new.shape != old.shape:

@@ -64,4 +64,7 @@ def _of_series(names: list[str], columns: list[int], cells: "pd.DataFrame") -> s
     named = " and ".join(f"'{names[column]}'" for column in columns)
     one = " and ".join(f"{names[column]} {cells.iloc[0, column]!s}" for column in columns)
     several = f"Column {named} distinguishes" if len(columns) == 1 else f"Columns {named} distinguish"
-    return f"{several} several series: keep the rows of one of them, such as {one}"
+    advice = f"{several} several series: keep the rows of one of them, such as {one}"
+    if all(re.fullmatch(r"[\d.:]+", cell) for column in columns for cell in cells.iloc[:, column]):
+        return f"{advice}; or, where {named} says the time of day, join it with the date, as 2024-01-31 08:00"
+    return advice

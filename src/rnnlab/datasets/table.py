@@ -91,7 +91,9 @@ class Table:
         notes: list[str] = []
         text = _decode(content, shown, notes)
         separator = _separator(text, shown, notes)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        # a quotation mark that is never closed would swallow all rows behind it; others may stand within a cell
+        unpaired = text.count('"') % 2 == 1
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=unpaired)
         rows, lines = [], []
         try:
             for row in reader:
@@ -99,7 +101,8 @@ class Table:
                     rows.append([cell.strip() for cell in row])
                     lines.append(reader.line_num)
         except csv.Error as error:
-            raise UserError(f"{shown}, line {reader.line_num}: {error}; the file may be damaged.") from None
+            reason = "a quotation mark is not closed" if unpaired else error
+            raise UserError(f"{shown}, line {reader.line_num}: {reason}; the file may be damaged.") from None
         if len(rows) < 2:
             raise UserError(f"{shown} has a header and no rows; give it numbers.")
         date = _date_for_name(rows[0], rows[1])

@@ -20,7 +20,7 @@ class BeforeSweep(Callback):
         content: Any = OmegaConf.to_container(config)  # as Hydra keeps it, interpolations unresolved
         hydra = content.pop("hydra")
         sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
-        given = [*sweep, *hydra["overrides"]["task"]]
+        given = [*sweep, *hydra["overrides"]["task"], *hydra["overrides"]["hydra"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
         from rnnlab.tracking.store import open_store
 

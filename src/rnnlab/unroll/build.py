@@ -131,7 +131,7 @@ def _kept(place: Path, name: str) -> ctypes.CDLL | None:
     """The library of this name, if it is whole; what is damaged or of foreign origin is removed."""
     for path in place.glob(f"{name}-*.so"):
         with suppress(OSError):  # another process may remove it; one of another system does not load
-            if _is_safe(path.lstat()) and path.stem == f"{name}-{_digest(path.read_bytes())}":
+            if path.is_file() and _is_safe(path.lstat()) and path.stem == f"{name}-{_digest(path.read_bytes())}":
                 loaded = ctypes.CDLL(str(path))
                 with suppress(OSError):  # a cache that root owns
                     os.utime(path)

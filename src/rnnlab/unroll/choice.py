@@ -30,7 +30,7 @@ def can(way: str, cell: Cell) -> str | None:
 
 def choose(cell: Cell, x: Tensor, around: Around) -> str:
     """The way that docs/benchmarks.md shows to be fastest for this cell and device."""
-    if not cell.traceable:
+    if not cell.traceable or x.device.type == "meta":
         return "loop"
     # all ways know lengths; nothing else that is done around a step goes with a scan or torch's kernels
     plain = replace(around, keep=False).nothing

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from rnnlab.cells.cell import Projected, Shared, State
 from rnnlab.unroll import kernel
 from rnnlab.unroll.build import library
+from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.program import Program, parts_of, trace
 from rnnlab.unroll.workspace import WORKSPACE
@@ -183,6 +184,8 @@ class Compiled:
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
         """Raises: `NotRowwise`, `NoCompiler`, `BrokenKernel`."""
         parts = tuple(_rows_in_place(part) for part in parts_of(projected))
+        if len({tensor.dtype for tensor in (*parts, *state)}) > 1:
+            raise NotRowwise("its state and projected input have several types of numbers")
         made = self._kernel(projected, parts, state, shared)
         weights = [shared[product.weight].contiguous() for product in made.program.products]
         # truth values and whole numbers as well: a kernel knows one type

@@ -280,6 +280,8 @@ class Translator:
                 raise NotRowwise(f"aten.{name} of numbers")
             truths = (self.elementwise("ne", self._row(x), (self.constant(0),)) for x in arguments)
             return self.elementwise(ELEMENTWISE[name], *truths)
+        if name == "add" and node.meta["val"].dtype == torch.bool:
+            raise NotRowwise("a sum of truth values, which is none of numbers")
         if name in ("add", "sub") and options.get("alpha", 1) != 1:
             scaled = self.elementwise("mul", self._row(arguments[1]), (self.constant(options["alpha"]),))
             return self.elementwise(name, self._row(arguments[0]), scaled)

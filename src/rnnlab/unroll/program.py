@@ -46,6 +46,9 @@ DECOMPOSED = (
 )
 
 
+BY_VALUES = "the step decides by the values of its tensors"
+
+
 class Product(NamedTuple):
     """A product with a recurrent weight, (rows, columns) as it is stored.
 
@@ -139,7 +142,7 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
         try:
             seen = _dry_run(step, make_projected(parts), make_state(states), fake)
         except DataDependentOutputException as error:
-            raise NotRowwise("the step decides by the values of its tensors") from error
+            raise NotRowwise(BY_VALUES) from error
         vectors = {name: tensor for name, tensor in seen.vectors.items() if tensor.numel() > 0}
         products = tuple(torch.empty(batch, fake[name].shape[0], dtype=dtype) for name in seen.weights)
         learnt = [
@@ -148,7 +151,10 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
             *(shared[name].requires_grad for name in vectors),
             *(True for _ in products),
         ]
-        graph = _joint_graph(step, make_projected, make_state, parts, states, vectors, products, learnt)
+        try:
+            graph = _joint_graph(step, make_projected, make_state, parts, states, vectors, products, learnt)
+        except DataDependentOutputException as error:
+            raise NotRowwise(BY_VALUES) from error
 
     translator = Translator(batch)
     names = [
@@ -171,6 +177,8 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
     forward = dict(zip(written, rows, strict=False))
     derived = [f"d_{name}" for name, needed in zip(names, learnt, strict=False) if needed]
     backward = dict(zip(derived, rows[len(written) :], strict=True))
+    for row in backward.values():
+        _check_sums(row)
 
     found = tuple(
         Product(weight, fake[weight].shape[0], fake[weight].shape[1], _operand(i, forward, translator, states))
@@ -197,6 +205,17 @@ def trace(step: Step, projected: Projected, state: State, shared: Shared) -> Pro
         reads_projected=reads,
         translator=translator,
     )
+
+
+def _check_sums(blocks: Sequence[Expression]) -> None:
+    """Raises: `NotRowwise` for a sum over the batch that is read again: it is known when all rows are done."""
+    pending, seen = list(blocks), set[Expression]()
+    while pending:
+        x = pending.pop()
+        if any(argument.op == "batch_sum" for argument in x.arguments):
+            raise NotRowwise(f"{x.op} of a sum over the batch")
+        pending += [argument for argument in x.arguments if argument not in seen]
+        seen.update(x.arguments)
 
 
 class Seen(NamedTuple):

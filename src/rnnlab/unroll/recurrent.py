@@ -1,7 +1,7 @@
 """Any cell over time: layers, directions, lengths, and the choice of how to unroll."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -334,6 +334,8 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, State]:
         around = self._around(cell, keep is not None, reset is not None)
         way = self.unroll if self.unroll != "auto" else choose(cell, x, around)
+        if way == "compiled" and not all(part.is_floating_point() or part.is_complex() for part in state):
+            way = "loop"  # of whole numbers, which have no derivative
         if (way == "compiled" and _is_traced()) or (way == "scan" and _is_recorded()):
             way = "loop"
         self.chosen.add(way)
@@ -351,8 +353,7 @@ class Recurrent(nn.Module):
         if way == "loop":
             return loop(self.watch(index, step) if self.watch else step, projected, state, shared)
         # a kernel holds the cell's own numbers as they were when it was made
-        own = tuple(v for v in vars(cell).values() if isinstance(v, int | float | str | tuple) or callable(v))
-        key = (id(cell), around, own)
+        key = (id(cell), around, _constants(cell))
         if key not in self._runners:
             self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
@@ -425,6 +426,25 @@ class Recurrent(nn.Module):
             x = self._leave(index, x, [y])
             final.append(after)
         return x, final
+
+
+OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
+"""Attributes that every module has."""
+
+
+def _constants(module: nn.Module) -> tuple[Any, ...]:
+    """What a step may read of a module and its submodules beside their tensors, as a key."""
+    own = tuple((name, _hashable(value)) for name, value in vars(module).items() if name not in OF_TORCH)
+    return (type(module), own, tuple((name, _constants(child)) for name, child in module.named_children()))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((name, _hashable(part)) for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(part) for part in value)
+    # a tensor is not equal to another, but in some places
+    return id(value) if isinstance(value, Tensor) or not isinstance(value, Hashable) else (type(value), value)
 
 
 def _is_recorded() -> bool:

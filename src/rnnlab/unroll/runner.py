@@ -21,6 +21,10 @@ from rnnlab.unroll.program import parts_of, rebuilt
 log = logging.getLogger("rnnlab")
 
 
+ROWS = 61
+"""Of a batch in which a row is compared with itself alone."""
+
+
 class Runner:
     """A step over all timesteps: on a CPU by a kernel made for it, else in chunks."""
 
@@ -40,11 +44,12 @@ class Runner:
             return self._run(projected, state, shared)
         # under autocast types are mixed, and on a CPU no kernel computes in half of a float
         kind = reduce(torch.promote_types, kinds, torch.float32)
-        outputs = state[0].dtype
         with torch.autocast(device, enabled=False):
             held = {name: _as(tensor, kind) for name, tensor in shared.items()}
             output, last = self._run(_as(projected, kind), _as(state, kind), held)
-        return output.to(outputs), type(last)._make(part.to(outputs) for part in last)
+        return output.to(state[0].dtype), type(last)._make(
+            part.to(old.dtype) for part, old in zip(last, state, strict=True)
+        )
 
     def _run(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
         first = parts_of(projected)[0]
@@ -75,6 +80,8 @@ class Runner:
         draws = _Draws()  # type: ignore[no-untyped-call]
         with torch.enable_grad(), draws:
             output, after = self.step(rebuilt(projected)(parts), detached(state), matmul_of(held), held)
+        if not self._is_the_same_in_any_batch(projected, state, held):
+            self.chunks = Chunks(self.step, compile=parts[0].device.type != "cpu")  # of the batch as it is
         if any(tensor.requires_grad for tensor in (output, *after)):
             raise UserError(
                 f"{self.name}.step takes a parameter from the cell itself, where its gradient would be lost: let "
@@ -85,6 +92,20 @@ class Runner:
                 f"{self.name}.step draws random numbers: let project() draw them, for all timesteps, as one more part "
                 "of what it gives."
             )
+
+    def _is_the_same_in_any_batch(self, projected: Projected, state: State, shared: Shared) -> bool:
+        """Whether a row alone and among others gives the same: a kernel is traced for a batch of one size."""
+        results = []
+        for rows in (1, ROWS):
+            parts = [part[0, :1].detach().repeat(rows, *[1] * (part.dim() - 2)) for part in parts_of(projected)]
+            before = type(state)._make(old[:1].detach().repeat(rows, *[1] * (old.dim() - 1)) for old in state)
+            with torch.no_grad():
+                output, after = self.step(rebuilt(projected)(parts), before, matmul_of(shared), shared)
+            results.append([tensor[0] for tensor in (output, *after)])
+        return all(
+            torch.allclose(one, other, rtol=1e-2, atol=1e-4, equal_nan=True)
+            for one, other in zip(*results, strict=True)
+        )
 
 
 class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
