@@ -122,7 +122,7 @@ class NoTime(RNNCell):
         (PlainTuple, "returns a tuple of 2 as its state"),
         (NoState, r"returns a tensor of \(3, 8\); an output and a state are needed"),
         (OneRow, r"state `hidden` of \(1, 8\); initial_state has \(..., 8\)"),
-        (ListState, "ListState.initial_state gives a list; a NamedTuple of tensors is needed"),
+        (ListState, "ListState.initial_state gives a list of 1; a NamedTuple of tensors is needed"),
         (StateOfOne, r"initial_state\(3\) gives a state `hidden` of \(1, 8\)"),
         (NoTime, r"NoTime.project gives \(1, 8\) for an input of \(2, 3, 3\)"),
     ],
