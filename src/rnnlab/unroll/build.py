@@ -131,13 +131,18 @@ def _kept(place: Path, name: str) -> ctypes.CDLL | None:
     """The library of this name, if it is whole; what is damaged or of foreign origin is removed."""
     for path in place.glob(f"{name}-*.so"):
         with suppress(OSError):  # another process may remove it; one of another system does not load
-            if _is_safe(path.lstat()) and path.stem == f"{name}-{_digest(path.read_bytes())}":
+            if _is_safe(path.lstat()) and path == _path_of(place, name, path.read_bytes()):
                 loaded = ctypes.CDLL(str(path))
                 with suppress(OSError):  # a cache that root owns
                     os.utime(path)
                 return loaded
             path.unlink()
     return None
+
+
+def _path_of(place: Path, name: str, content: bytes) -> Path:
+    """Where a library with this content is kept."""
+    return place / f"{name}-{_digest(content)}.so"
 
 
 def _digest(content: bytes) -> str:
@@ -159,7 +164,7 @@ def _compile(command: tuple[str, ...], text: str, place: Path, name: str) -> cty
             content = file.read()
             os.fsync(file.fileno())
         made.chmod(0o755)
-        path = place / f"{name}-{_digest(content)}.so"
+        path = _path_of(place, name, content)
         made.replace(path)
     with suppress(OSError):  # another process may be clearing up as well
         for old in sorted(place.glob("*.so"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
