@@ -93,7 +93,7 @@ def check_types(cfg: DictConfig) -> None:
     assert {"force", "discard", "dvc", "tracking.enabled", "trainer.deterministic", "cell.bidirectional"} <= {*truths}
     assert {"seed", "task.training.lr", "trainer.threads", "cell.zoneout", "port"} <= {*numbers}
     found = checked(cfg, **{key: "no" if value else "yes" for key, value in values if key in truths})
-    assert all(OmegaConf.select(found, key) is not value for key, value in values if key in truths)
+    assert all(OmegaConf.select(found, key) is (not value) for key, value in values if key in truths)
     told = faults(cfg, **dict.fromkeys(truths, 7), **dict.fromkeys(numbers, True))
     for key in truths:
         assert f"{key}=7: true or false is needed." in told
