@@ -1,6 +1,7 @@
 """Of an address nothing is shown or kept but scheme, host, port and path."""
 
 import threading
+from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from itertools import repeat
 from pathlib import Path
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.datasets.own import OwnTable
 from rnnlab.errors import UserError
-from rnnlab.search.space import _distribution
+from rnnlab.grid import _compose
+from rnnlab.search.space import distributions
 from rnnlab.tracking.live import reason
-from tests.conftest import Run
+from tests.conftest import Outcome, Run
 from tests.test_bad_input import GOOD, HEADER
 from tests.test_training import serving
 
@@ -75,6 +77,7 @@ def test_no_password_survives_wherever_an_at_sign_stands(password: str, query: s
     "text",
     [
         "models:/rnnlab-price@champion",
+        "model=models:/rnnlab-price@champion of runs:/0a1b/net@2",
         "runs:/0a1b/model",
         "pictures/file@2x.png and me@example.org",
         "sqlite:////a/mlflow.db",
@@ -96,6 +99,7 @@ def test_what_has_no_secret_stays(text: str) -> None:
         ("task.path='http://me:p w@host/my a.csv?b' cell=rnn", "task.path='http://host/my a.csv' cell=rnn"),
         ("http://token@host/a?b,http://host/c#d", "http://host/a,http://host/c"),
         ("http://me:p@w/d@host/a", "http://***"),
+        ("checkpoint=s3:/KEY:pw@bucket/x.ckpt is not a file", "checkpoint=s3:/bucket/x.ckpt is not a file"),
     ],
 )
 def test_addresses_in_other_ways_of_writing(text: str, kept: str) -> None:
@@ -119,29 +123,48 @@ def test_a_driver_s_own_text_is_left_out_where_the_address_has_secrets() -> None
 
 
 def test_a_search_keeps_no_secret() -> None:
+    cfg = _compose("price", "+search.space.task.path.choices=[a.csv,'http://host/a.csv?sig=x']")
     with pytest.raises(UserError, match="no user, password, query or fragment"):
-        _distribution("task.path", {"choices": ["a.csv", "http://host/a.csv?sig=x"]})
+        distributions(cfg)
 
 
-def test_a_table_at_an_address_with_secrets_leaves_none_behind(run: Run, root: Path) -> None:
-    """In no file below the root, the store among them, and in nothing printed; a renewed signature finds the run."""
+@pytest.fixture
+def place() -> Iterator[str]:
+    """Of a table on a server, as it may be shown."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), serving(repeat("\n".join([HEADER, *GOOD]))))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    place = f"127.0.0.1:{server.server_port}/my.csv"
-    secrets = "X-Amz-Signature={}5ECRET&sas=5ECRET&pwd=5ECRET#5ECRET"
-    words = ("cell=rnn", "trainer.max_epochs=1", "task.source=csv")
-    address = f"task.path='http://ghp_5ECRET@{place}?{secrets}'"
-    outcomes = [run(name, *words, address.format("old")) for name in ("train", "evaluate")]
-    outcomes.append(run("train", *words, address.format("new")))
-    assert "already trained under this setting" in outcomes[-1].out
-    outcomes.append(run("report", "report.folder=runs", words[-1], address.format("new")))
-    assert f"task.path='http://{place}'" in (root / "reports-runs" / "leaderboard.md").read_text()
+    yield f"127.0.0.1:{server.server_port}/my.csv"
     server.shutdown()
-    assert [outcome.code for outcome in outcomes] == [0] * 4
+
+
+def words(place: str, signature: str) -> tuple[str, ...]:
+    secrets = f"X-Amz-Signature={signature}{MARK}&sas={MARK}&pwd={MARK}#{MARK}"
+    address = f"task.path='http://ghp_{MARK}@{place}?{secrets}'"
+    return "cell=rnn", "trainer.max_epochs=1", "task.source=csv", address
+
+
+def check_nothing_left(root: Path, outcomes: list[Outcome], *names: str) -> None:
+    assert [outcome.code for outcome in outcomes] == [0] * len(outcomes)
     assert MARK not in "".join(outcome.out + outcome.err for outcome in outcomes)
     kept = [path for path in root.rglob("*") if path.is_file()]
-    assert {"config.yaml", "run.json", "mlflow.db", "meta.json", "source.json"} <= {path.name for path in kept}
+    assert {"config.yaml", "run.json", "meta.json", "source.json", *names} <= {path.name for path in kept}
     assert not [path for path in kept if MARK.encode() in path.read_bytes()]
+
+
+def test_training_on_a_table_at_an_address_with_secrets_leaves_none_behind(run: Run, root: Path, place: str) -> None:
+    """In no file below the root, and in nothing printed."""
+    check_nothing_left(root, [run("train", "tracking=none", *words(place, "old"))])
+
+
+@pytest.mark.slow
+def test_all_that_follows_and_the_store_keep_no_secret_either(run: Run, root: Path, place: str) -> None:
+    """A renewed signature finds the run."""
+    outcomes = [run(name, *words(place, "old")) for name in ("train", "evaluate")]
+    outcomes.append(run("train", *words(place, "new")))
+    assert "already trained under this setting" in outcomes[-1].out
+    outcomes.append(run("report", "report.folder=runs", *words(place, "new")[2:]))
+    assert f"task.path='http://{place}'" in (root / "reports-runs" / "leaderboard.md").read_text()
+    check_nothing_left(root, outcomes, "mlflow.db")
 
 
 def test_a_mistake_in_the_code_is_shown_where_it_arose_and_without_secrets(

@@ -108,6 +108,16 @@ def test_what_dvc_can_read_is_left_alone(
     assert not capsys.readouterr().out
 
 
+@pytest.mark.parametrize("content", ["<<<<<<< HEAD\nschema: '2.0'\n", "schema: '3.0'\nstages: {}\n"])
+def test_what_no_kill_leaves_behind_is_left_to_its_user(
+    folder: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "dvc.lock").write_text(content)
+    restore(folder)
+    assert (folder / "dvc.lock").read_text() == content
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("content", [b"", b'{"write": {"/da', A_PROCESS_OF_ANOTHER_PROGRAM])
 def test_an_rwlock_of_a_killed_dvc_is_removed(folder: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     """Process ids are given again: DVC would wait for the end of a program that has nothing to do with it."""

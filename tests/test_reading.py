@@ -48,7 +48,9 @@ DIGITS = "9" * 5000
 FILES = {
     "picture of 60,000 x 60,000": ("a.png", png(60_000, 60_000), "is cut off or no picture"),
     "picture with a long text": (
-        *("a.png", png(28, 28, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))), "is cut off or no picture"),
+        "a.png",
+        png(28, 28, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2 << 20)))),
+        "is cut off or no picture",
     ),
     "picture with half a header": ("a.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"\0"), "is cut off or no picture"),
     "table nested deep": ("a.json", DEEP.encode(), "is not JSON"),

@@ -108,14 +108,6 @@ def test_the_spec_says_what_the_batches_are(opened: Any, example: Example) -> No
 
 
 @by_example
-def test_what_was_just_prepared_matches_its_digest(opened: Any, example: Example, caplog: Any) -> None:
-    """And is not prepared again each time: all facts of it come back from JSON as they were."""
-    caplog.set_level("INFO", logger="rnnlab")
-    opened(example)
-    assert not [line for line in caplog.messages if "digest" in line]
-
-
-@by_example
 def test_the_order_of_training_is_a_function_of_seed_and_epoch(opened: Any, example: Example) -> None:
     def read(seed: int, epoch: int, split: str = "train") -> list[torch.Tensor]:
         loader = opened(example, seed)[1].loader(split)

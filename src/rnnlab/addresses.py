@@ -2,8 +2,11 @@
 
 import re
 
-SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.-]{0,31}://|(?i:https?):/|[A-Za-z][A-Za-z0-9+.-]{1,31}:/(?=[^\s/]*@))"
-"""pathlib leaves one slash of two."""
+SCHEME = (
+    r"(?:[A-Za-z][A-Za-z0-9+.-]{0,31}://|(?i:https?):/"
+    r"|(?<![A-Za-z0-9+.-])(?!models:|runs:)[A-Za-z][A-Za-z0-9+.-]{1,31}:/(?=[^\s/]*@))"
+)
+"""pathlib leaves one slash of two; MLflow's models:/name@alias has no more."""
 
 WHOLE = re.compile(rf"((?:[^\s='\"]+=)?{SCHEME})(.*)", re.DOTALL)
 """A value that is an address, or the override of the command line that gives it."""

@@ -131,7 +131,7 @@ def _kept(place: Path, name: str) -> ctypes.CDLL | None:
     """The library of this name, if it is whole; what is damaged or of foreign origin is removed."""
     for path in place.glob(f"{name}-*.so"):
         with suppress(OSError):  # another process may remove it; one of another system does not load
-            if path.is_file() and _is_safe(path.lstat()) and path.stem == f"{name}-{_digest(path.read_bytes())}":
+            if path.is_file() and _is_safe(path.lstat()) and path == _path_of(place, name, path.read_bytes()):
                 loaded = ctypes.CDLL(str(path))
                 with suppress(OSError):  # a cache that root owns
                     os.utime(path)
@@ -139,6 +139,11 @@ def _kept(place: Path, name: str) -> ctypes.CDLL | None:
             path.unlink()
             log.info("a kernel in %s was damaged or another user's: it is compiled again", place)
     return None
+
+
+def _path_of(place: Path, name: str, content: bytes) -> Path:
+    """Where a library with this content is kept."""
+    return place / f"{name}-{_digest(content)}.so"
 
 
 def _digest(content: bytes) -> str:
@@ -160,7 +165,7 @@ def _compile(command: tuple[str, ...], text: str, place: Path, name: str) -> cty
             content = file.read()
             os.fsync(file.fileno())
         made.chmod(0o755)
-        path = place / f"{name}-{_digest(content)}.so"
+        path = _path_of(place, name, content)
         made.replace(path)
     with suppress(OSError):  # another process may be clearing up as well
         for old in sorted(place.glob("*.so"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
