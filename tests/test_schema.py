@@ -162,6 +162,25 @@ def test_what_an_interpolation_points_to_is_converted_and_it_stays_one(
     assert checked(price, **{"tracking.enabled": "${oc.env:TRACKED}"}).tracking.enabled is False
 
 
+def test_a_number_that_is_read_as_a_text_elsewhere_stays_one(xor: DictConfig) -> None:
+    found = checked(xor, seed=3, **{"cell.name": "${seed}", "model": "${cell.hidden_size}"})
+    assert (found.seed, found.cell.name) == (3, "3")
+    assert found.cell.hidden_size == xor.cell.hidden_size
+
+
+@pytest.mark.parametrize("way", ["${..hours}", "${oc.select:..hours,6}", "${task[hours]}"])
+def test_a_key_of_a_task_may_be_read_in_any_way(xor: DictConfig, way: str) -> None:
+    checked(xor, **{"task.hours": 6, "task.net.readout": way})
+    assert "task.hours: nothing reads this key" in faults(xor, **{"task.hours": 6})
+
+
+def test_what_is_true_or_false_by_default_is_a_truth_value() -> None:
+    def made(size, gate=False):  # type: ignore[no-untyped-def]  # a cell of one's own, without annotations
+        return size, gate
+
+    assert parameters(made)[0]["gate"] is bool
+
+
 def test_a_text_that_looks_like_something_else(price: DictConfig) -> None:
     """Hydra's command line gives task.target=2020 as a number: as a column it is meant."""
     assert checked(price, **{"task.target": 2020}).task.dataset.target == "2020"
