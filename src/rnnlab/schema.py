@@ -198,9 +198,9 @@ def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
 
 
 def _read_of_the_task(node: DictConfig) -> set[str]:
-    """Keys of the task that an interpolation may name, in whatever way: every word within one."""
+    """Keys of the task that an interpolation names: ${..key}, ${oc.select:..key}, ${task.key}, ${task[key]}."""
     texts = _texts(OmegaConf.to_container(node._get_root()))
-    return {word for text in texts if "${" in text for word in re.findall(r"\w+", text)}
+    return {key for text in texts for key in re.findall(r"(?:[{:]\.+|\btask\.|\btask\[)(\w+)", text)}
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
@@ -62,6 +63,7 @@ class AntisymmetricRNNCell(DrivenCell):
         gamma: float = 0.01,
         init_std: float = 1.0,
     ) -> None:
+        check_arguments(AntisymmetricRNNCell, locals(), "cell.")  # `gated` decides the sizes of the weights
         super().__init__(input_size, hidden_size, (2 if gated else 1) * hidden_size)
         check("epsilon", epsilon, epsilon > 0, "a step above 0")
         check("gamma", gamma, gamma >= 0, "at least 0")

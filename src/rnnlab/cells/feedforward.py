@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
 from rnnlab.module import SequenceModule
@@ -44,6 +45,7 @@ class FeedforwardCell(Cell):
     def __init__(
         self, input_size: int, hidden_size: int, window: int = 32, activation: Literal["tanh", "relu"] = "tanh"
     ) -> None:
+        check_arguments(FeedforwardCell, locals(), "cell.")  # `window` decides the size of the weight
         super().__init__(input_size, hidden_size)
         if window < 1:
             raise UserError(f"cell.window={window}: a whole number of at least 1 is needed.")

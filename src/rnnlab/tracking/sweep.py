@@ -20,12 +20,12 @@ class BeforeSweep(Callback):
         content: Any = OmegaConf.to_container(config)  # as Hydra keeps it, interpolations unresolved
         hydra = content.pop("hydra")
         sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
-        given = [*sweep, *hydra["overrides"]["task"], *hydra["overrides"]["hydra"]]
+        given = [*sweep, *hydra["overrides"]["task"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
         from rnnlab.tracking.store import open_store
 
         try:
-            for word in given:
+            for word in (*given, *hydra["overrides"]["hydra"]):
                 _check_addresses(*word.lstrip("+~").partition("=")[::2])
             _check_addresses("", content)
             check(config.tracking, group=Tracking)
