@@ -116,7 +116,8 @@ def test_make_repro_goes_on_from_files_that_a_killed_dvc_left_empty(
     before = (project / "dvc.lock").read_text()
     (project / "dvc.lock").write_bytes(b"")
     (project / ".dvc/tmp/rwlock").write_bytes(b"")
-    again = shell("make", "repro", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed")
+    # ARGS: of the make that runs the tests, not of this one
+    again = shell("make", "repro", "ARGS=", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/.installed")
     assert "dvc.lock cannot be read: put back" in again
     assert ".dvc/tmp/rwlock was left by a killed dvc: removed" in again
     assert re.findall(r"Running stage '(.+)'", again) == ["compose"]
