@@ -317,11 +317,13 @@ SAVED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", SAVED, ids=" ".join)
 def test_all_that_is_saved_in_conf_is_right(overrides: tuple[str, ...]) -> None:
     check(_compose_alone("config", *overrides), MADE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
 def test_all_that_is_tuned_is_right(path: Path) -> None:
     (task,) = (task for task in TASKS if path.stem.startswith(f"{task}_"))
