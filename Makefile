@@ -51,7 +51,7 @@ format: $(VENV)/.installed ## format the code, and fix what ruff can fix
 	$(RUN) ruff check --fix .
 
 repro: $(VENV)/.installed ## run the pipeline, then print the leaderboard
-	@$(RUN) python -m rnnlab.lockfiles
+	@$(RUN) python -m rnnlab.config.lockfiles
 	$(RUN) dvc repro $(ARGS)
 	@$(RUN) python pipelines/report.py report.write=false tracking=sync
 

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import Cell
-from rnnlab.paths import CONF
-from rnnlab.unroll.choice import can
+from rnnlab.results.paths import CONF
+from rnnlab.unroll.backends import can
 from rnnlab.unroll.program import parts_of
 from rnnlab.unroll.recurrent import Recurrent
 

@@ -16,16 +16,16 @@ import torch
 from omegaconf import OmegaConf
 
 from benchmarks.timing import pin
-from rnnlab.cells.gru import GRU
-from rnnlab.cells.lstm import LSTM
-from rnnlab.cells.rnn import RNN
 from rnnlab.data.batches import Batch, Batches, Order
-from rnnlab.module import SequenceModule
-from rnnlab.paths import CONF
+from rnnlab.modules.gru import GRU
+from rnnlab.modules.lstm import LSTM
+from rnnlab.modules.module import SequenceModule
+from rnnlab.modules.rnn import RNN
+from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
+from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.recorder import Recorder
-from rnnlab.tracking.store import MLflowStore
-from rnnlab.training import make_trainer
+from rnnlab.training.train import make_trainer
 
 BATCH, TIMESTEPS, INPUT, HIDDEN = 128, 28, 28, 128
 STEPS = 200
@@ -57,7 +57,7 @@ def bare_loop(module: SequenceModule, loader: Batches) -> float:
 
 
 def pipeline(module: SequenceModule, loader: Batches, store: MLflowStore, folder: Path) -> float:
-    """Milliseconds a step as `rnnlab.training` trains: its trainer and callbacks, and a live MLflow run on SQLite."""
+    """Milliseconds a step as `rnnlab.training.train` trains: its trainer and callbacks, a live MLflow run on SQLite."""
     run = {
         "key": "benchmark", "name": "benchmark", "task": "benchmark", "seed": 0, "folder": str(folder), "params": {},
         "tags": {"git_commit": ""}, "started": time.time_ns() // 1_000_000,

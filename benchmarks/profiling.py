@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity
 
 from benchmarks.nets import TORCH, Shape, build, training_step
 from benchmarks.timing import clock, pin
-from rnnlab.unroll import compiled
+from rnnlab.unroll.cpp import autograd as compiled
 from rnnlab.unroll.program import parts_of
 
 ROUNDS = 5

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from rnnlab.unroll.build import NoCompiler, compiler
+from rnnlab.unroll.cpp.build import NoCompiler, compiler
 
 FOLDER = Path(__file__).parent
 FILES = {

@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from benchmarks import cells, store
 from benchmarks.nets import TORCH, gates
-from rnnlab.paths import CHECKOUT
+from rnnlab.results.paths import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
 REASONS = store.FOLDER / "reasons.json"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import fresh
-from rnnlab.paths import CHECKOUT
+from rnnlab.results.paths import CHECKOUT
 
 GIGABYTES = 2.0
 STEPS = 20

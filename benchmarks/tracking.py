@@ -18,15 +18,15 @@ from omegaconf import OmegaConf
 
 from benchmarks.overhead import ADAM, BATCH, HIDDEN, INPUT, SPEC, TIMESTEPS, batches
 from benchmarks.timing import pin
-from rnnlab.cells.gru import GRU
-from rnnlab.cells.lstm import LSTM
-from rnnlab.cells.rnn import RNN
 from rnnlab.data.batches import Batches, Order
-from rnnlab.module import SequenceModule
-from rnnlab.paths import CONF
+from rnnlab.modules.gru import GRU
+from rnnlab.modules.lstm import LSTM
+from rnnlab.modules.module import SequenceModule
+from rnnlab.modules.rnn import RNN
+from rnnlab.results.paths import CONF
+from rnnlab.tracking.mlflow.store import MLflowStore, Row, Tracker
 from rnnlab.tracking.recorder import Recorder
-from rnnlab.tracking.store import MLflowStore, Row, Tracker
-from rnnlab.training import make_trainer
+from rnnlab.training.train import make_trainer
 
 EPOCHS = 3
 ROUNDS = 5

@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
+from rnnlab.config.cli import pipeline
 
 
 @pipeline("task.dataset", "task.data")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.evaluation import evaluate_baselines
+    from rnnlab.training.evaluate import evaluate_baselines
 
     evaluate_baselines(cfg)
 

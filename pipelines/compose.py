@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
+from rnnlab.config.cli import pipeline
 
 
 @pipeline()
 def main(_: DictConfig) -> None:
-    from rnnlab.grid import write_configs
+    from rnnlab.config.stages import write_configs
 
     write_configs()
 

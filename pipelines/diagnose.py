@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
-from rnnlab.schema import MADE
+from rnnlab.config.cli import pipeline
+from rnnlab.config.schema import MADE
 
 
 @pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
-    from rnnlab.diagnosis import diagnose
+    from rnnlab.diagnosis.diagnose import diagnose
 
     diagnose(cfg)
 

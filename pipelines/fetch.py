@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
+from rnnlab.config.cli import pipeline
 
 
 @pipeline("task.dataset")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.preparation import fetch
+    from rnnlab.training.prepare import fetch
 
     fetch(cfg)
 

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
+from rnnlab.config.cli import pipeline
 
 
 @pipeline()

@@ -2,8 +2,8 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
-from rnnlab.schema import MADE
+from rnnlab.config.cli import pipeline
+from rnnlab.config.schema import MADE
 
 
 @pipeline(*MADE)

@@ -2,14 +2,14 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
-from rnnlab.schema import MADE
+from rnnlab.config.cli import pipeline
+from rnnlab.config.schema import MADE
 
 
 @pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
-    from rnnlab.evaluation import rehearse
-    from rnnlab.training import train
+    from rnnlab.training.evaluate import rehearse
+    from rnnlab.training.train import train
 
     if cfg.discard:
         rehearse(cfg)

@@ -2,12 +2,12 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.cli import pipeline
+from rnnlab.config.cli import pipeline
 
 
 @pipeline()
 def main(cfg: DictConfig) -> None:
-    from rnnlab.tracking.ui import serve
+    from rnnlab.tracking.mlflow.ui import serve
 
     serve(cfg)
 

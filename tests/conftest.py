@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab import preparation
+from rnnlab.training.train import prepare as preparation
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

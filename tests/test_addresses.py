@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnlab.addresses import shown, without_secrets
-from rnnlab.datasets.own import OwnTable
+from rnnlab.config.stages import _compose
+from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.errors import UserError
-from rnnlab.grid import _compose
 from rnnlab.search.space import distributions
 from rnnlab.tracking.live import reason
 from tests.conftest import Outcome, Run
 from tests.test_bad_input import GOOD, HEADER
-from tests.test_training import serving
+from tests.training.test_train import serving
 
 MARK = "5ECRET"
 """In every secret part."""

@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, HiddenState
-from rnnlab.config import plain
+from rnnlab.config.fingerprint import plain
+from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
-from rnnlab.grid import _compose
-from rnnlab.paths import CONF
+from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
-from rnnlab.unroll.compiled import Compiled
+from rnnlab.unroll.cpp.autograd import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.program import trace
 

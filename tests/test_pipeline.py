@@ -133,10 +133,10 @@ GRU_STAGES = {"train@price-gru", "evaluate@price-gru"}
     [
         ("conf/cell/gru.yaml", "name: gru", "name: gru\nhidden_size: 16", {"train@price-gru"}),
         ("conf/recurrent.yaml", "num_layers: 1", "num_layers: 2", "all cells"),
-        ("src/rnnlab/unroll/kernel.h", "ROWS = 12", "ROWS = 8", "all of all cells"),
+        ("src/rnnlab/unroll/cpp/emit.h", "ROWS = 12", "ROWS = 8", "all of all cells"),
         ("src/rnnlab/cells/gru.py", "candidate + update", "candidate + 1.0 * update", GRU_STAGES),
         ("src/rnnlab/cells/gru.py", '"""The GRU (', '"""The well-known GRU (', set()),
-        ("src/rnnlab/tracking/store.py", "BATCH = 1000", "BATCH = 900", set()),
+        ("src/rnnlab/tracking/mlflow/store.py", "BATCH = 1000", "BATCH = 900", set()),
         ("conf/grid.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2, 3]", "all training"),
         ("conf/task/price.yaml", "window: 32", "window: 16", "all but fetch"),
         ("conf/task/price.yaml", "symbol: AAPL", "symbol: IBM", "all"),
@@ -170,11 +170,14 @@ def test_an_edit_reruns_what_it_touches_and_nothing_else(
 
 @pytest.mark.slow
 def test_a_new_cell_and_a_new_seed_rerun_nothing_old(project: Path, reproduced: str, shell: Shell) -> None:
-    """One file of equations, one of config, one word in the grid; and of a fourth seed only the fourth is trained."""
-    source = (project / "src/rnnlab/cells/rnn.py").read_text()
-    (project / "src/rnnlab/cells/mine.py").write_text(source.replace("RNN", "Mine"))
+    """The equations, their module, a config, a word in the grid; and of a fourth seed only the fourth is trained."""
+    for room in ("cells", "modules"):
+        source = (project / f"src/rnnlab/{room}/rnn.py").read_text()
+        (project / f"src/rnnlab/{room}/mine.py").write_text(
+            source.replace("cells.rnn", "cells.mine").replace("RNN", "Mine")
+        )
     config = (project / "conf/cell/rnn.yaml").read_text().replace("name: rnn", "name: mine")
-    (project / "conf/cell/mine.yaml").write_text(config.replace("cells.rnn.RNN", "cells.mine.Mine"))
+    (project / "conf/cell/mine.yaml").write_text(config.replace("modules.rnn.RNN", "modules.mine.Mine"))
     edit(project / "conf/grid.yaml", "cells: [lstm, gru]", "cells: [lstm, gru, mine]")
     ran = re.findall(r"Running stage '(.+)'", shell("dvc", "repro"))
     assert ran == ["compose", "train@price-mine", "evaluate@price-mine", "report"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rnnlab.report.statistics import (
+from rnnlab.statistics import (
     Comparison,
     can_tell,
     compare,

@@ -1,6 +1,6 @@
 """Cells derived from continuous time: liquid networks and the Legendre memory unit, one unit of time a timestep."""
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 MODES = ("default", "pure", "no_gate")
 
@@ -293,21 +292,3 @@ def legendre_delay(order: int, theta: float) -> tuple[Tensor, Tensor]:
     joint[:order, order] = (2 * index + 1) * (-1.0) ** index / theta
     joint = torch.linalg.matrix_exp(joint)
     return joint[:order, :order], joint[:order, order]
-
-
-class CfC(SequenceModule):
-    """The closed-form continuous-time cell on any task."""
-
-    cell_class: ClassVar[type[Cell]] = CfCCell
-
-
-class LTC(SequenceModule):
-    """The liquid time-constant cell on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LTCCell
-
-
-class LMU(SequenceModule):
-    """The Legendre memory unit on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LMUCell

@@ -1,7 +1,7 @@
 """Differential equations in discrete time, and rotations: what these cells remember neither explodes nor fades."""
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 
 def check(option: str, value: float, fine: bool, needed: str) -> None:
@@ -96,12 +95,6 @@ class AntisymmetricRNNCell(DrivenCell):
         return hidden, HiddenState(hidden)
 
 
-class AntisymmetricRNN(SequenceModule):
-    """The AntisymmetricRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = AntisymmetricRNNCell
-
-
 class OscillatorState(NamedTuple):
     """`hidden`, where the oscillators are, `velocity`, how fast they move: (batch, hidden_size) each."""
 
@@ -161,12 +154,6 @@ class CoRNNCell(OscillatorCell):
         return hidden, OscillatorState(hidden, velocity)
 
 
-class CoRNN(SequenceModule):
-    """The coRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = CoRNNCell
-
-
 class UnICORNNCell(OscillatorCell):
     """Undamped, independent oscillators, each with its own step d = dt σ(c); the scheme is symplectic:
 
@@ -205,12 +192,6 @@ class UnICORNNCell(OscillatorCell):
         velocity = state.velocity - shared["step_size"] * force
         hidden = state.hidden + shared["step_size"] * velocity
         return hidden, OscillatorState(hidden, velocity)
-
-
-class UnICORNN(SequenceModule):
-    """The UnICORNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = UnICORNNCell
 
 
 class LEMState(NamedTuple):
@@ -256,12 +237,6 @@ class LEMCell(DrivenCell):
         hidden_target = (hidden_input + matmul("weight_ch", cell)).tanh()
         hidden = state.hidden + self.dt * hidden_gate.sigmoid() * (hidden_target - state.hidden)
         return hidden, LEMState(hidden, cell)
-
-
-class LEM(SequenceModule):
-    """The LEM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LEMCell
 
 
 class LipschitzRNNCell(DrivenCell):
@@ -321,12 +296,6 @@ class LipschitzRNNCell(DrivenCell):
         return hidden, HiddenState(hidden)
 
 
-class LipschitzRNN(SequenceModule):
-    """The Lipschitz RNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LipschitzRNNCell
-
-
 class ExpRNNCell(Cell):
     """yₜ = hₜ = modrelu(W_ih xₜ + exp(U - Uᵀ) hₜ₋₁), modrelu(z) = sign(z) max(|z| + b, 0); exp(U - Uᵀ) is orthogonal.
 
@@ -373,9 +342,3 @@ class ExpRNNCell(Cell):
         # z itself, for the zero that it is where neither sign holds
         hidden = torch.where(z > 0, magnitude, torch.where(z < 0, -magnitude, z))
         return hidden, HiddenState(hidden)
-
-
-class ExpRNN(SequenceModule):
-    """The expRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = ExpRNNCell

@@ -1,6 +1,6 @@
 """A feed-forward network over a window (time-delay network, Waibel et al. 1989): what recurrence has to beat."""
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
@@ -88,9 +87,3 @@ class FeedforwardCell(Cell):
         kept = windows.transpose(2, 3).flatten(2)
         past = nn.functional.linear(kept[:-1], shared["weight_past"])
         return ACTIVATIONS[self.activation](projected.current + past), PastInputs(kept[1:])
-
-
-class Feedforward(SequenceModule):
-    """The feed-forward network on any task."""
-
-    cell_class: ClassVar[type[Cell]] = FeedforwardCell

@@ -1,12 +1,9 @@
 """The GRU (Cho et al. 2014), in the form of cuDNN and in its own, and what was made of it by leaving gates out."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared
-from rnnlab.module import SequenceModule
+from rnnlab.cells.cell import GatedCell, HiddenState, Matmul, Shared
 
 
 class GRUCell(GatedCell):
@@ -53,12 +50,6 @@ class GRUCell(GatedCell):
         return output, HiddenState(hidden[0])
 
 
-class GRU(SequenceModule):
-    """The GRU on any task."""
-
-    cell_class: ClassVar[type[Cell]] = GRUCell
-
-
 class OriginalGRUCell(GatedCell):
     """The GRU of the paper, the reset gate before the recurrent product; rows as in `GRUCell`, the GRU of cuDNN:
 
@@ -87,12 +78,6 @@ class OriginalGRUCell(GatedCell):
         return hidden, HiddenState(hidden)
 
 
-class OriginalGRU(SequenceModule):
-    """The GRU of the paper on any task."""
-
-    cell_class: ClassVar[type[Cell]] = OriginalGRUCell
-
-
 class MGUCell(GatedCell):
     """The minimal gated unit: one gate both resets and updates. Rows in this order:
 
@@ -117,12 +102,6 @@ class MGUCell(GatedCell):
         candidate = (candidate_input + matmul("candidate", gate * state.hidden)).tanh()
         hidden = state.hidden + gate * (candidate - state.hidden)
         return hidden, HiddenState(hidden)
-
-
-class MGU(SequenceModule):
-    """The minimal gated unit on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MGUCell
 
 
 class LayerNormGRUCell(GatedCell):
@@ -198,12 +177,6 @@ class LayerNormGRUCell(GatedCell):
         return hidden, HiddenState(hidden)
 
 
-class LayerNormGRU(SequenceModule):
-    """The GRU with layer normalisation on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LayerNormGRUCell
-
-
 class LightGRUCell(GatedCell):
     """The GRU without a reset gate, its candidate a relu (li-GRU). Rows in this order:
 
@@ -224,12 +197,6 @@ class LightGRUCell(GatedCell):
         candidate = candidate.relu()
         hidden = candidate + update.sigmoid() * (state.hidden - candidate)
         return hidden, HiddenState(hidden)
-
-
-class LightGRU(SequenceModule):
-    """The light GRU on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LightGRUCell
 
 
 class MinimalRNNCell(GatedCell):
@@ -262,12 +229,6 @@ class MinimalRNNCell(GatedCell):
         return hidden, HiddenState(hidden)
 
 
-class MinimalRNN(SequenceModule):
-    """The MinimalRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MinimalRNNCell
-
-
 class UGRNNCell(GatedCell):
     """The plain recurrent net with an update gate. Rows in this order:
 
@@ -297,9 +258,3 @@ class UGRNNCell(GatedCell):
         candidate = candidate.tanh()
         hidden = candidate + update.sigmoid() * (state.hidden - candidate)
         return hidden, HiddenState(hidden)
-
-
-class UGRNN(SequenceModule):
-    """The UGRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = UGRNNCell

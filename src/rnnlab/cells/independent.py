@@ -1,14 +1,13 @@
 """Cells whose state meets itself elementwise only, so that no step needs a matrix product: IndRNN, SRU, QRNN."""
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 
@@ -46,12 +45,6 @@ class IndRNNCell(Cell):
     def step(self, projected: Tensor, state: HiddenState, matmul: Matmul, shared: Shared) -> tuple[Tensor, HiddenState]:
         hidden = ACTIVATIONS[self.activation](projected + shared["weight_hh"] * state.hidden)
         return hidden, HiddenState(hidden)
-
-
-class IndRNN(SequenceModule):
-    """The IndRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = IndRNNCell
 
 
 class CellState(NamedTuple):
@@ -129,12 +122,6 @@ class SRUCell(Cell):
         return projected.highway + reset * (cell - projected.highway), CellState(cell)
 
 
-class SRU(SequenceModule):
-    """The SRU on any task."""
-
-    cell_class: ClassVar[type[Cell]] = SRUCell
-
-
 class QRNNInput(NamedTuple):
     """`now`, `next`, (..., 3 · hidden_size) each: what xₜ gives to this timestep and to the one after it."""
 
@@ -192,9 +179,3 @@ class QRNNCell(Cell):
         candidate = candidate.tanh()
         cell = candidate + forget_gate.sigmoid() * (state.cell - candidate)
         return output_gate.sigmoid() * cell, QRNNState(cell, projected.next)
-
-
-class QRNN(SequenceModule):
-    """The QRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = QRNNCell

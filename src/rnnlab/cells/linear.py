@@ -1,16 +1,15 @@
 """Cells linear in their state: minimal gated cells and diagonal state space models, run by a parallel scan."""
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
+from rnnlab.cells.scan import gated_recurrence, linear_recurrence
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
-from rnnlab.unroll.scan import gated_recurrence, linear_recurrence
 
 ACTIVATIONS = ("linear", "gelu", "glu")
 DISCRETIZATIONS = ("zoh", "bilinear")
@@ -519,33 +518,3 @@ class _Transposed(torch.autograd.Function):
 def _transposed(matrix: Tensor) -> Tensor:
     turned: Tensor = _Transposed.apply(matrix)  # type: ignore[no-untyped-call]
     return turned
-
-
-class MinGRU(SequenceModule):
-    """The minGRU on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MinGRUCell
-
-
-class MinLSTM(SequenceModule):
-    """The minLSTM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MinLSTMCell
-
-
-class LRU(SequenceModule):
-    """The linear recurrent unit on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LRUCell
-
-
-class S4D(SequenceModule):
-    """S4D on any task."""
-
-    cell_class: ClassVar[type[Cell]] = S4DCell
-
-
-class S5(SequenceModule):
-    """S5 on any task."""
-
-    cell_class: ClassVar[type[Cell]] = S5Cell

@@ -1,13 +1,12 @@
 """The LSTM (Hochreiter and Schmidhuber 1997; its forget gate: Gers, Schmidhuber and Cummins 2000) and its variants."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared, State
+from rnnlab.cells.cell import GatedCell, HiddenState, Matmul, Shared, State
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 
 class LSTMState(NamedTuple):
@@ -80,12 +79,6 @@ class LSTMCell(LongShortTermCell):
         return output, LSTMState(hidden[0], cell[0])
 
 
-class LSTM(SequenceModule):
-    """The LSTM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LSTMCell
-
-
 class LSTM1997Cell(LongShortTermCell):
     """The first LSTM, which cannot forget. Rows as in `LSTMCell`, without the forget gate's:
 
@@ -113,12 +106,6 @@ class LSTM1997Cell(LongShortTermCell):
         cell = state.cell + input_gate.sigmoid() * candidate.tanh()
         hidden = output_gate.sigmoid() * cell.tanh()
         return hidden, LSTMState(hidden, cell)
-
-
-class LSTM1997(SequenceModule):
-    """The LSTM of 1997 on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LSTM1997Cell
 
 
 class PeepholeLSTMCell(LongShortTermCell):
@@ -158,12 +145,6 @@ class PeepholeLSTMCell(LongShortTermCell):
         return hidden, LSTMState(hidden, cell)
 
 
-class PeepholeLSTM(SequenceModule):
-    """The LSTM with peepholes on any task."""
-
-    cell_class: ClassVar[type[Cell]] = PeepholeLSTMCell
-
-
 class CoupledLSTMCell(LongShortTermCell):
     """The LSTM that writes as much as it forgets (CIFG): iₜ = 1 - fₜ. Rows in this order:
 
@@ -188,12 +169,6 @@ class CoupledLSTMCell(LongShortTermCell):
         cell = candidate + forget_gate.sigmoid() * (state.cell - candidate)
         hidden = output_gate.sigmoid() * cell.tanh()
         return hidden, LSTMState(hidden, cell)
-
-
-class CoupledLSTM(SequenceModule):
-    """The LSTM with coupled input and forget gates on any task."""
-
-    cell_class: ClassVar[type[Cell]] = CoupledLSTMCell
 
 
 class JANETCell(LongShortTermCell):
@@ -225,12 +200,6 @@ class JANETCell(LongShortTermCell):
         # 1 - σ(s - β) = σ(β - s), which loses no digits where the gate is open
         hidden = forget_gate.sigmoid() * state.hidden + (self.beta - forget_gate).sigmoid() * candidate.tanh()
         return hidden, HiddenState(hidden)
-
-
-class JANET(SequenceModule):
-    """JANET on any task."""
-
-    cell_class: ClassVar[type[Cell]] = JANETCell
 
 
 class ProjectionLSTMCell(LSTMCell):
@@ -278,12 +247,6 @@ class ProjectionLSTMCell(LSTMCell):
     @property
     def fused_weights(self) -> list[Tensor]:
         return [*super().fused_weights, self.weight_hr]
-
-
-class ProjectionLSTM(SequenceModule):
-    """The LSTM with a recurrent projection on any task."""
-
-    cell_class: ClassVar[type[Cell]] = ProjectionLSTMCell
 
 
 class LayerNormLSTMCell(LongShortTermCell):
@@ -334,12 +297,6 @@ class LayerNormLSTMCell(LongShortTermCell):
         return hidden, LSTMState(hidden, cell)
 
 
-class LayerNormLSTM(SequenceModule):
-    """The LSTM with layer normalisation on any task."""
-
-    cell_class: ClassVar[type[Cell]] = LayerNormLSTMCell
-
-
 class MultiplicativeLSTMCell(LongShortTermCell):
     """The LSTM whose recurrent weights depend on the input:
 
@@ -373,9 +330,3 @@ class MultiplicativeLSTMCell(LongShortTermCell):
         cell = forget_gate.sigmoid() * state.cell + input_gate.sigmoid() * candidate.tanh()
         hidden = output_gate.sigmoid() * cell.tanh()
         return hidden, LSTMState(hidden, cell)
-
-
-class MultiplicativeLSTM(SequenceModule):
-    """The multiplicative LSTM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MultiplicativeLSTMCell

@@ -1,14 +1,13 @@
 """The plain recurrent nets of Elman (1990) and Jordan (1986), and the Elman network started from the identity."""
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared
+from rnnlab.cells.cell import GatedCell, HiddenState, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 Activation = Literal["tanh", "relu", "identity"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda x: x}
@@ -47,12 +46,6 @@ class RNNCell(GatedCell):
         return output, HiddenState(hidden[0])
 
 
-class RNN(SequenceModule):
-    """The Elman network on any task."""
-
-    cell_class: ClassVar[type[Cell]] = RNNCell
-
-
 class IRNNCell(RNNCell):
     """hₜ = relu(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh), yₜ = hₜ: an Elman network that at the start adds up what it reads.
 
@@ -74,12 +67,6 @@ class IRNNCell(RNNCell):
         nn.init.zeros_(self.bias_hh)
         with torch.no_grad():
             self.weight_hh.mul_(self.scale)
-
-
-class IRNN(SequenceModule):
-    """The IRNN on any task."""
-
-    cell_class: ClassVar[type[Cell]] = IRNNCell
 
 
 class JordanState(NamedTuple):
@@ -123,9 +110,3 @@ class JordanCell(GatedCell):
         hidden = ACTIVATIONS[self.activation](projected + matmul("weight_hh", state.output))
         output = ACTIVATIONS[self.output_activation](matmul("weight_output", hidden) + shared["bias_output"])
         return output, JordanState(output)
-
-
-class Jordan(SequenceModule):
-    """The Jordan network on any task."""
-
-    cell_class: ClassVar[type[Cell]] = JordanCell

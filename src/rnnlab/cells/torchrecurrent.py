@@ -1,16 +1,14 @@
 """The cells of the package `torchrecurrent` (Martinuzzi, arXiv 2510.21252, 2025; MIT licence), through one adapter."""
 
 import inspect
-from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.module import SequenceModule
 
 
 class TwoPartState(NamedTuple):
@@ -107,21 +105,3 @@ def find(layer: str) -> tuple[ModuleType, type[nn.Module]]:
         names = ", ".join(sorted(cells, key=str.lower))
         raise UserError(f"cell.name={layer} is none of torchrecurrent's layers: {names}.")
     return torchrecurrent, getattr(torchrecurrent, f"{layer}Cell")
-
-
-class TorchRecurrent(SequenceModule):
-    """A cell of the package on any task; `name` is both the package's name of it and the cell's name in results."""
-
-    cell_class: ClassVar[type[Cell]] = TorchRecurrentCell
-
-    def __init__(self, name: str, **options: Any) -> None:
-        super().__init__(name, **{**options, "layer": name})
-
-    @classmethod
-    def takers(cls, options: Mapping[str, Any]) -> list[type]:
-        return [*super().takers(options), find(options["name"])[1]]
-
-    @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> None:
-        """Raises: `UserError` for what cannot be made of conf/cell, before any data is touched."""
-        find(options["name"])

@@ -1,7 +1,7 @@
 """The two cells of xLSTM (Beck et al. 2024), with exponential gates and a state that keeps them in range."""
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
 
 FORGET_GATES = ("sigmoid", "exponential")
 FORGET_BIAS = {"sigmoid": (3.0, 6.0), "exponential": (0.0, 0.0)}
@@ -238,15 +237,3 @@ class MLSTMCell(_XLSTMCell):
         cell = entering[..., -1:, :] * state.cell + (last * value).mT @ key
         normalizer = entering[..., -1, :] * state.normalizer + (last * key).sum(-2)
         return hidden.permute(2, 0, 1, 3).flatten(-2), MLSTMState(cell, normalizer, stabilizer[..., -1])
-
-
-class SLSTM(SequenceModule):
-    """The sLSTM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = SLSTMCell
-
-
-class MLSTM(SequenceModule):
-    """The mLSTM on any task."""
-
-    cell_class: ClassVar[type[Cell]] = MLSTMCell

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from rnnlab.addresses import shown
-from rnnlab.data.atomic import atomic_file, locked, read_json, write_json
 from rnnlab.errors import UserError
+from rnnlab.results.files import atomic_file, locked, read_json, write_json
 
 if TYPE_CHECKING:
     import requests

@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from rnnlab.data.atomic import read_json, write_json
 from rnnlab.data.download import retrieve
 from rnnlab.errors import UserError
+from rnnlab.results.files import read_json, write_json
 
 PIP_SECONDS = 600
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnlab.data.atomic import write_json
 from rnnlab.data.download import NotThereError, retrieve
 from rnnlab.datasets.dataset import File, read_member
 from rnnlab.datasets.pairs import PairedTexts, Pairs
 from rnnlab.errors import UserError
+from rnnlab.results.files import write_json
 
 ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/"
 

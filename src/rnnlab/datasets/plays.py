@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnlab.datasets.dataset import Dataset, File, members
-from rnnlab.datasets.text import Codes, code_points
+from rnnlab.datasets.plain_text import Codes, code_points
 from rnnlab.errors import UserError
 
 PLAYS = File(

@@ -19,15 +19,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.data.atomic import read_json, write_json
 from rnnlab.data.download import retrieve, sha256_of
-from rnnlab.datasets.cells import Notation
-from rnnlab.datasets.inspection import inspect
-from rnnlab.datasets.installed import installed_table
-from rnnlab.datasets.own import OwnTable
-from rnnlab.datasets.table import COLUMNS, Table, nearest
+from rnnlab.data.tables.table import COLUMNS, Table, nearest
+from rnnlab.data.tables.user_table import OwnTable
+from rnnlab.data.tables.values import Notation
+from rnnlab.datasets.bokeh import installed_table
+from rnnlab.datasets.table_report import inspect
 from rnnlab.datasets.yahoo import INTERVALS, INTRADAY, write_history
 from rnnlab.errors import UserError
+from rnnlab.results.files import read_json, write_json
 
 if TYPE_CHECKING:
     import pandas as pd

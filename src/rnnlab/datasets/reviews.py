@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from rnnlab.addresses import shown
 from rnnlab.data.download import is_address, sha256_of
+from rnnlab.data.tables.table import SEPARATORS
+from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
-from rnnlab.datasets.own import OwnTable
-from rnnlab.datasets.table import SEPARATORS
 from rnnlab.errors import UserError
 
 SAMPLE = File(

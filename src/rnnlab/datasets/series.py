@@ -18,14 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnlab.data.atomic import read_json, write_json
 from rnnlab.data.download import retrieve, sha256_of
-from rnnlab.datasets.cells import Notation
-from rnnlab.datasets.inspection import gaps, left_out, of_business_days
-from rnnlab.datasets.installed import installed_table
-from rnnlab.datasets.own import OwnTable
-from rnnlab.datasets.table import Table, iso
+from rnnlab.data.tables.table import Table, iso
+from rnnlab.data.tables.user_table import OwnTable
+from rnnlab.data.tables.values import Notation
+from rnnlab.datasets.bokeh import installed_table
+from rnnlab.datasets.table_report import gaps, left_out, of_business_days
 from rnnlab.errors import UserError
+from rnnlab.results.files import read_json, write_json
 
 MISSING = ("previous", "refuse", "skip")
 """What becomes of an empty cell, and of rows that the dates say are left out."""

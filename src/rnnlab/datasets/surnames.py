@@ -20,10 +20,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.data.atomic import write_json
 from rnnlab.data.download import NotThereError, retrieve
 from rnnlab.datasets.dataset import Dataset, File, members
 from rnnlab.errors import UserError
+from rnnlab.results.files import write_json
 
 SAMPLE = File(
     "faker-40.54.0-py3-none-any.whl",

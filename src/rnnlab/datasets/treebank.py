@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rnnlab.data.download import sha256_of
+from rnnlab.data.tables.table import nearest
 from rnnlab.datasets.dataset import Dataset, File
 from rnnlab.datasets.grammar import Sentence, generate
-from rnnlab.datasets.table import nearest
 from rnnlab.errors import UserError
 
 TAGS = (

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rnnlab.data.tables.table import Table
 from rnnlab.datasets.dataset import Dataset, File, read_member
 from rnnlab.datasets.series import SeriesTable, names_of, whole
-from rnnlab.datasets.table import Table
 from rnnlab.errors import UserError
 
 SAMPLE = File(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnlab.datasets.table import COLUMNS
+from rnnlab.data.tables.table import COLUMNS
 from rnnlab.errors import UserError
 
 if TYPE_CHECKING:

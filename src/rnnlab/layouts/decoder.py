@@ -9,7 +9,7 @@ from rnnlab.cells.cell import Shared, State
 from rnnlab.data.vocabulary import END, IGNORED, PADDING, START, UNKNOWN
 from rnnlab.layouts.attention import KINDS, Attention, Bahdanau, Luong
 from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select
-from rnnlab.unroll.around import detached
+from rnnlab.unroll.masks import detached
 
 NEVER_WRITTEN = [PADDING, START, UNKNOWN]
 

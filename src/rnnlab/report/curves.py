@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from rnnlab.report.figures import LEGEND_WIDTH
-from rnnlab.report.sections import Entry, Section
+from rnnlab.report.results_table import Entry, Section
 
 COSTS = {
     "parameters": "parameters",

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rnnlab.paths import Results
+from rnnlab.results.paths import Results
 
 LEGEND_WIDTH = 28
 """Of a name in a legend, in characters: longer ones go on in a new line."""

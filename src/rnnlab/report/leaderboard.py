@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.report.sections import ENOUGH_SEEDS, Entry, Section
-from rnnlab.report.statistics import Comparison, can_tell, compare, holm, mean_interval
+from rnnlab.report.results_table import ENOUGH_SEEDS, Entry, Section
+from rnnlab.statistics import Comparison, can_tell, compare, holm, mean_interval
 
 SIGNIFICANCE = 0.05
 

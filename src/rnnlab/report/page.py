@@ -9,12 +9,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from tabulate import tabulate
 
-from rnnlab.data.atomic import atomic_folder
 from rnnlab.report import ranks
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.leaderboard import Row, in_words, rows
-from rnnlab.report.sections import Section
+from rnnlab.report.results_table import Section
+from rnnlab.results.files import atomic_folder
 
 DIAGRAM = Path("figures/critical_difference.png")
 

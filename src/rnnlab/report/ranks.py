@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from rnnlab.report.leaderboard import SIGNIFICANCE, trained_alike, tuned_alike
-from rnnlab.report.sections import ENOUGH_SEEDS, Entry, Section
+from rnnlab.report.results_table import ENOUGH_SEEDS, Entry, Section
 
 Array = NDArray[np.float64]
 

@@ -5,8 +5,8 @@ import logging
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
-from rnnlab.paths import root
 from rnnlab.report.selection import selection
+from rnnlab.results.paths import root
 
 log = logging.getLogger("rnnlab")
 
@@ -19,9 +19,9 @@ def report(cfg: DictConfig) -> None:
         folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
     if cfg.report.write:
         # imported here: to show what was written takes no statistics and no drawing
-        from rnnlab.report.lengths import write_lengths
+        from rnnlab.report.length_sweep import write_lengths
         from rnnlab.report.page import write
-        from rnnlab.report.sections import sections
+        from rnnlab.report.results_table import sections
 
         write(sections(cfg.report.folder, wanted), folder, wanted.words)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
@@ -29,7 +29,7 @@ def report(cfg: DictConfig) -> None:
             for picture in write_lengths(folder / "lengths"):
                 log.info("wrote %s", picture)
     if cfg.tracking.sync:
-        from rnnlab.tracking.store import open_store
+        from rnnlab.tracking.mlflow.store import open_store
 
         open_store(cfg)
     if cfg.report.show:

@@ -8,11 +8,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
-from rnnlab.config import shown_in
-from rnnlab.data.atomic import read_json
+from rnnlab.config.fingerprint import shown_in
+from rnnlab.config.schema import MADE, check
 from rnnlab.errors import UserError
-from rnnlab.paths import Results, of_seeds
-from rnnlab.schema import MADE, check
+from rnnlab.results.files import read_json
+from rnnlab.results.paths import Results, of_seeds
 
 GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
 """Of the config, by which runs are chosen."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.data.atomic import atomic_file
 from rnnlab.errors import UserError
-from rnnlab.paths import CONF
+from rnnlab.results.files import atomic_file
+from rnnlab.results.paths import CONF
 
 
 def path_of(cfg: DictConfig) -> Path:

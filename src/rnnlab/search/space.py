@@ -7,9 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from rnnlab.arguments import INVALID, conform, needed
-from rnnlab.config import plain, shown_in
+from rnnlab.config.fingerprint import plain, shown_in
+from rnnlab.config.schema import MADE, check
 from rnnlab.errors import UserError
-from rnnlab.schema import MADE, check
 
 GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
 """Where a searched key may lie."""

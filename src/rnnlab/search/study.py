@@ -17,17 +17,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
-from rnnlab.config import fingerprint, plain, save_config, words_to_keep
-from rnnlab.data.atomic import atomic_file, is_locked, locked
+from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_keep
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.module import Diverged
-from rnnlab.paths import root
-from rnnlab.preparation import open_task
+from rnnlab.modules.module import Diverged
+from rnnlab.results.files import atomic_file, is_locked, locked
+from rnnlab.results.paths import root
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
-from rnnlab.sizing import match_parameters
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
-from rnnlab.training import build_module, check, fit, setting_of, settle_threads
+from rnnlab.training.prepare import open_task
+from rnnlab.training.sizing import match_parameters
+from rnnlab.training.train import build_module, check, fit, setting_of, settle_threads
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from rnnlab import config
-from rnnlab.data.atomic import atomic_folder, read_json, write_json
+from rnnlab.config.fingerprint import SOURCE
 from rnnlab.errors import UserError
-from rnnlab.paths import Results
+from rnnlab.results.files import atomic_folder, read_json, write_json
+from rnnlab.results.paths import Results
 from rnnlab.serving.predictor import CONFIG, LEARNT, WEIGHTS, Predictor, config_of
-from rnnlab.tasks.raw import Column
+from rnnlab.tasks.raw_input import Column
 from rnnlab.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ REQUIRED = (
 )  # fmt: skip
 """What rnnlab imports to predict; named here, because to find out anew would take seconds for each model."""
 
-EXTRA = {"rnnlab.cells.torchrecurrent.": "torchrecurrent"}
+EXTRA = {"rnnlab.modules.torchrecurrent.": "torchrecurrent"}
 """What cells need beside that, by the beginning of their class's name."""
 
 
@@ -59,11 +59,11 @@ def save_model(results: Results, seed: int, folder: Path) -> None:
         write_json(net / CONFIG, settings)
         for name in (LEARNT, WEIGHTS):
             shutil.copyfile(seed_folder / name, net / name)
-        code = Path(scratch) / config.SOURCE.name
-        shutil.copytree(config.SOURCE, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        code = Path(scratch) / SOURCE.name
+        shutil.copytree(SOURCE, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         mlflow.pyfunc.save_model(
             part,
-            python_model=str(config.SOURCE / "serving" / "pyfunc.py"),
+            python_model=str(SOURCE / "serving" / "pyfunc.py"),
             artifacts={"net": net.as_uri()},
             code_paths=[str(code)],
             signature=signature_of(predictor, example),

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import State
-from rnnlab.data.atomic import atomic_file
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.layouts.layout import Layout
 from rnnlab.layouts.per_timestep import ManyToMany, ManyToOne, OneToOne
-from rnnlab.module import SequenceModule
+from rnnlab.modules.module import SequenceModule
+from rnnlab.results.files import atomic_file
 from rnnlab.serving.predictor import Predictor
 from rnnlab.unroll.recurrent import Recurrent
 

@@ -13,19 +13,19 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
-from rnnlab.config import plain
-from rnnlab.datasets.cells import Notation
+from rnnlab.config.fingerprint import plain
+from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.output import Lines
-from rnnlab.paths import Results, of_seeds, root
+from rnnlab.results.paths import Results, of_seeds, root
 from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
 from rnnlab.serving.writing import check_output, write_answers
-from rnnlab.tasks.language_modelling import LanguageModelling
-from rnnlab.tasks.raw import RowError
+from rnnlab.tasks.language_modelling.base import LanguageModelling
+from rnnlab.tasks.raw_input import RowError
 from rnnlab.tracking.live import reason
-from rnnlab.tracking.store import quieten, store_uri
+from rnnlab.tracking.mlflow.store import quieten, store_uri
 
 log = logging.getLogger("rnnlab")
 

@@ -10,12 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from rnnlab.config import plain
-from rnnlab.data.atomic import read_json
+from rnnlab.config.fingerprint import plain
 from rnnlab.errors import UserError
-from rnnlab.module import SequenceModule
+from rnnlab.modules.module import SequenceModule
+from rnnlab.results.files import read_json
 from rnnlab.tasks.task import Task
-from rnnlab.training import build_module
+from rnnlab.training.train import build_module
 
 CONFIG, LEARNT, WEIGHTS = "config.json", "learnt.json", "weights.safetensors"
 """What a net's folder holds: how it is built, what its task learnt from data, its weights. No code, no pickle."""

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from rnnlab.addresses import shown
-from rnnlab.datasets.cells import Notation
-from rnnlab.datasets.table import Table
+from rnnlab.data.tables.table import Table
+from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.serving.predictor import ROW
-from rnnlab.tasks.forecasting import Forecasting
-from rnnlab.tasks.language_modelling import LanguageModelling
-from rnnlab.tasks.raw import Column, RowError, decoded
+from rnnlab.tasks.forecasting.base import Forecasting
+from rnnlab.tasks.language_modelling.base import LanguageModelling
+from rnnlab.tasks.raw_input import Column, RowError, decoded
 from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
@@ -153,7 +153,7 @@ def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
         return pd.DataFrame({name: [content]})
     if column.shape:
         return pd.DataFrame({name: [_picture(path, column.shape).ravel().tolist()]})
-    from rnnlab.tasks.music import notes_of
+    from rnnlab.tasks.music.base import notes_of
 
     return pd.DataFrame({name: [notes_of(content, str(path))]})
 

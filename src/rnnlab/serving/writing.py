@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import pandas as pd
 
-from rnnlab.data.atomic import atomic_file
 from rnnlab.errors import UserError
 from rnnlab.output import print_into_nothing
+from rnnlab.results.files import atomic_file
 
 KINDS = (".csv", ".parquet", ".json", ".jsonl")
 

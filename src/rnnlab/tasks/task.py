@@ -16,7 +16,7 @@ from torch import Tensor
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.raw import Column, check_columns, pieces
+from rnnlab.tasks.raw_input import Column, check_columns, pieces
 
 Array = NDArray[np.float64]
 

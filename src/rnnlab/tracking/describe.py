@@ -10,9 +10,9 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from rnnlab.config import DECIDE_NOTHING, run_params, words_to_keep
-from rnnlab.module import SequenceModule
-from rnnlab.paths import CHECKOUT, Results
+from rnnlab.config.fingerprint import DECIDE_NOTHING, run_params, words_to_keep
+from rnnlab.modules.module import SequenceModule
+from rnnlab.results.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
 
 VARYING = ("task", "cell", "optimizer", "schedule", "trainer", "budget", "parameters")

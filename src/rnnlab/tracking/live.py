@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rnnlab.addresses import shown, without_secrets
 
 if TYPE_CHECKING:
-    from rnnlab.tracking.store import Row
+    from rnnlab.tracking.mlflow.store import Row
 
 log = logging.getLogger("rnnlab")
 

@@ -8,9 +8,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import without_secrets
-from rnnlab.config import shown_in, words_to_keep
+from rnnlab.config.fingerprint import shown_in, words_to_keep
+from rnnlab.config.schema import Named, Tracking, check
 from rnnlab.errors import UserError
-from rnnlab.schema import Named, Tracking, check
 
 
 class BeforeSweep(Callback):
@@ -22,7 +22,7 @@ class BeforeSweep(Callback):
         sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
         given = [*sweep, *hydra["overrides"]["task"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
-        from rnnlab.tracking.store import open_store
+        from rnnlab.tracking.mlflow.store import open_store
 
         try:
             for word in (*given, *hydra["overrides"]["hydra"]):

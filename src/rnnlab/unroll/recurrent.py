@@ -12,9 +12,9 @@ from rnnlab.arguments import check_arguments
 from rnnlab.cells.cell import Cell, Shared, State, check_cell, matmul_of
 from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
-from rnnlab.unroll.around import START, Around, check_regularisation, detached, dropout_masks
-from rnnlab.unroll.choice import WAYS, can, choose
+from rnnlab.unroll.backends import WAYS, can, choose
 from rnnlab.unroll.loop import Step, loop
+from rnnlab.unroll.masks import START, Around, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.runner import Runner
 
 Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]

@@ -10,13 +10,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlab.cells.cell import Projected, Shared, State, matmul_of
 from rnnlab.errors import UserError
-from rnnlab.unroll.around import detached
-from rnnlab.unroll.build import BrokenKernel, NoCompiler, say_slow
-from rnnlab.unroll.chunks import Chunks
-from rnnlab.unroll.compiled import Compiled
+from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.cpp.build import BrokenKernel, NoCompiler, say_slow
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.loop import Step
+from rnnlab.unroll.masks import detached
 from rnnlab.unroll.program import parts_of, rebuilt
+from rnnlab.unroll.recompute import Chunks
 
 log = logging.getLogger("rnnlab")
 

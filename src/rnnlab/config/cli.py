@@ -1,0 +1,200 @@
+"""What every entry point shares: Hydra around it, one message for a mistake, the exit code of a stopped process."""
+
+import errno
+import logging
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import wraps
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+
+from rnnlab.addresses import shown, without_secrets
+from rnnlab.config.lockfiles import keep
+from rnnlab.config.schema import check
+from rnnlab.errors import MissingExtra, UserError
+from rnnlab.output import Lines
+from rnnlab.results.paths import CONF, root
+
+log = logging.getLogger("rnnlab")
+
+
+class Stopped(SystemExit):
+    """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
+
+
+def pipeline(*makes: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """Make a function of the config an entry point, configured by conf/ and the command line.
+
+    makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys.
+
+    A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
+    SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
+    skipped with the reason, and counts as no error.
+    """
+    return lambda task: _entry_point(task, makes)
+
+
+def _entry_point(task: Callable[[DictConfig], None], makes: Sequence[str]) -> Callable[[], None]:
+    @wraps(task)
+    def job(cfg: DictConfig) -> None:
+        _settle()  # a sweep's jobs may run in processes of their own
+        single = HydraConfig.get().mode == RunMode.RUN
+        try:
+            keep(Path.cwd())
+            check(cfg, makes, _unread_groups())
+            task(cfg)
+        except Exception as error:
+            if isinstance(error, MissingExtra) and not single:
+                log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
+                return
+            code = _report(error)
+            if single:  # of an exception Hydra would print the command line too, with the secrets in it
+                sys.exit(code)
+            raise _Reported(code) from None
+
+    @wraps(task)
+    def main() -> None:
+        _settle()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        except _Reported as error:
+            sys.exit(error.args[0])
+        except (HydraException, OmegaConfBaseException) as error:
+            print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
+            sys.exit(2)
+
+    return main
+
+
+def _settle() -> None:
+    """Plain lines to standard output; a signal unwinds the process."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(sys.stdout)], force=True)
+    OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+
+
+class _Reported(Exception):
+    """An error that was already printed; its argument is the exit code."""
+
+
+def _report(error: Exception) -> int:
+    """Print what the user can correct as one line, anything else with its traceback. Returns: the exit code."""
+    error = _as_user_error(error)
+    mistake = isinstance(error, UserError)
+    text = f"error: {error}" if mistake else "".join(traceback.format_exception(error)).rstrip()
+    print(without_secrets(text), file=sys.stderr, flush=True)
+    return 2 if mistake else 1
+
+
+def _as_user_error(error: Exception) -> Exception:
+    """As a `UserError`, if the user can correct it; otherwise the error itself, or that of the class that the config
+    names."""
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        if isinstance(cause, UserError | OSError):
+            error = cause
+        elif isinstance(cause, TypeError) and "unexpected keyword argument" in str(cause):
+            error = UserError(f"{cause}. Options are set in conf/ or on the command line as group.key=value.")
+        else:
+            return cause if isinstance(cause, Exception) else error
+    if isinstance(error, InterpolationResolutionError):  # such as ${oc.env:NAME} of a variable that is not set
+        reason = str(error.msg).partition("\n")[0].rpartition("resolving interpolation: ")[2].strip('"')
+        return UserError(f"{error.full_key}: {reason}." if error.full_key else f"{reason}.")
+    if isinstance(error, OSError):
+        # NumPy gives no number when only part of an array could be written
+        number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
+        if number not in _DISK:
+            return error
+        what = error.strerror or str(error)
+        return UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
+    return error
+
+
+_ELSEWHERE = "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."
+_DISK = {
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOSPC: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
+    errno.EDQUOT: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
+    errno.EFBIG: "The limit on a file's size is too low (see `ulimit -f`).",
+}
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    print("\nstopped; a run goes on from its last epoch when the same command is given again", file=sys.stderr)
+    raise Stopped(128 + number)
+
+
+def _unread_groups() -> list[str]:
+    """What is wrong with each +group=choice that Hydra drops in silence, because group=choice stands beside it."""
+    choices = HydraConfig.get().runtime.choices
+    # unresolved: an override may hold an interpolation
+    given: Any = OmegaConf.to_container(HydraConfig.get().overrides.task)
+    added = [word[1:].partition("=") for word in given if word.startswith("+")]
+    return [
+        f"+{group}={choice}: nothing reads it beside {group}={choices[group]}; leave one of them out."
+        for group, _, choice in added
+        if choices.get(group, choice) != choice
+    ]
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's message in one or two lines, with the nearest name that exists."""
+    text = str(error).strip()
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        missing = str(error.missing_cfg_file)
+        options = list(error.options or [])
+        return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
+    key = re.search(r"Could not override '([^']+)'", text)
+    if isinstance(error, ConfigCompositionException) and key:
+        return f"there is no config key {key[1]}.{_nearest(key[1], list(_config_keys()))}"
+    if isinstance(error, OverrideParseException):
+        hint = """ A value with = or other signs needs quotes of its own: "key='a=b'".""" if "=" in text else ""
+        override = shown(str(error.override))
+        # Hydra's text may repeat any part of the override
+        reason = f": {text.splitlines()[0]}" if override == error.override else ""
+        return f"cannot read the override {override!r}{reason}.{hint}"
+    return text
+
+
+def _nearest(name: str, options: list[str]) -> str:
+    close = get_close_matches(name, [option for option in options if option != name], n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return hint + (f" There are: {', '.join(sorted(options))}." if len(options) <= 20 else "")
+
+
+def _config_keys() -> Iterator[str]:
+    """Every key and group of the config as it is without overrides."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("config")
+    yield from (folder.name for folder in CONF.iterdir() if folder.is_dir())
+    pending: list[tuple[str, Any]] = [("", OmegaConf.to_container(cfg))]
+    while pending:
+        prefix, node = pending.pop()
+        for key, child in node.items():
+            yield f"{prefix}{key}"
+            if isinstance(child, dict):
+                pending.append((f"{prefix}{key}.", child))

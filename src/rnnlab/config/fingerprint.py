@@ -1,0 +1,226 @@
+"""The composed config: what of it decides a result, and the short hash that names that."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.addresses import shown
+
+SOURCE = Path(__file__).resolve().parents[1]
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+NEUTRAL = tuple(
+    f"rnnlab.{name}"
+    for name in (
+        "addresses",
+        "arguments",
+        "config",
+        "diagnosis",
+        "output",
+        "report.length_sweep",
+        "report.selection",
+        "serving",
+        "tracking",
+        "training.progress",
+        "training.sizing",
+    )
+)
+"""Modules that no number of a result depends on, but for the time it took: editing them reruns nothing."""
+
+SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.data.tables", "rnnlab.training.prepare")
+"""Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
+
+NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "beam", "transpose")
+"""Options of a task that shape batches, training or decoding, and not the prepared arrays."""
+
+DECIDE_NOTHING = frozenset(
+    (
+        "trainer.accelerator",
+        "trainer.threads",
+        "trainer.deterministic",
+        "trainer.log_every_n_steps",
+        "trainer.log_memory",
+        "trainer.log_samples",
+        "trainer.log_norms",
+        "trainer.log_timestep_gradients",
+        "task.retries",
+        "task.backoff_seconds",
+    )
+)
+"""Settings that no number depends on, or that a tag tells better: no parameters of a run, and not compared."""
+
+ADDRESSES = ("tracking", "fetch")
+"""Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""
+
+SCHEMA = 1
+"""Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
+
+
+def plain(node: Any) -> Any:
+    """A config node as dicts and lists, every interpolation resolved."""
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+
+
+def save_config(cfg: DictConfig, path: Path) -> None:
+    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`; of other addresses what may be
+    shown."""
+    kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES])
+    OmegaConf.save(OmegaConf.create(shown_in(OmegaConf.to_container(kept, resolve=True))), path)
+
+
+def words_to_keep(words: Iterable[str]) -> list[str]:
+    """Of a command line's overrides, those that say what is run, and not at which addresses: see `save_config`. Of a
+    key that is given twice, the last."""
+    last: dict[str, str] = {}
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
+        last.pop(key, None)
+        if not key.startswith(ADDRESSES):
+            last[key] = shown(word)
+    return list(last.values())
+
+
+def shown_in(node: Any) -> Any:
+    """A config node as dicts and lists, its addresses as they may be shown."""
+    if isinstance(node, dict):
+        return {key: shown_in(child) for key, child in node.items()}
+    if isinstance(node, list):
+        return [shown_in(child) for child in node]
+    return shown(node) if isinstance(node, str) else node
+
+
+def fingerprint(content: Any) -> str:
+    """Ten hexadecimal digits that stand for `content`, any plain JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def source_digests(targets: Iterable[str], without: tuple[str, ...] = ()) -> dict[str, str]:
+    """A digest of each of rnnlab's files that the named modules or classes import, directly or through others.
+
+    `NEUTRAL` modules are not followed, nor are those `without`.
+
+    The digest is of the syntax tree without docstrings: a comment or a new line break changes nothing.
+    """
+    digests: dict[str, str] = {}
+    pending = [_module_of(target) for target in targets]
+    while pending:
+        path = _path_of(pending.pop())
+        name = path.relative_to(SOURCE).as_posix() if path else ""
+        if path is None or name in digests:
+            continue
+        digests[name], imports = _digest_and_imports(path)
+        pending += [module for module in imports if not _lies_in(module, NEUTRAL + without)]
+    return dict(sorted(digests.items()))
+
+
+def _lies_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def _module_of(target: str) -> str:
+    """rnnlab.modules.lstm.LSTM -> rnnlab.cells.lstm"""
+    while target and _path_of(target) is None:
+        target = target.rpartition(".")[0]
+    return target
+
+
+def _path_of(module: str) -> Path | None:
+    package, _, rest = module.partition(".")
+    if package != "rnnlab":
+        return None
+    path = SOURCE.joinpath(*rest.split(".")) if rest else SOURCE
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _digest_and_imports(path: Path) -> tuple[str, frozenset[str]]:
+    tree = ast.parse(path.read_bytes())
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    header = path.with_suffix(".h")
+    if header.exists():  # what a module compiles is as much its code
+        digest.update(header.read_bytes())
+    return digest.hexdigest()[:16], frozenset(_module_of(name) for name in imports)
+
+
+def fetch_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides what is fetched: the data set's options, the content of a user's own file, and the code."""
+    dataset = instantiate(cfg.task.dataset)
+    dataset.check()
+    return {"dataset": dataset.fingerprint(), "sources": source_digests([cfg.task.dataset._target_])}
+
+
+def data_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides the prepared arrays."""
+    options = plain(cfg.task.data)
+    targets = [options["_target_"], cfg.task.dataset._target_]
+    for key in NOT_OF_THE_ARRAYS:
+        options.pop(key, None)
+    return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": source_digests(targets)}
+
+
+def train_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides a trained net, but for its seed and the prepared arrays."""
+    targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training.train"]
+    task = {key: value for key, value in plain(cfg.task.data).items() if key != "beam"}  # which only decodes
+    spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
+    if cfg.tuning.get("trials"):  # the net is that of the same values by hand, but not what it took to find them
+        spent["tuning"] = plain(cfg.tuning)
+    return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
+        **spent,
+        "task": task,
+        "net": plain(cfg.task.net),
+        "sources": source_digests(targets, without=SOURCES_OF_DATA),
+    }
+
+
+def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides what baselines reach: of the task's options no such as shape batches or decoding."""
+    setting = evaluate_setting(cfg, [])
+    task = {key: value for key, value in setting["task"].items() if key == "loss" or key not in NOT_OF_THE_ARRAYS}
+    return {**setting, "task": task}
+
+
+def evaluate_setting(cfg: DictConfig, targets: list[str]) -> dict[str, Any]:
+    """All that decides how predictions are judged; `targets` made them."""
+    return {
+        "task": plain(cfg.task.data),
+        "sources": source_digests([*targets, cfg.task.data._target_, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
+    }
+
+
+def run_params(cfg: DictConfig) -> dict[str, Any]:
+    """The composed config, flat, as the parameters of a tracked run: what a person would filter or plot by.
+
+    A group stands for itself by its cell's name or its class, and what is not set is left out.
+    """
+    params: dict[str, Any] = {"cell": cfg.cell.name}
+    for group in ("cell", "optimizer", "schedule", "trainer", "task"):
+        for key, value in (plain(cfg[group]) or {}).items():
+            if key == "_target_" and group != "cell":
+                params[group] = value.rpartition(".")[2]
+            elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
+                params[f"{group}.{key}"] = value
+    params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
+    params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
+    shown_params: dict[str, Any] = shown_in(params)
+    return shown_params

@@ -1,0 +1,73 @@
+"""A table of the user's own: a file on this machine, or at an http(s) address."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnlab.addresses import shown
+from rnnlab.data.download import is_address, retrieve, sha256_of
+from rnnlab.data.tables.table import nearest
+from rnnlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class OwnTable:
+    """task.path: a local file or an http(s) address."""
+
+    path: str
+
+    @property
+    def shown(self) -> str:
+        """The path as it may be shown and stored."""
+        return shown(self.path)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is the same tomorrow, or known by its content: an address is not."""
+        return not is_address(self.path)
+
+    def check(self) -> None:
+        """Raises: `UserError` where there is no such file, or none that can be read; an address is not asked."""
+        if is_address(self.path):
+            return
+        path = Path(self.path)
+        if not path.exists():
+            siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
+        if not path.is_file():
+            raise UserError(f"task.path={self.path} is not a file; name one table.")
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UserError(
+                f"task.path={self.path} cannot be read ({error.strerror}); change its permissions."
+            ) from None
+
+    def sha256(self) -> str | None:
+        """Of the content of a local file."""
+        if is_address(self.path):
+            return None
+        self.check()
+        return sha256_of(Path(self.path))
+
+    def identity(self) -> dict[str, str]:
+        """What tells this path from others, its secrets too, without giving them away."""
+        return {"path": self.shown, "path_sha256": hashlib.sha256(self.path.encode()).hexdigest()}
+
+    def fetch(self, folder: Path, dataset: str, mirror: str | None, other_name: str, **patience: Any) -> dict[str, Any]:
+        """Copy or download it into `folder`; what `retrieve` says of it, and the `file` it is now.
+
+        other_name: what it is called there where its own name could meet one of ours.
+        """
+        name = re.split(r"[/\\]", self.shown.rstrip("/"))[-1]
+        file = folder / (name if name.lower().endswith((".csv", ".tsv", ".txt")) else other_name)
+        facts = retrieve(
+            file,
+            dataset=dataset,
+            origin=self.path,
+            mirror=mirror if is_address(self.path) else "",  # a file of the user's own is the one that is meant
+            **patience,
+        )
+        return {**facts, "file": file.name}

@@ -1,0 +1,286 @@
+"""What has been evaluated, read from disk: for each task and state of its data, its cells and its baselines."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from rnnlab.config.fingerprint import DECIDE_NOTHING
+from rnnlab.config.stages import grid
+from rnnlab.errors import UserError
+from rnnlab.report.selection import Selection
+from rnnlab.results.files import read_json
+from rnnlab.results.origin import digest, is_of
+from rnnlab.results.paths import Results, of_seeds, root
+
+ENOUGH_SEEDS = 3
+"""For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
+
+OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
+"""Settings that another budget leaves out."""
+
+FOLLOWS = ("tuning.trials", "tuning.study")
+"""Settings that follow from another, `tuning.name`."""
+
+AGAIN = "run pipelines/evaluate.py again (or `dvc repro`)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one cell or baseline: its metrics, as a whole and by seed, and what training it took.
+
+    losses: (seeds, items of the test split). settings: what training was told, by dotted key. trials: how many settings
+    of the cell were tried on this data, in searches and by hand, where this is the one of them that was chosen; 0: none
+    was chosen; None: some were tried that nobody counted.
+    """
+
+    name: str
+    kind: str
+    summary: dict[str, float]
+    by_seed: list[dict[str, float]]
+    losses: NDArray[np.float64]
+    training: list[dict[str, Any]] = field(default_factory=list)
+    results: Results | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    trials: int | None = 0
+
+    @property
+    def cell(self) -> str:
+        """The cell's own name, without what sets this setting apart."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def validation_loss(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean([facts["validation_loss"] for facts in self.training]))
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task on one state of its data: only what was judged on the same test split is compared.
+
+    overlap: how many consecutive items of the test split share what they are judged on. parts: what the number at the
+    end of a metric's name counts: steps ahead, a length. entries: each cell and baseline once. tried: every setting of
+    every cell. state: what sets the data apart from other states of it, for a person; empty where there is one.
+    """
+
+    task: str
+    data: str
+    metric: str
+    direction: str
+    reference: str
+    overlap: int
+    parts: str
+    entries: list[Entry]
+    tried: list[Entry] = field(default_factory=list)
+    state: str = ""
+
+    @property
+    def title(self) -> str:
+        """The task, with the state of its data where there are several."""
+        return f"{self.task} {self.state}".rstrip()
+
+
+def sections(folder: str, wanted: Selection) -> list[Section]:
+    """What has been evaluated: "results", the pipeline's grid, or "runs", all that is `wanted` of what was run by hand.
+
+    Raises: `UserError` when there is nothing, or part of the grid is missing.
+    """
+    found = list(_sections(folder, wanted))
+    if not found:
+        words = f" with {' '.join(wanted.words)}" if wanted.words else ""
+        raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run pipelines/evaluate.py first.")
+    return [section for _, of_task in groupby(found, lambda each: each.task) for section in _told_apart(list(of_task))]
+
+
+def _told_apart(found: list[Section]) -> list[Section]:
+    """Sections of one task by what their cells were told of it, and in its order; by digests where that is the same."""
+    if len(found) == 1:
+        return found
+    told = [_told(section) for section in found]
+    shared = [key for key in told[0] if all(key in each for each in told)]
+    differing = [key for key in shared if len({repr(each[key]) for each in told}) > 1]
+    states = [" ".join(f"{key}={_short(each[key])}" for key in differing) for each in told]
+    if len(set(states)) < len(found):
+        return [replace(section, state=f"on data {section.data}") for section in found]
+    by_value = sorted(range(len(found)), key=lambda index: [_in_order(told[index][key]) for key in differing])
+    return [replace(found[index], state=f"with {states[index]}") for index in by_value]
+
+
+def _told(section: Section) -> dict[str, Any]:
+    """The settings of the task that all its cells share."""
+    first, *others = [entry.settings for entry in section.tried] or [{}]
+    return {
+        key.removeprefix("task."): value
+        for key, value in first.items()
+        if key.startswith("task.") and all(key in other and other[key] == value for other in others)
+    }
+
+
+def _in_order(value: Any) -> tuple[bool, float, str]:
+    """Numbers by size, and before all else."""
+    number = isinstance(value, int | float)
+    return not number, value if number else 0.0, str(value)
+
+
+def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
+    if folder == "results":
+        pairs = grid()
+        for task in pairs.tasks:
+            cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
+            for results in cells:
+                if not _is_evaluated(results):
+                    raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+            yield _section(task, root() / "results" / task / "baselines", cells)
+    elif folder == "runs":
+        for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
+            baselines, task = facts.parent, facts.parents[2].name
+            trained = {path.parents[2] for path in of_seeds(root(), f"runs/{task}/*/*/train/seed=*/run.json")}
+            cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
+            section = _section(task, baselines, cells)
+            if section.tried or not wanted.words:
+                yield section
+    else:
+        raise UserError(f"report.folder={folder} is neither results nor runs.")
+
+
+def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
+    if not (baselines / "task.json").exists():
+        raise UserError(f"{baselines} is not there: run `dvc repro`, which judges the baselines as well.")
+    facts = read_json(baselines / "task.json")
+    spec, data = facts["spec"], facts["data"]
+    tried: list[Entry] = []
+    chosen: list[Entry] = []
+    for group in _by_cell([results for results in cells if _first_run(results)["dataset"]["digest"] == data]):
+        entries = _named([_cell_entry(results) for results in group if _is_evaluated(results)])
+        tried += entries
+        chosen += _chosen(entries, len(group))
+    for path in sorted(baselines.glob("*/metrics.json")):
+        metrics = read_json(path)
+        chosen.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)[None]))
+    direction = spec["metrics"][spec["rank_by"]]
+    shared = (task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], spec["parts"])
+    return Section(*shared, chosen, tried)
+
+
+def _by_cell(found: list[Results]) -> list[list[Results]]:
+    """The folders of each cell: of one setting under several states of the code the last one, or the last evaluated."""
+    groups: dict[str, dict[str, Results]] = {}
+    for results in sorted(found, key=lambda each: (_is_evaluated(each), _first_run(each)["started"])):
+        groups.setdefault(_first_run(results)["cell"], {})[json.dumps(_settings(results), sort_keys=True)] = results
+    return [list(groups[cell].values()) for cell in sorted(groups)]
+
+
+def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
+    """Of one cell's settings the one of least validation loss, first of those that were validated on all batches, and
+    of these first of those with enough seeds for evidence: one lucky seed takes no place of three.
+
+    All of them where these are of different losses.
+    """
+    if not entries or len({entry.settings.get("task.loss") for entry in entries}) > 1:
+        return entries
+    on_all = [entry for entry in entries if entry.settings.get("trainer.limit_batches") is None] or entries
+    enough = min(ENOUGH_SEEDS, max(len(entry.by_seed) for entry in on_all))
+    best = min((entry for entry in on_all if len(entry.by_seed) >= enough), key=lambda entry: entry.validation_loss)
+    spent = [entry.trials for entry in entries]
+    counted = None if None in spent else sum(trials or 0 for trials in spent) + (tried if tried > 1 else 0)
+    return [replace(best, trials=counted)]
+
+
+def _named(entries: list[Entry]) -> list[Entry]:
+    """Each by its cell, and by what sets it apart from the cell's other settings, in words of the command line."""
+    differing = [
+        key
+        for key in dict.fromkeys(key for entry in entries for key in entry.settings)
+        if len({repr(value) for value in _values(entries, key)}) > 1
+    ]
+    shown = [key for key in differing if key not in FOLLOWS]
+    names = [_name(entry, shown) for entry in entries]
+    if len(set(names)) < len(names):
+        names = [_name(entry, differing) for entry in entries]
+    return [replace(entry, name=name) for entry, name in zip(entries, names, strict=True)]
+
+
+def _values(entries: list[Entry], key: str) -> list[Any]:
+    found = [entry.settings.get(key) for entry in entries]
+    return [value for value in found if value is not None] if key in OF_EPOCHS else found
+
+
+def _name(entry: Entry, keys: list[str]) -> str:
+    told = [(key.removesuffix(".name"), entry.settings.get(key)) for key in keys]
+    return " ".join([entry.name, *(f"{key}={_short(value)}" for key, value in told if value is not None)])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _settings(results: Results) -> dict[str, Any]:
+    """What decided the training, without its seed and what follows from the rest."""
+    (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
+    config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
+    if config.get("budget", {}).get("name", "epochs") != "epochs":
+        groups["budget"] = config["budget"]
+    if config.get("tuning", {}).get("trials"):
+        groups["tuning"] = config["tuning"]
+    leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+    if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
+        del leaves["schedule.T_max"]
+    return {key: value for key, value in leaves.items() if key not in DECIDE_NOTHING}
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _leaves(child, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, node
+
+
+def _is_evaluated(results: Results) -> bool:
+    return (results.summary / "metrics.json").exists()
+
+
+def _first_run(results: Results) -> dict[str, Any]:
+    paths = of_seeds(results.folder, "train/seed=*/run.json")
+    if not paths:
+        raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+    run: dict[str, Any] = read_json(paths[0])
+    return run
+
+
+def _cell_entry(results: Results) -> Entry:
+    if not results.summarised.exists():
+        raise UserError(f"{results.summary} was written by an earlier version: delete it and evaluate again.")
+    judged = read_json(results.summarised)
+    seeds = sorted(int(seed) for seed in judged)
+    for seed in seeds:
+        folder = results.evaluate(seed)
+        if not is_of(folder / "evaluated.json", results, seed):
+            raise UserError(f"{folder} judges an earlier training than the one on disk: {AGAIN}.")
+        if digest(folder / "metrics.json") != judged[str(seed)]:
+            raise UserError(f"{results.summary} does not sum up the seeds in it, for it was interrupted: {AGAIN}.")
+    training = [read_json(results.train(seed) / "metrics.json") for seed in seeds]
+    losses = np.stack([_losses(results.evaluate(seed)) for seed in seeds])
+    by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed in seeds]
+    beam = read_json(results.evaluate(seeds[0]) / "evaluated.json")["beam"]
+    settings = _settings(results) | ({} if beam is None else {"task.beam": beam})
+    run = _first_run(results)
+    trials = run.get("trials", 0 if run["tags"]["tuning"] == "none" else None)  # older runs did not say
+    summary = read_json(results.summary / "metrics.json")
+    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, trials)
+
+
+def _losses(folder: Path) -> NDArray[np.float64]:
+    path = folder / "losses.npy"
+    if not path.exists():
+        raise UserError(f"{folder} was evaluated by an earlier version: delete it and evaluate again.")
+    losses: NDArray[np.float64] = np.load(path)
+    return losses

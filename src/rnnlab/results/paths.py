@@ -1,0 +1,105 @@
+"""Where things lie: one root, one folder for each thing that is made, nothing named by the clock."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+CONF = CHECKOUT / "conf"
+
+
+def root() -> Path:
+    """The folder that holds data/, results/, runs/ and the store: the checkout this code lies in, or RNNLAB_ROOT."""
+    return Path(os.environ.get("RNNLAB_ROOT") or CHECKOUT).absolute()
+
+
+def of_seeds(folder: Path, pattern: str) -> list[Path]:
+    """What matches the pattern below `folder`, sorted, where its `seed=*` is a number."""
+    return sorted(
+        path for path in folder.glob(pattern) if re.search(r"\bseed=\d+(/|$)", path.relative_to(folder).as_posix())
+    )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The folders of a task's data: the fetched data set and the arrays made from it.
+
+    verified: the file that records the arrays' digest and the file stats it was computed for, outside of what DVC
+    keeps.
+    """
+
+    raw: Path
+    processed: Path
+    verified: Path
+
+    @classmethod
+    def of_pipeline(cls, task: str, dataset: str) -> "Prepared":
+        """What `dvc repro` makes."""
+        verified = root() / "data/cache" / task / "verified.json"
+        return cls(root() / "data/raw" / dataset, root() / "data/processed" / task, verified)
+
+    @classmethod
+    def of_cache(cls, task: str, fingerprint: str) -> "Prepared":
+        """What a run by hand makes for a setting of its own."""
+        folder = root() / "data/cache" / task / fingerprint
+        return cls(folder / "raw", folder / "processed", folder / "verified.json")
+
+    @property
+    def folder(self) -> Path:
+        """Of both, in the cache."""
+        return self.processed.parent
+
+    @property
+    def raw_sums(self) -> Path:
+        """In the cache: the checksums of the raw files as they were fetched."""
+        return self.folder / "raw.json"
+
+    @property
+    def meta(self) -> Path:
+        return self.processed / "meta.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder of one task, cell and setting, with all its seeds.
+
+    train/ and evaluate/ hold what lasts, written whole or not at all; checkpoints/ what only this machine needs.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of_pipeline(cls, task: str, cell: str) -> "Results":
+        """What `dvc repro` makes."""
+        return cls(root() / "results" / task / cell)
+
+    @classmethod
+    def of_run(cls, task: str, cell: str, setting: str) -> "Results":
+        """What a run by hand makes: `setting` keeps one configuration's results apart from another's."""
+        return cls(root() / "runs" / task / cell / setting)
+
+    def train(self, seed: int) -> Path:
+        return self.folder / "train" / f"seed={seed}"
+
+    def evaluate(self, seed: int) -> Path:
+        return self.folder / "evaluate" / "seeds" / f"seed={seed}"
+
+    def diagnosis(self, seed: int) -> Path:
+        """What pipelines/diagnose.py says of the trained net."""
+        return self.folder / "diagnosis" / f"seed={seed}"
+
+    def checkpoints(self, seed: int) -> Path:
+        return self.folder / "checkpoints" / f"seed={seed}"
+
+    def lock(self, seed: int) -> Path:
+        return self.checkpoints(seed) / ".lock"
+
+    @property
+    def summary(self) -> Path:
+        return self.folder / "evaluate"
+
+    @property
+    def summarised(self) -> Path:
+        """Which seeds the summary is of: a digest of each one's metrics."""
+        return self.summary / "seeds" / "summarised.json"

@@ -1,0 +1,201 @@
+"""The best model of each task in MLflow's registry: `rnnlab-<task>`, alias `champion`, chosen on validation.
+
+A run is compared only with a champion of the same yardstick: the same loss on the same data digest. It takes over when
+its validation loss is lower. A champion of another yardstick stays, for the two losses say nothing about each other,
+unless its own results are gone from this machine: then its data is a thing of the past (`dvc repro` on new data writes
+over the old results), and the first run on the new data takes its place.
+
+Only champions are kept as models: the weights of every run are among its artifacts, and packing them as a model takes
+longer than many a run (docs/tracking.md has the figures).
+"""
+
+import json
+import logging
+import socket
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnlab.errors import UserError
+from rnnlab.results.files import locked, read_json
+from rnnlab.results.paths import Results, root
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Metric
+    from mlflow.entities.model_registry import ModelVersion
+
+log = logging.getLogger("rnnlab")
+
+ALIAS = "champion"
+
+AT_ONCE = 100
+"""Metrics that are sent beside a model."""
+
+
+def crown(client: "MlflowClient", results: Results, seed: int, run_id: str, experiment: str) -> None:
+    """Register the model of a trained seed as its task's champion, if it is better than the present one."""
+    run, facts = read_json(results.train(seed) / "run.json"), read_json(results.train(seed) / "metrics.json")
+    loss = facts["validation_loss"]
+    if run.get("yardstick") is None:
+        return
+    # one process at a time, from the comparison to the new alias
+    with locked(root() / ".champions.lock"):
+        present = champion(client, run["task"])
+        if present is None or _gives_way(present, run, loss):
+            _register(client, results, run, loss, run_id, experiment)
+
+
+def best_of(folders: Iterable[Path]) -> list[tuple[Results, int]]:
+    """Of the `train/seed=<n>` folders, given in the order of their training: the best of each task and yardstick."""
+    best: dict[tuple[str, str], tuple[float, Path]] = {}
+    for folder in folders:
+        run, loss = read_json(folder / "run.json"), read_json(folder / "metrics.json")["validation_loss"]
+        kind = (run["task"], run.get("yardstick"))
+        if kind not in best or loss < best[kind][0]:
+            best[kind] = (loss, folder)
+    return [(Results(folder.parents[1]), int(folder.name.removeprefix("seed="))) for _, folder in best.values()]
+
+
+def name_of(task: str) -> str:
+    return f"rnnlab-{task}"
+
+
+def champion(client: "MlflowClient", task: str) -> "ModelVersion | None":
+    """The present champion of a task."""
+    # asked so, because `get_model_version_by_alias` raises one and the same error for much else
+    found = client.search_registered_models(f"name = '{name_of(task)}'")
+    version = found[0].aliases.get(ALIAS) if found else None
+    return client.get_model_version(name_of(task), version) if version else None
+
+
+def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> bool:
+    if "yardstick" not in present.tags:  # set by hand: not ours to judge
+        return False
+    if present.tags["rnnlab.key"] == run["key"]:  # trained again, it takes its own place
+        return present.tags["rnnlab.started"] != str(run["started"])
+    if present.tags["yardstick"] == run["yardstick"]:
+        return loss < float(present.tags["validation_loss"])
+    gone = present.tags["host"] == socket.gethostname() and not _on_disk(present)
+    if not gone:
+        _tell_it_stays(run["task"], present.tags["yardstick"], run["yardstick"])
+    return gone
+
+
+@cache
+def _tell_it_stays(task: str, theirs: str, ours: str) -> None:
+    """Once, and not for every run of a sweep."""
+    log.info(
+        "%s: the champion in the registry was chosen on other data or by another loss (%s, not %s) and stays",
+        task, theirs, ours,
+    )  # fmt: skip
+
+
+def _on_disk(present: "ModelVersion") -> bool:
+    folder, _, seed = present.tags["rnnlab.folder"].rpartition("#")
+    path = Results(Path(folder)).train(int(seed)) / "run.json"
+    return path.exists() and read_json(path)["key"] == present.tags["rnnlab.key"]
+
+
+def _register(
+    client: "MlflowClient", results: Results, run: dict[str, Any], loss: float, run_id: str, experiment: str
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    from rnnlab.serving.model import save_model
+
+    name = name_of(run["task"])
+    tags = {
+        "task": run["task"],
+        "cell": run["cell"],
+        "seed": str(run["seed"]),
+        "validation_loss": repr(loss),
+        "data_digest": run["dataset"]["digest"],
+        "yardstick": run["yardstick"],
+        "host": run["tags"]["host"],
+        "rnnlab.key": run["key"],
+        "rnnlab.folder": f"{run['folder']}#{run['seed']}",
+        "rnnlab.started": str(run["started"]),
+    }
+    headline = f"{run['name']} on {run['task']}: validation loss {loss:.4g} ({run['yardstick']})"
+    with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
+        try:
+            save_model(results, run["seed"], Path(folder) / "model")
+        except UserError as error:
+            log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
+            return
+        model = _log_model(client, run, tags, headline, run_id, experiment, Path(folder) / "model")
+    try:
+        client.create_registered_model(name, description=f"The best model of the task {run['task']}, by validation.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    version = client.create_model_version(
+        name,
+        # not models:/<id>, which MLflow resolves in its default store, whatever the client's own is
+        source=model.artifact_location,
+        run_id=run_id,
+        tags=tags,
+        description=headline,
+        model_id=model.model_id,
+        await_creation_for=0,
+    )
+    client.set_registered_model_alias(name, ALIAS, version.version)
+    # a server does this by itself; the list of models shows it
+    versions = json.dumps([{"name": name, "version": version.version}])
+    client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
+    log.info("%s: version %s of %s, the new champion: validation loss %.4f", run["name"], version.version, name, loss)
+
+
+def _log_model(
+    client: "MlflowClient",
+    run: dict[str, Any],
+    tags: dict[str, str],
+    headline: str,
+    run_id: str,
+    experiment: str,
+    folder: Path,
+) -> "LoggedModel":
+    """The model as an entity of its own, an output of the run, with the run's metrics on its data."""
+    from mlflow.entities import LoggedModelOutput
+
+    model = client.create_logged_model(
+        experiment,
+        name=run["cell"],
+        source_run_id=run_id,
+        tags={**tags, "mlflow.note.content": headline},
+        params={key: str(value) for key, value in run["params"].items()},
+        model_type=run["tags"]["layout"],
+    )
+    client.log_model_artifacts(model.model_id, str(folder))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+    link_metrics(client, run_id, model.model_id, run["dataset"])
+    return model
+
+
+def link_metrics(client: "MlflowClient", run_id: str, model_id: str, dataset: dict[str, Any]) -> None:
+    """Show what a run says of validation and test beside its model too; the run itself stays as it is."""
+    from mlflow.entities import Metric
+
+    shown = {_place(metric) for metric in client.get_logged_model(model_id).metrics or []}
+    keys = [key for key in client.get_run(run_id).data.metrics if key.startswith(("summary/validation", "test/"))]
+    last = [metric for key in keys if _place(metric := client.get_metric_history(run_id, key)[-1]) not in shown]
+    # with one metric among them that is there, or more than a hundred, MLflow's SQL store makes duplicates, and fails
+    for first in range(0, len(last), AT_ONCE):
+        client.log_batch(
+            run_id,
+            metrics=[
+                Metric(
+                    metric.key, metric.value, metric.timestamp, metric.step,
+                    model_id=model_id, dataset_name=dataset["name"], dataset_digest=dataset["digest"],
+                )
+                for metric in last[first : first + AT_ONCE]
+            ],
+        )  # fmt: skip
+
+
+def _place(metric: "Metric") -> tuple[str, int, int]:
+    return metric.key, metric.timestamp, metric.step

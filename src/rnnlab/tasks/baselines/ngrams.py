@@ -1,0 +1,62 @@
+"""Which n-grams occur in sequences of tokens: what methods without recurrence know of their order."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from rnnlab.data.ragged import Ragged
+from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.task import Array
+
+
+class NGrams:
+    """The n-grams that stand in at least `at_least` places of the training sequences, for each of the `sizes`.
+
+    Of "a b a" with sizes (1, 2): a, b, ab, ba. A token is a whole number below `tokens`; tokens^n must fit 63 bits.
+    """
+
+    def __init__(self, training: Ragged, tokens: int, sizes: Sequence[int], at_least: int = 2) -> None:
+        self.tokens = tokens
+        self.sizes = tuple(sizes)
+        self._known = []
+        for _, numbers in self._found(training):
+            known, counts = np.unique(numbers, return_counts=True)
+            self._known.append(known[counts >= at_least])
+
+    def features(self, sequences: Ragged) -> Any:
+        """A sparse matrix (sequences, n-grams): 1 where it occurs, however often."""
+        blocks = []
+        for (rows, numbers), known in zip(self._found(sequences), self._known, strict=True):
+            columns = np.searchsorted(known, numbers)
+            met = np.isin(numbers, known)
+            shape = (len(sequences), len(known))
+            block = sparse.csr_matrix((np.ones(met.sum(), np.float32), (rows[met], columns[met])), shape=shape)
+            block.data[:] = 1
+            blocks.append(block)
+        return sparse.hstack(blocks, format="csr")
+
+    def _found(self, sequences: Ragged) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """For each size, every n-gram as one number, with the sequence that it stands in."""
+        rows = np.repeat(np.arange(len(sequences)), sequences.lengths.numpy())
+        for size in self.sizes:
+            places = max(0, len(rows) - size + 1)
+            numbers = np.zeros(places, np.int64)
+            for offset in range(size):
+                numbers = numbers * self.tokens + sequences.values[offset : offset + places]
+            inside = rows[:places] == rows[len(rows) - places :]
+            yield rows[:places][inside], numbers[inside]
+
+
+def nb_svm(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer], x_test: Any) -> Array:
+    """Probabilities (test examples, 2) of NB-SVM (Wang and Manning 2012), with the logistic loss in place of the hinge.
+
+    A linear model of x ⊙ r, r = ln((p / |p|₁) / (q / |q|₁)), p = 1 + Σ over the examples of class 1 of x, q the same
+    of class 0: features that tell the classes apart are penalised less. x: 0 and 1, sparse.
+    """
+    p, q = (1.0 + np.asarray(x[y == label].sum(axis=0)).ravel() for label in (1, 0))
+    ratio = sparse.diags(np.log((p / p.sum()) / (q / q.sum())).astype(np.float32))
+    scaled = [(part @ ratio).tocsr() for part in (x, x_validation, x_test)]
+    return logistic_regression(scaled[0], y, scaled[1], y_validation, scaled[2], 2)

@@ -1,0 +1,394 @@
+"""The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+from omegaconf import DictConfig
+
+from rnnlab.addresses import shown, without_secrets
+from rnnlab.errors import UserError
+from rnnlab.results.files import is_locked, locked, read_json
+from rnnlab.results.origin import digest, is_of
+from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.serving.champions import best_of, crown, link_metrics
+from rnnlab.tracking.live import Connection, LiveRun, reason
+from rnnlab.tracking.mlflow.pages import run_note, saved_views, task_note
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+log = logging.getLogger("rnnlab")
+
+KEY = "rnnlab.key"
+FOLDER = "rnnlab.folder"
+TRAINED = "rnnlab.trained"
+EVALUATED = "rnnlab.evaluated"
+DIAGNOSED = "rnnlab.diagnosed"
+END = "rnnlab.end"
+NOTE = "mlflow.note.content"
+
+BATCH = 1000
+"""Metrics in one request: MLflow's own limit."""
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Stores without a server, which would put artifacts below whatever folder the command is given in."""
+
+
+class Row(NamedTuple):
+    """One value of one metric. `time`: milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    epoch: int
+    time: int
+
+
+class Tracker:
+    """Tracks nothing: what `tracking=none` uses, and the interface of a store."""
+
+    @contextmanager
+    def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
+        """A run that ends as FAILED or KILLED when the block is left by an error or a signal."""
+        yield LiveRun()
+
+    def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
+        """Add what the folders of a finished seed hold and the store lacks."""
+
+    def experiments(self) -> dict[str, str]:
+        """The id of the experiment of every task that was ever run, by name."""
+        return {}
+
+
+class MLflowStore(Tracker):
+    """An MLflow store with one experiment for each task, and flat runs: one for each cell, setting and seed."""
+
+    def __init__(self, uri: str) -> None:
+        # MLflow's own client reads these when it is imported
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # which shows a password in it
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        from mlflow import MlflowClient
+
+        quieten()
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # which warns of every attempt
+        self.uri = uri
+        with self._alone():
+            self.client = MlflowClient(uri)
+        self._experiments: dict[str, str] = {}
+        self._introduced: set[str] = set()
+        self._connection = Connection(uri)
+
+    @staticmethod
+    def _alone() -> AbstractContextManager[None]:
+        """One process at a time: several that make a new SQLite store at once can leave it broken for good."""
+        return locked(root() / ".mlflow.lock")
+
+    def experiment(self, task: str) -> str:
+        """The id of a task's experiment, made where there is none."""
+        if task not in self._experiments:
+            with self._alone():
+                found = self.client.get_experiment_by_name(task)
+                if found is None:
+                    # a server decides itself where artifacts go; beside a database of our own they lie at the root
+                    location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
+                    self._experiments[task] = self.client.create_experiment(task, location)
+                else:
+                    if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
+                        self.client.restore_experiment(found.experiment_id)
+                    self._experiments[task] = found.experiment_id
+        return self._experiments[task]
+
+    def experiments(self) -> dict[str, str]:
+        found = self.client.search_experiments(order_by=["name ASC"])
+        return {one.name: one.experiment_id for one in found if one.name != "Default"}
+
+    @contextmanager
+    def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
+        live = LiveRun(lambda: self._begin(run), self.log_rows, self._connection)
+        try:
+            yield live
+        except BaseException as error:
+            live.close()
+            with self._results_are_kept():
+                if live.run_id is not None:
+                    self._end_early(live.run_id, error)
+            raise
+        live.close()
+
+    @contextmanager
+    def _results_are_kept(self) -> Iterator[None]:
+        """A store that fails stops no training: the folder has everything, and a later sync makes up for it."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            self._connection.failed(error)
+        else:
+            self._connection.answered()
+
+    def _end_early(self, run_id: str, error: BaseException) -> None:
+        if self._connection.away:
+            return
+        killed = isinstance(error, SystemExit | KeyboardInterrupt)
+        self.client.set_tag(run_id, END, f"stopped: exit code {error}" if killed else without_secrets(str(error))[:500])
+        self.client.set_terminated(run_id, "KILLED" if killed else "FAILED")
+
+    def log_rows(self, run_id: str, rows: list[Row]) -> None:
+        """Metrics named `..._step` over training steps, all others over epochs."""
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(row.key, row.value, row.time, row.step if row.key.endswith("_step") else row.epoch) for row in rows
+        ]
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+
+    def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
+        run = read_json(results.train(seed) / "run.json")
+        if self._connection.away:
+            log.info("%s on %s is not in the MLflow store yet: tracking=sync puts it there", run["name"], run["task"])
+            return
+        with self._results_are_kept():
+            self._put(results, seed, self._find(run), live)
+            self._crown(results, seed)
+
+    def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None = None) -> None:
+        folder, judged = results.train(seed), results.evaluate(seed)
+        run = read_json(folder / "run.json")
+        if live is not None and live.complete:
+            assert live.run_id is not None
+            run_id = live.run_id
+            self._finish_training(run_id, run, folder)
+            if present is not None and present.info.run_id != run_id:
+                self.client.delete_run(present.info.run_id)
+                present = None
+        elif present is None or present.info.start_time != run["started"]:
+            run_id = self._begin(run)
+            # also those that it has: the store keeps a row that comes again once
+            rows = [Row(*row) for row in pd.read_parquet(folder / "history.parquet").itertuples(index=False)]
+            self.log_rows(run_id, rows)
+            self._finish_training(run_id, run, folder)
+            if present is not None:
+                self.client.delete_run(present.info.run_id)
+                present = None
+        else:
+            run_id = present.info.run_id
+        if is_of(judged / "evaluated.json", results, seed):
+            content = digest(judged / "metrics.json")
+            if present is None or present.data.tags.get(EVALUATED) != content:
+                self._add_evaluation(run_id, run, folder, judged, content)
+        if is_of(results.diagnosis(seed) / "diagnosed.json", results, seed):
+            self._add_diagnosis(run_id, results.diagnosis(seed), present)
+
+    def _crown(self, results: Results, seed: int) -> None:
+        run = self._find(read_json(results.train(seed) / "run.json"))
+        if run is not None:
+            crown(self.client, results, seed, run.info.run_id, run.info.experiment_id)
+
+    def _find(self, run: dict[str, Any]) -> "Run | None":
+        """The run with this key whose training is wholly in the store."""
+        found = self.client.search_runs(
+            [self.experiment(run["task"])],
+            f"tags.`{KEY}` = '{run['key']}' AND tags.`{TRAINED}` = 'true'",
+            max_results=1,
+        )
+        return found[0] if found else None
+
+    def _begin(self, run: dict[str, Any]) -> str:
+        """The id of a run whose training is not wholly in the store: the one that was begun before, or a new one."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+
+        experiment = self.experiment(run["task"])
+        self._introduce(run, experiment)
+        begun = self.client.search_runs(
+            [experiment], f"tags.`{KEY}` = '{run['key']}' AND attributes.start_time = {run['started']}", max_results=1
+        )
+        if begun:
+            run_id: str = begun[0].info.run_id
+            if END in begun[0].data.tags:
+                self.client.delete_tag(run_id, END)
+        else:
+            tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}"}
+            created = self.client.create_run(experiment, start_time=run["started"], tags=tags, run_name=run["name"])
+            run_id = created.info.run_id
+        self.client.log_batch(
+            run_id,
+            params=[Param(key, str(value)) for key, value in run["params"].items()],
+            tags=[RunTag("mlflow.source.git.commit", run["tags"]["git_commit"])],
+        )
+        dataset = Dataset(
+            name=run["dataset"]["name"],
+            digest=run["dataset"]["digest"],
+            source_type="local",
+            source=str(run["dataset"]["setting"]),
+        )
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        return run_id
+
+    def _introduce(self, run: dict[str, Any], experiment: str) -> None:
+        """Describe a task's experiment and set up its charts, unless someone has described it."""
+        if experiment in self._introduced or "asks" not in run:  # as in a folder of an earlier version
+            return
+        tags = self.client.get_experiment(experiment).tags
+        new = {NOTE: task_note(run, experiment), **saved_views(run, int(time.time() * 1000))}
+        for key, value in new.items():
+            if key not in tags:
+                self.client.set_experiment_tag(experiment, key, value)
+        self._introduced.add(experiment)
+
+    def _finish_training(self, run_id: str, run: dict[str, Any], folder: Path) -> None:
+        from mlflow.entities import Metric
+
+        facts = read_json(folder / "metrics.json")
+        ended = int(facts["ended"] * 1000)
+        sizes, speeds = ("parameters", "state_size", "multiply_adds"), ("train_seconds", "steps_per_second")
+        keys = (*sizes, *speeds, "best_epoch", "validation_loss")
+        self.client.log_batch(run_id, metrics=[Metric(f"summary/{key}", facts[key], ended, 0) for key in keys])
+        self.client.log_artifacts(run_id, str(folder), "train")
+        # what was asked for, `auto` mostly, becomes what was taken
+        self.client.set_tag(run_id, "unroll", facts["unroll"])
+        self.client.set_tag(run_id, NOTE, run_note(run, run_id, facts, None))
+        self.client.set_tag(run_id, TRAINED, "true")
+        self.client.set_terminated(run_id, "FINISHED", ended)
+
+    def _add_evaluation(self, run_id: str, run: dict[str, Any], training: Path, folder: Path, content: str) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(f"test/{key}", value, now, 0) for key, value in read_json(folder / "metrics.json").items()]
+        self.client.log_batch(run_id, metrics=metrics)
+        self.client.log_artifacts(run_id, str(folder), "evaluate")
+        self.client.set_tag(run_id, NOTE, run_note(run, run_id, read_json(training / "metrics.json"), folder))
+        outputs = self.client.get_run(run_id).outputs
+        for model in outputs.model_outputs if outputs else []:
+            link_metrics(self.client, run_id, model.model_id, run["dataset"])
+        self.client.set_tag(run_id, EVALUATED, content)
+
+    def _add_diagnosis(self, run_id: str, folder: Path, present: "Run | None") -> None:
+        """What pipelines/diagnose.py says of these very weights: its pictures and tables, its scalars as metrics."""
+        content = digest(folder / "memory.json")
+        if present is not None and present.data.tags.get(DIAGNOSED) == content:
+            return
+        facts = read_json(folder / "diagnosed.json")
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(f"diagnosis/{key}", value, now, 0) for key, value in facts["metrics"].items()]
+        self.client.log_batch(run_id, metrics=metrics)
+        self.client.log_artifacts(run_id, str(folder), "diagnosis")
+        self.client.set_tag(run_id, DIAGNOSED, content)
+
+    def repair(self) -> None:
+        """End the runs that say RUNNING although no process holds the lock of their folder.
+
+        One whose results lie in its folder is finished: the store was away when training ended.
+        """
+        for run in self._all("attributes.status = 'RUNNING'"):
+            folder, _, seed = run.data.tags.get(FOLDER, "").rpartition("#")
+            if not folder or run.data.tags.get("host") != socket.gethostname():
+                continue
+            results = Results(Path(folder))
+            if is_locked(results.lock(int(seed))):
+                continue
+            # asked again: a run that ended since the search has let go of its lock only after it said so
+            if self.client.get_run(run.info.run_id).info.status != "RUNNING":
+                continue
+            if self._is_of(results.train(int(seed)), run):
+                self.put(results, int(seed))
+                log.info(
+                    "run %s of %s had ended without the store: completed", run.info.run_name, run.data.tags["task"]
+                )
+            else:
+                self.client.set_tag(run.info.run_id, END, "its process was killed")
+                self.client.set_terminated(run.info.run_id, "FAILED")
+                log.info("run %s of %s had been killed: marked FAILED", run.info.run_name, run.data.tags["task"])
+
+    @staticmethod
+    def _is_of(folder: Path, run: "Run") -> bool:
+        """Whether a folder holds the result of this very training."""
+        path = folder / "run.json"
+        if not path.exists():
+            return False
+        result = read_json(path)
+        return bool(result["key"] == run.data.tags[KEY] and result["started"] == run.info.start_time)
+
+    def sync(self) -> None:
+        """Put every finished result on disk that the store lacks into it; the earliest trained come first."""
+        present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
+        added = 0
+        folders = [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
+        runs = sorted(
+            ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
+        )
+        for content, folder in runs:
+            if self._connection.away:
+                break
+            results, run = Results(folder.parents[1]), present.get(content["key"])
+            with self._results_are_kept():
+                self._put(results, content["seed"], run)
+                added += run is None
+        for results, seed in best_of(folder for _, folder in runs):
+            with self._results_are_kept():
+                self._crown(results, seed)
+        if added:
+            log.info("%d run(s) put into the store from their folders", added)
+
+    def _all(self, filter_string: str) -> Iterator["Run"]:
+        experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        token = None
+        while experiments:
+            page = self.client.search_runs(experiments, filter_string, max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def quieten() -> None:
+    """Only warnings of MLflow."""
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # repeats a database's own words, the user's name among them, at every attempt
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
+
+
+def store_uri(cfg: DictConfig) -> str:
+    return cfg.tracking.uri or f"sqlite:///{root() / 'mlflow.db'}"
+
+
+def open_store(cfg: DictConfig) -> Tracker:
+    """The store that `cfg.tracking` names, made where there is none, with the runs of killed processes ended.
+
+    Raises: `UserError` when it cannot be reached.
+    """
+    if not cfg.tracking.enabled:
+        return Tracker()
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    uri = store_uri(cfg)
+    try:
+        store = MLflowStore(uri)
+        store.experiment(cfg.task.name)
+        store.repair()
+        if cfg.tracking.sync:
+            store.sync()
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        raise UserError(
+            f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}). Repair it, give another with "
+            "tracking.uri=..., or train without: tracking=none."
+        ) from None
+    return store

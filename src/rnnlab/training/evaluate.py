@@ -1,0 +1,252 @@
+"""Judging on the test split: the trained nets of a pair, and what the task can do without one."""
+
+import logging
+import shutil
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+from safetensors.torch import load_file
+
+from rnnlab.config.fingerprint import baseline_setting, fingerprint
+from rnnlab.diagnosis.memory_length import MEMORY
+from rnnlab.errors import UserError
+from rnnlab.modules.module import SequenceModule
+from rnnlab.report.figures import draw_learning_curves, learning_curves
+from rnnlab.report.selection import SIZING, policy
+from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
+from rnnlab.results.origin import digest, is_of, origin
+from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.mlflow.store import Tracker, open_store
+from rnnlab.training.prepare import open_task
+from rnnlab.training.samples import write_samples
+from rnnlab.training.sizing import match_parameters
+from rnnlab.training.train import (
+    UNREADABLE,
+    build_module,
+    check,
+    results_folder,
+    seeds_of,
+    setting_of,
+    settle_threads,
+    train_seeds,
+)
+
+log = logging.getLogger("rnnlab")
+
+LOOK = "look"
+"""In a seed's folder: pictures of what that one net does."""
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
+
+    Raises: `UserError` when a seed is not trained under this config.
+    """
+    check(cfg)
+    if cfg.checkpoint is not None:
+        _evaluate_checkpoint(cfg, Path(cfg.checkpoint))
+        return
+    store = open_store(cfg)
+    with results_folder(cfg) as results:
+        _evaluate_seeds(cfg, results, store)
+    if not cfg.dvc:
+        evaluate_baselines(cfg)
+
+
+def rehearse(cfg: DictConfig) -> None:
+    """Train and evaluate once in a folder that is thrown away: for trying out, see conf/debug."""
+    check(cfg)
+    with results_folder(cfg) as results:
+        train_seeds(cfg, results, Tracker())
+        _evaluate_seeds(cfg, results, Tracker())
+    log.info("rehearsed %s on %s; nothing was kept", cfg.cell.name, cfg.task.name)
+
+
+def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
+    settle_threads(cfg)
+    task = open_task(cfg, cfg.seed)
+    module = build_module(cfg, task)
+    setting, beam = setting_of(cfg, task), cfg.task.data.get("beam")
+    for seed in seeds_of(cfg):
+        with locked(results.lock(seed), wait_seconds=2):
+            require_trained(results, seed, setting)
+            module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
+            curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
+            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(cfg, results, seed)}
+            metrics = _evaluate_one(task, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
+        rank_by = task.spec.rank_by
+        log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
+    with _alone(results):
+        _summarise(task, results, cfg.cell.name, beam)
+    for seed in seeds_of(cfg):
+        store.put(results, seed)
+
+
+def _policies(cfg: DictConfig, results: Results, seed: int) -> list[str]:
+    """This one, and those under which the same weights were judged before."""
+    path = results.evaluate(seed) / "evaluated.json"
+    before = read_json(path).get(SIZING, []) if is_of(path, results, seed) else []
+    return sorted({*before, policy(cfg)})
+
+
+def _alone(results: Results) -> AbstractContextManager[None]:
+    """One process at a time puts a seed beside the others, or reads them all."""
+    return locked(results.folder / "checkpoints" / ".summary.lock")
+
+
+def require_trained(results: Results, seed: int, setting: str) -> None:
+    """Raises: `UserError` unless this seed lies there, trained under this very setting."""
+    metrics = results.train(seed) / "metrics.json"
+    if not metrics.exists() or read_json(metrics)["setting"] != setting:
+        raise UserError(
+            f"Seed {seed} is not trained under this config: run `python pipelines/train.py` with the same overrides "
+            "first (or `dvc repro`, which does so by itself)."
+        )
+
+
+def _evaluate_one(
+    task: Task,
+    module: SequenceModule,
+    results: Results,
+    seed: int,
+    name: str,
+    facts: dict[str, Any],
+    curves: Figure | None = None,
+) -> dict[str, float]:
+    """`facts`: what is judged, for training anew leaves this folder as it is."""
+    predictions = task.predict(module)
+    metrics = task.metrics([predictions])
+    with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
+        _write_predictions(task, predictions, metrics, part)
+        write_json(part / "evaluated.json", facts)
+        figures = task.figures([predictions], name)
+        _save(figures if curves is None else {**figures, "learning_curves": curves}, part)
+        (part / LOOK).mkdir()
+        _save(task.look(module), part / LOOK)
+        write_samples(task, module, part / "samples")
+        exchange.enter_context(_alone(results))
+    return metrics
+
+
+def _write_predictions(task: Task, predictions: pd.DataFrame, metrics: dict[str, float], folder: Path) -> None:
+    predictions.to_parquet(folder / "predictions.parquet", index=False)
+    np.save(folder / "losses.npy", task.losses(predictions))
+    write_json(folder / "metrics.json", metrics)
+
+
+def _summarise(task: Task, results: Results, name: str, beam: int | None) -> None:
+    """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
+    evaluated = [(path, int(path.name.removeprefix("seed="))) for path in of_seeds(results.summary, "seeds/seed=*")]
+    numbers = sorted(
+        seed
+        for folder, seed in evaluated
+        if is_of(folder / "evaluated.json", results, seed) and read_json(folder / "evaluated.json").get("beam") == beam
+    )
+    seeds = [results.evaluate(seed) for seed in numbers]
+    predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
+    by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
+    metrics = task.metrics(predictions)
+    if len(seeds) > 1:
+        metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
+    write_json(results.summary / "metrics.json", metrics)
+    curves = learning_curves(results, numbers)
+    _write_table(task.plot_rows(predictions), results.summary / "parts.csv")
+    _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
+    with atomic_folder(results.summary / "figures") as folder:
+        figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
+        _save(figures, folder)
+        for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *results.train(numbers[0]).glob(f"{MEMORY}/*.png")]):
+            shutil.copy(picture, folder)
+    # last: until then a report sees that it is not of these seeds
+    judged = {str(seed): digest(results.evaluate(seed) / "metrics.json") for seed in numbers}
+    write_json(results.summarised, judged)
+
+
+def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
+    """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
+    content = _read_checkpoint(path)
+    settle_threads(cfg)
+    task = open_task(cfg, cfg.seed)
+    match_parameters(cfg, task, build_module)
+    module = build_module(cfg, task)
+    theirs = content["hyper_parameters"]
+    for what, found, wanted in (
+        ("task", theirs["spec"]["task"], task.spec.task),
+        ("cell", theirs["name"], cfg.cell.name),
+    ):
+        if found != wanted:
+            raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
+    data, ours = content.get(type(task).__qualname__, {}).get("digest"), task.meta["digest"]
+    if data != ours:
+        raise UserError(
+            f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test "
+            "part: give the settings of its own data."
+        )
+    try:
+        module.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip()
+        raise UserError(f"{path} does not fit the configured {cfg.cell.name}: {detail} Give its sizes.") from None
+    setting = fingerprint([digest(path), ours])
+    results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
+    name = f"{cfg.cell.name} of {path.name}"
+    metrics = _evaluate_one(task, module, results, cfg.seed, name, {"setting": setting})
+    log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"checkpoint={path} is not a file.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.") from None
+    theirs = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
+    if "state_dict" not in content or not {"spec", "name"} <= theirs.keys():
+        raise UserError(f"{path} holds no trained net of this project.")
+    result: dict[str, Any] = content
+    return result
+
+
+def evaluate_baselines(cfg: DictConfig) -> None:
+    """What the task can do without a recurrent net, on the same test split."""
+    task = open_task(cfg, cfg.seed)
+    data = task.meta["digest"]
+    setting = fingerprint({**baseline_setting(cfg), "data": data})
+    if cfg.dvc:
+        folder = root() / "results" / cfg.task.name / "baselines"
+    else:
+        folder = root() / "runs" / cfg.task.name / "baselines" / data
+    with locked(folder.parent / ".lock"):
+        facts = folder / "task.json"
+        if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
+            _write_baselines(cfg, task, folder, setting)
+
+
+def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:
+    with atomic_folder(folder) as part:
+        for name, predictions in task.baselines().items():
+            (part / name).mkdir()
+            metrics = task.metrics([predictions])
+            _write_predictions(task, predictions, metrics, part / name)
+            log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
+        facts = {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
+        write_json(part / "task.json", {**facts, "setting": setting})
+
+
+def _save(figures: dict[str, Figure], folder: Path) -> None:
+    for name, figure in figures.items():
+        # without its date and version the same picture is the same file
+        figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    with atomic_file(path) as part:
+        table.to_csv(part, index=False)

@@ -1,0 +1,207 @@
+"""From a data set to arrays, once for each setting, and never from stale data."""
+
+import hashlib
+import json
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from rnnlab.config.fingerprint import data_setting, fetch_setting, fingerprint
+from rnnlab.data.download import sha256_of
+from rnnlab.errors import UserError
+from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.paths import Prepared, root
+from rnnlab.tasks.task import Task
+
+log = logging.getLogger("rnnlab")
+
+FETCHED = "fetched.json"
+"""Beside the raw files: the setting they were fetched under."""
+
+
+def fetch(cfg: DictConfig) -> None:
+    """Bring the task's data set into the pipeline's data/raw."""
+    folder = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name).raw
+    _fetch(cfg, folder)
+    log.info("fetched %s into %s", cfg.task.dataset.name, folder)
+
+
+def preprocess(cfg: DictConfig) -> None:
+    """Prepare the pipeline's data/processed from its data/raw, and print the data report."""
+    prepared = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    record = prepared.raw / FETCHED
+    if not record.exists() or read_json(record) != fetch_setting(cfg):
+        raise UserError(
+            f"{prepared.raw} was not fetched under this config: run `python pipelines/fetch.py` with the same "
+            "overrides, or `dvc repro`, which does so by itself."
+        )
+    _prepare(cfg, prepared)
+
+
+def open_task(cfg: DictConfig, seed: int) -> Task:
+    """The task with its data prepared under exactly this config: the pipeline's, else a cache folder of its own."""
+    task: Task = instantiate(cfg.task.data)
+    task.check()
+    prepared = prepared_data(cfg)
+    task.open(prepared.processed, read_json(prepared.meta), seed)
+    return task
+
+
+def prepared_data(cfg: DictConfig) -> Prepared:
+    """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none.
+
+    Nor are there any where they no longer match their digest: they are made again, and a line says so.
+
+    What may be another tomorrow under the same address or dates is fetched anew, once by each process: all that one
+    command does is about one state of it.
+    """
+    expected = fingerprint(data_setting(cfg))
+    if not cfg.dvc and not instantiate(cfg.task.dataset).is_settled:
+        known = _unsettled.get((root(), expected))
+        if known is None or _state(known, expected) != "whole":
+            known = _unsettled[root(), expected] = _prepared_anew(cfg, expected)
+        return known
+    of_pipeline = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    state = _state(of_pipeline, expected)
+    if state == "whole":
+        return of_pipeline
+    if cfg.dvc:
+        what = f"{NO_MATCH}: run" if state == "damaged" else "was not prepared under this config: run"
+        raise UserError(f"{of_pipeline.processed} {what} `dvc repro`, which prepares it again.")
+    cached = Prepared.of_cache(cfg.task.name, expected)
+    with locked(cached.folder / ".lock"):
+        in_cache = _state(cached, expected)
+        if in_cache != "whole":
+            if state == "damaged":
+                log.info("%s %s: it is not used", of_pipeline.processed, NO_MATCH)
+            if in_cache == "damaged":
+                log.info("%s %s: it is prepared again", cached.processed, NO_MATCH)
+            else:
+                log.info("no data prepared under this config: preparing it in %s", cached.processed)
+            _prepare_in_cache(cfg, cached)
+    return cached
+
+
+_unsettled: dict[tuple[Path, str], Prepared] = {}
+"""By root and fingerprint, what this process has fetched of data that may change."""
+
+NO_MATCH = "does not match the digest in its meta.json"
+
+
+def _prepared_anew(cfg: DictConfig, expected: str) -> Prepared:
+    """In a folder that is named by its content as well, so that what another process reads is not exchanged."""
+    new = Prepared.of_cache(cfg.task.name, f"{expected}.new")
+    with locked(new.folder.with_name(f".{expected}.lock")):
+        log.info("preparing data that may have changed where it comes from")
+        _fetch(cfg, new.raw)
+        _prepare(cfg, new)
+        found = Prepared.of_cache(cfg.task.name, f"{expected}-{read_json(new.meta)['digest']}")
+        if found.folder.exists() and _state(found, expected) != "whole":
+            log.info("%s %s: replaced by the same data, prepared again", found.processed, NO_MATCH)
+            shutil.rmtree(found.folder)
+        if not found.folder.exists():
+            new.folder.rename(found.folder)
+    return found
+
+
+def _prepare_in_cache(cfg: DictConfig, cached: Prepared) -> None:
+    """From the raw files that lie there, if they are still as they were fetched; else they are fetched again."""
+    sums = _sums(cached.raw) if cached.raw.is_dir() else {}
+    if not sums or sums != _read(cached.raw_sums):
+        _fetch(cfg, cached.raw)
+        write_json(cached.raw_sums, _sums(cached.raw))
+    _prepare(cfg, cached)
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """The checksum of each file, but for the locks and records of fetching."""
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+
+
+def _state(prepared: Prepared, expected: str) -> Literal["whole", "other", "damaged"]:
+    """Of the arrays: as they were made under this config, made under another or not at all, or changed since."""
+    if not prepared.processed.is_dir():
+        return "other"
+    meta = _read(prepared.meta)
+    if meta.get("fingerprint", expected) != expected:
+        return "other"
+    whole = fingerprint(meta.get("setting")) == expected and _digest_found(prepared) == meta.get("digest")
+    return "whole" if whole else "damaged"
+
+
+def _digest_found(prepared: Prepared) -> str | None:
+    """The digest of the current files; None where a file goes away meanwhile or cannot be read.
+
+    Arrays of gigabytes are not read for each of a hundred runs: the digest is kept with the size, time and inode of all
+    files, and holds as long as these do. What damages a file and leaves all three alone is not found.
+    """
+    try:
+        stats = {path.name: path.stat() for path in sorted(prepared.processed.iterdir())}
+        files = {name: [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
+        known = _read(prepared.verified)
+        if known.get("files") == files:
+            return str(known.get("digest"))
+        facts = {key: value for key, value in _read(prepared.meta).items() if key not in NOT_DIGESTED}
+        digest = _digest(prepared.processed, facts)
+    except OSError:
+        return None
+    with suppress(OSError):  # nothing may be written there: it is read each time
+        write_json(prepared.verified, {"digest": digest, "files": files})
+    return digest
+
+
+NOT_DIGESTED = ("fingerprint", "digest", "setting", "report")
+"""Of meta.json: the setting has its fingerprint, and nothing is read from the report again."""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Of a JSON file that may be damaged: what it holds, {} where that is nothing to be read."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _fetch(cfg: DictConfig, folder: Path) -> None:
+    dataset = instantiate(cfg.task.dataset)
+    setting = fetch_setting(cfg)
+    with atomic_folder(folder) as part:
+        dataset.fetch(part, cfg.fetch.mirror)
+        write_json(part / FETCHED, setting)
+
+
+def _prepare(cfg: DictConfig, prepared: Prepared) -> None:
+    task: Task = instantiate(cfg.task.data)
+    task.check()
+    setting = data_setting(cfg)
+    with atomic_folder(prepared.processed) as part:
+        facts = task.prepare(instantiate(cfg.task.dataset), prepared.raw, part)
+        report = facts.pop("report")
+        facts = json.loads(json.dumps(facts))  # as they will be read: JSON's keys are texts
+        meta = {"fingerprint": fingerprint(setting), "digest": _digest(part, facts), "setting": setting}
+        write_json(part / "meta.json", {**meta, **facts, "report": report})
+    _print_report(cfg.task.name, report)
+
+
+def _digest(folder: Path, facts: dict[str, Any]) -> str:
+    """Of the content of every array, by name, and of what else makes the task: splits, scalers."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for path in sorted(folder.glob("*.npy")):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _print_report(name: str, report: dict[str, Any]) -> None:
+    log.info("data report of %s", name)
+    for key, value in report.items():
+        for line in value if isinstance(value, list) else [value]:
+            if line is not None and not isinstance(line, dict | list):  # those are for machines, in meta.json
+                log.info("  %s: %s", key, line)

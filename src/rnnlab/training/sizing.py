@@ -1,0 +1,145 @@
+"""As many parameters for each cell: the hidden_size that comes nearest to a number of them."""
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.errors import UserError
+from rnnlab.results.paths import CONF
+
+if TYPE_CHECKING:
+    from rnnlab.modules.module import SequenceModule
+    from rnnlab.tasks.task import Task
+
+log = logging.getLogger("rnnlab")
+
+TOLERANCE = 0.05
+"""Share of the target beyond which the difference is told."""
+
+REACH = 64
+"""Sizes in a row that a cell may refuse, because its heads or blocks do not divide them."""
+
+LARGEST = 2**20
+
+
+def check_sizing(cfg: DictConfig) -> None:
+    """Raises: `UserError` for what `parameters=matched` cannot go with, before any data is touched."""
+    wanted = cfg.parameters
+    if wanted.name == "free":
+        if wanted.count is not None:
+            raise UserError(
+                f"parameters.count={wanted.count} is of no use with parameters=free: add parameters=matched."
+            )
+        return
+    if not OmegaConf.is_interpolation(cfg.cell, "hidden_size"):
+        raise UserError(
+            f"parameters=matched chooses cell.hidden_size, but cell.hidden_size={cfg.cell.hidden_size} is given: leave "
+            "it out, or say how many parameters there are to be with parameters.count=..."
+        )
+    if wanted.count is None:
+        if cfg.tuning.name != "none":
+            raise UserError(
+                f"parameters=matched with tuning={cfg.tuning.name}: what is tuned may change the reference's size from "
+                "one cell to the next. Say how many parameters there are to be: parameters.count=..."
+            )
+        if not (CONF / "cell" / f"{wanted.reference}.yaml").exists():
+            raise UserError(f"parameters.reference={wanted.reference}: there is no conf/cell/{wanted.reference}.yaml.")
+    elif wanted.count < 1:
+        raise UserError(f"parameters.count={wanted.count}: a whole number of at least 1 or null is needed.")
+
+
+def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig, "Task"], "SequenceModule"]) -> None:
+    """Under `parameters=matched`, set `cfg.cell.hidden_size`, and `cfg.parameters.count` to what it was chosen for.
+
+    Counted is every trainable parameter of the net that `build` makes, embeddings and heads included. A second call
+    changes nothing.
+
+    Raises: `UserError` where the cell can have no size near that.
+    """
+    if cfg.parameters.name == "free" or not OmegaConf.is_interpolation(cfg.cell, "hidden_size"):
+        return
+
+    def parameters(candidate: DictConfig) -> int:
+        # on "meta" no number is drawn or kept; a cell that draws some all the same must not move the seed's
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                module = build(candidate, task)
+        except InstantiationException as error:
+            raise (error.__cause__ if isinstance(error.__cause__, UserError) else error) from None
+        return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+    @cache
+    def count(hidden_size: int) -> int:
+        candidate = cfg.copy()
+        candidate.cell.hidden_size = hidden_size
+        return parameters(candidate)
+
+    target, source = cfg.parameters.count, "parameters.count"
+    if target is None:
+        target, source = parameters(_reference(cfg)), f"{cfg.parameters.reference} of {cfg.task.training.hidden_size}"
+    size = nearest_size(count, target)
+    found = f"{cfg.cell.name} of hidden_size {size} has {count(size):,} parameters"
+    if abs(count(size) - target) > TOLERANCE * target:
+        log.info("%s: no other size comes nearer to the %s wanted (%s)", found, f"{target:,}", source)
+    else:
+        log.info("%s, matched to %s (%s)", found, f"{target:,}", source)
+    cfg.cell.hidden_size = size
+    cfg.parameters.count = target
+
+
+def sizing_setting(cfg: DictConfig) -> dict[str, object]:
+    """What decides the size beside the rest of the config, for those who cannot open the task; empty if it is free."""
+    if cfg.parameters.name == "free":
+        return {}
+    content = OmegaConf.to_container(cfg.parameters, resolve=True)
+    reference = None if cfg.parameters.count is not None else OmegaConf.to_container(_reference(cfg).cell, resolve=True)
+    return {"parameters": content, "reference": reference}
+
+
+def nearest_size(count: Callable[[int], int], target: int) -> int:
+    """The size s of at least 1 whose `count(s)`, which grows with s, lies nearest to `target`; of two, the smaller.
+
+    Sizes that `count` refuses with a `UserError` are passed over, up to `REACH` in a row.
+    """
+    low = high = _allowed(count, 1)
+    while count(high) < target:
+        if high > LARGEST:
+            raise UserError(f"No hidden_size up to {LARGEST} gives {target} parameters.")
+        low, high = high, _allowed(count, 2 * high)
+    end = high  # no size from here to `high` is allowed
+    while end - low > 1:
+        middle = (low + end) // 2
+        size = _allowed(count, middle)
+        if size < end and count(size) < target:
+            low = size
+        else:
+            high, end = min(size, high), middle
+    return min((low, high), key=lambda size: abs(count(size) - target))
+
+
+def _allowed(count: Callable[[int], int], size: int) -> int:
+    """The first size from this one on that the cell can have."""
+    for candidate in range(size, size + REACH):
+        try:
+            count(candidate)
+        except UserError as error:
+            reason = error
+        else:
+            return candidate
+    raise reason
+
+
+def _reference(cfg: DictConfig) -> DictConfig:
+    """The same config with the reference cell, as its own file has it."""
+    copy = cfg.copy()
+    OmegaConf.set_struct(copy, False)
+    own = OmegaConf.load(CONF / "cell" / f"{cfg.parameters.reference}.yaml")
+    assert isinstance(own, DictConfig)
+    del own["defaults"]
+    copy.cell = OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), own)
+    return copy

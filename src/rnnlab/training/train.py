@@ -1,0 +1,386 @@
+"""Training one cell on one task: each seed in its own folder, whole or not at all, resumed where it was stopped."""
+
+import logging
+import math
+import pickle
+import re
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
+from safetensors.torch import save_file
+
+from rnnlab.config.fingerprint import fingerprint, plain, save_config, train_setting
+from rnnlab.config.stages import grid
+from rnnlab.diagnosis.gradients import LogNorms, LogTimestepGradients
+from rnnlab.diagnosis.memory_length import MEMORY, LogMemory, read_measurements, write_memory
+from rnnlab.errors import UserError
+from rnnlab.modules.module import Diverged, SequenceModule, check_training
+from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.paths import CONF, Results
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.describe import describe_run
+from rnnlab.tracking.mlflow.store import Row, Tracker, open_store
+from rnnlab.tracking.recorder import KeepHistory, Recorder
+from rnnlab.training.budget import Budget, check_budget, follows_budget, make_budget
+from rnnlab.training.prepare import open_task
+from rnnlab.training.progress import Progress
+from rnnlab.training.samples import KeepSamples
+from rnnlab.training.sizing import check_sizing, match_parameters
+
+log = logging.getLogger("rnnlab")
+
+# what Lightning says of its own accord at every start: hardware, tips, a resumed folder
+for noisy in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+
+HINTS = (
+    "Checkpoint directory .* exists",
+    ".*LeafSpec",
+    "The number of training batches",
+    "The `srun` command",  # wherever Slurm is installed
+    "GPU available but not used",  # trainer.accelerator=cpu asked for it
+)
+"""How those begin that Lightning gives as warnings."""
+
+ACCELERATORS = ("auto", "cpu", "gpu")
+PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
+
+SAMPLES = "samples"
+"""Beside the checkpoints and then beside the weights: what the net wrote as its training went on."""
+
+UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
+"""What `torch.load` raises for a file that is cut off or no checkpoint."""
+
+
+def train(cfg: DictConfig) -> None:
+    """Train `cfg.seed`, or every seed of the grid where DVC asks, skipping what is already there under this setting."""
+    check(cfg)
+    store = open_store(cfg)
+    with results_folder(cfg) as results:
+        train_seeds(cfg, results, store)
+
+
+def train_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
+    """Train what is not yet there; every seed under its own lock, written whole or not at all."""
+    for seed in seeds_of(cfg):
+        _train_seed(cfg, results, seed, store)
+    if cfg.dvc:
+        _forget_other_seeds(results, seeds_of(cfg))
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises: `UserError` for settings that cannot work, their types being right, before any data is touched."""
+    for key, choices in (("accelerator", ACCELERATORS), ("precision", PRECISIONS)):
+        if cfg.trainer[key] not in choices:
+            raise UserError(f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}.")
+    if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
+    whole = ("max_epochs", "threads", "patience", "log_every_n_steps")
+    rarely = ("limit_batches", "log_timestep_gradients", "log_memory", "log_samples")
+    for key in (*(f"trainer.{name}" for name in (*whole, *rarely)), "cell.hidden_size", "cell.num_layers"):
+        value = OmegaConf.select(cfg, key)
+        if value is not None and value < 1:
+            raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
+    for key, low, high in (("cell.dropout", 0, 1), ("trainer.gradient_clip_val", 0, math.inf)):
+        value = OmegaConf.select(cfg, key)
+        if value is not None and not low <= value < high:
+            raise UserError(f"{key}={value}: a number of at least {low} and below {high} is needed.")
+    if not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed.")
+    if not cfg.optimizer.lr > 0:
+        raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
+    check_budget(cfg)
+    check_training(plain(cfg.optimizer), _schedule(cfg))
+    check_sizing(cfg)
+    if cfg.tuning.name != "none":
+        overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
+        if not overlay.exists():
+            raise UserError(
+                f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no "
+                f"{overlay.relative_to(CONF.parent)}."
+            )
+    module: type[SequenceModule] = get_class(cfg.cell._target_)
+    module.check_options(cfg.cell)
+
+
+def seeds_of(cfg: DictConfig) -> list[int]:
+    return list(grid().seeds) if cfg.dvc else [cfg.seed]
+
+
+@contextmanager
+def results_folder(cfg: DictConfig) -> Iterator[Results]:
+    """results/ for DVC, a folder of this very setting under runs/ by hand, one that is thrown away for debug.
+
+    Under `parameters=matched` this settles `cfg.cell.hidden_size`, of which the setting is made.
+    """
+    if cfg.parameters.name != "free":
+        match_parameters(cfg, open_task(cfg, cfg.seed), build_module)
+    if cfg.discard:
+        with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
+            yield Results(Path(folder))
+    elif cfg.dvc:
+        yield Results.of_pipeline(cfg.task.name, cfg.cell.name)
+    else:
+        yield Results.of_run(cfg.task.name, cfg.cell.name, setting_of(cfg, open_task(cfg, cfg.seed)))
+
+
+def setting_of(cfg: DictConfig, task: Task) -> str:
+    """The fingerprint of everything that decides the trained net but its seed: config, code and data."""
+    return fingerprint({**train_setting(cfg), "data": task.meta["digest"]})
+
+
+def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
+    """The cell's module, sized for the task, with fresh weights."""
+    try:
+        module: SequenceModule = instantiate(
+            cfg.cell,
+            spec=task.spec.as_dict(),
+            net=plain(cfg.task.net),
+            optimizer=plain(cfg.optimizer),
+            schedule=_schedule(cfg),
+            log_every_n_steps=cfg.trainer.log_every_n_steps,
+            _convert_="all",
+            _recursive_=False,
+        )
+    except InstantiationException as error:
+        if re.search("allocate|overflow", str(error.__cause__)):
+            raise UserError(
+                f"cell.hidden_size={cfg.cell.hidden_size}: a net of this size does not fit into memory."
+            ) from None
+        raise
+    return module
+
+
+def _schedule(cfg: DictConfig) -> dict[str, Any] | None:
+    """Of the rate over epochs; a budget of steps or seconds has one of its own."""
+    return plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None
+
+
+def settle_threads(cfg: DictConfig) -> None:
+    """Pin the processor threads: two processes with all threads each on the same cores crawl."""
+    torch.set_num_threads(cfg.trainer.threads)
+    # a debugging aid of deterministic mode that writes every new tensor twice
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> None:
+    label = f"{cfg.task.name}/{cfg.cell.name} seed {seed}"
+    task = open_task(cfg, seed)
+    setting = setting_of(cfg, task)
+    with locked(results.lock(seed), wait_seconds=2):
+        if not cfg.force and _is_done(results, seed, setting):
+            log.info("%s: already trained under this setting; force=true trains it again", label)
+            store.put(results, seed)
+            return
+        settle_threads(cfg)
+        # before the module is made: its initial weights are the first numbers drawn
+        pl.seed_everything(seed, verbose=False)
+        module = build_module(cfg, task)
+        resume = None if cfg.force else _checkpoint_to_resume(results, seed, setting)
+        if resume is None:
+            for old in results.checkpoints(seed).glob("*.ckpt"):
+                old.unlink()
+            for kept in (SAMPLES, MEMORY):
+                shutil.rmtree(results.checkpoints(seed) / kept, ignore_errors=True)
+        run = describe_run(cfg, task, module, results, seed, setting)
+        write_json(results.checkpoints(seed) / "run.json", run)
+        log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
+        with store.live(run) as live:
+            recorder = Recorder(live.send)
+            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
+            _write(results, cfg, run, facts, recorder.rows, module, task)
+        store.put(results, seed, live)
+        log.info(
+            "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
+            label,
+            facts["validation_loss"],
+            facts["best_epoch"],
+            facts["train_seconds"],
+            facts["steps_per_second"],
+        )
+
+
+def _forget_other_seeds(results: Results, seeds: list[int]) -> None:
+    """What DVC keeps of a pair is what the grid names, no seed of an earlier grid."""
+    for folder in results.train(0).parent.iterdir():
+        if folder not in {results.train(seed) for seed in seeds}:
+            shutil.rmtree(folder)
+
+
+def _is_done(results: Results, seed: int, setting: str) -> bool:
+    path = results.train(seed) / "metrics.json"
+    return path.exists() and read_json(path)["setting"] == setting
+
+
+def _checkpoint_to_resume(results: Results, seed: int, setting: str) -> Path | None:
+    """The last epoch's checkpoint of an unfinished run of this very setting, if it can be read."""
+    last, run = results.checkpoints(seed) / "last.ckpt", results.checkpoints(seed) / "run.json"
+    if not last.exists() or not run.exists():
+        return None
+    before = read_json(run)
+    # a checkpoint holds the absolute path of the best one so far: in a moved folder it would not be found
+    if before["setting"] != setting or before["folder"] != str(results.folder):
+        return None
+    try:
+        torch.load(last, map_location="cpu", weights_only=True)
+    except UNREADABLE:
+        log.info("%s cannot be read: training starts anew", last)
+        return None
+    return last
+
+
+def make_trainer(
+    options: DictConfig,
+    recorder: Recorder,
+    folder: Path,
+    label: str,
+    *further: Callback,
+    budget: Budget | None = None,
+) -> pl.Trainer:
+    """Lightning's trainer as `options` (conf/trainer) says; best.ckpt and last.ckpt go into `folder`.
+
+    A run is one process, whatever started it: Lightning would take a job of Slurm with several tasks, or what MPI,
+    torchrun and LSF leave in the environment, for one process of many, and refuses some of them.
+    """
+    for message in HINTS:
+        warnings.filterwarnings("ignore", message)
+    return pl.Trainer(
+        max_epochs=-1 if options.max_epochs is None else options.max_epochs,
+        gradient_clip_val=options.gradient_clip_val,
+        accelerator=options.accelerator,
+        devices=1,
+        plugins=[LightningEnvironment()],
+        precision=options.precision,
+        deterministic="warn" if options.deterministic else False,
+        limit_train_batches=options.limit_batches,
+        limit_val_batches=options.limit_batches,
+        logger=recorder,
+        callbacks=[
+            KeepHistory(recorder),
+            *_stopping(options, budget),
+            Progress(label, (lambda: budget.share) if budget else None),
+            _checkpoint(folder, "best", monitor="loss/validation"),
+            _checkpoint(folder, "last", monitor=None),
+            *_looking_into(options),
+            *further,
+        ],
+        default_root_dir=folder,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _stopping(options: DictConfig, budget: Budget | None) -> Iterator[Callback]:
+    if options.patience is not None:
+        yield EarlyStopping("loss/validation", patience=options.patience, verbose=False)
+    if budget is not None:
+        yield budget
+
+
+def _looking_into(options: DictConfig) -> Iterator[Callback]:
+    """Only what was asked for: Lightning calls each callback at every step, whether it does anything or not."""
+    if options.log_norms:
+        yield LogNorms()
+    if options.log_timestep_gradients is not None:
+        yield LogTimestepGradients(options.log_timestep_gradients)
+
+
+def fit(
+    cfg: DictConfig,
+    module: SequenceModule,
+    task: Task,
+    recorder: Recorder,
+    checkpoints: Path,
+    resume: Path | None,
+    label: str,
+    *further: Callback,
+) -> dict[str, Any]:
+    """Train, leave the best epoch's weights in `module`, and tell what it took.
+
+    train_seconds and steps_per_second are of the steps alone, without the first after each start: see `StepClock`.
+
+    Raises: `Diverged` when the loss is no longer a number.
+    """
+    every = cfg.trainer.log_samples
+    samples = [KeepSamples(task, checkpoints / SAMPLES, every)] if every and task.writes else []
+    every = cfg.trainer.log_memory
+    memory = [LogMemory(task, checkpoints / MEMORY, every)] if every else []
+    looking = [*samples, *memory, *further]
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *looking, budget=make_budget(cfg))
+    best = trainer.checkpoint_callback
+    assert isinstance(best, ModelCheckpoint)
+    try:
+        trainer.fit(module, datamodule=task, ckpt_path=resume, weights_only=True)
+    except Diverged as error:
+        kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
+        raise Diverged(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    for look in memory:
+        look.look(module, int(checkpoint["epoch"]) + 1)
+    recorder.flush()
+    assert best.best_model_score is not None
+    return {
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "best_epoch": int(checkpoint["epoch"]),
+        "validation_loss": float(best.best_model_score),
+        "train_seconds": recorder.clock.seconds,
+        "steps_per_second": recorder.clock.steps_per_second,
+        "parameters": module.parameter_count,
+        "state_size": module.state_size,
+        "multiply_adds": module.multiply_adds,
+        "unroll": module.unrolled,
+        "ended": time.time(),
+    }
+
+
+def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename=name,
+        monitor=monitor,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+        # once the epoch is whole: only then does a resumed run equal an uninterrupted one
+        save_on_train_epoch_end=True,
+    )
+
+
+def _write(
+    results: Results,
+    cfg: DictConfig,
+    run: dict[str, Any],
+    facts: dict[str, Any],
+    rows: list[Row],
+    module: SequenceModule,
+    task: Task,
+) -> None:
+    seed = run["seed"]
+    with atomic_folder(results.train(seed)) as part:
+        write_json(part / "metrics.json", {"seed": seed, "setting": run["setting"], **facts})
+        write_json(part / "run.json", run)
+        pd.DataFrame(rows, columns=Row._fields).to_parquet(part / "history.parquet", index=False)
+        save_config(cfg, part / "config.yaml")
+        # all that raw input needs beside the weights: a model can be made of this folder alone
+        write_json(part / "learnt.json", {"spec": task.spec.as_dict(), "learnt": task.state_dict()})
+        save_file(module.state_dict(), part / "weights.safetensors")
+        if (results.checkpoints(seed) / SAMPLES).exists():
+            shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)
+        if measured := read_measurements(results.checkpoints(seed) / MEMORY):
+            write_memory(measured, facts["best_epoch"] + 1, run["name"], part / MEMORY)

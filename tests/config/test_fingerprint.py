@@ -1,0 +1,163 @@
+"""What the config says, what a result's setting depends on, and what dvc.yaml and conf/ name."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from rnnlab.config.fingerprint import fingerprint as config
+from rnnlab.config.fingerprint import stages as grid
+from rnnlab.results.paths import CONF
+from tests.conftest import CHECKOUT, Run
+
+CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
+TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("group", ["cell", "task"])
+def test_a_file_is_named_as_what_it_describes(group: str) -> None:
+    """But for torchrecurrent.yaml, which stands for all cells of a package: its `name` chooses one of them."""
+    for path in (CONF / group).glob("*.yaml"):
+        if path.stem != "torchrecurrent":
+            assert OmegaConf.load(path).name == path.stem
+
+
+def test_all_cells_share_the_keys_that_sweeps_override() -> None:
+    shared = {"_target_", "name", "hidden_size", "num_layers", "dropout", "bidirectional", "unroll"}
+    for cell in CELLS:
+        assert shared <= grid._compose("price", f"cell={cell}").cell.keys()
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_what_is_tuned_is_laid_over_its_pair_and_names_no_new_key(path: Path) -> None:
+    """Hydra would take a misspelt key of an overlay for a new one."""
+    tasks = [task.stem for task in (CONF / "task").glob("*.yaml")]
+    (task,) = (task for task in tasks if path.stem.startswith(f"{task}_"))
+    pair = (task, f"cell={path.stem.removeprefix(f'{task}_')}")
+    tuned, plain = grid._compose(*pair, f"tuning={path.parent.name}"), grid._compose(*pair)
+    found = leaves(OmegaConf.to_container(OmegaConf.load(path)))
+    assert found
+    for key, value in found:
+        assert OmegaConf.select(tuned, key) == value
+        # what a layout or an initialisation takes, it checks itself
+        if not key.startswith(("task.net.", "cell.initialization.")):
+            assert OmegaConf.select(plain, key, default="absent") != "absent", key
+
+
+def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Every value with its dotted key; a list is a value."""
+    if not isinstance(node, dict):
+        return [(prefix, node)]
+    return [leaf for key, value in node.items() for leaf in leaves(value, f"{prefix}.{key}" if prefix else key)]
+
+
+def test_the_setting_of_a_cell_is_its_own() -> None:
+    """Equations of one cell are no part of another's setting; shared code is part of both."""
+    gru, lstm = (config.train_setting(grid._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm"))
+    assert "cells/gru.py" in gru
+    assert "cells/gru.py" not in lstm
+    shared = {"module.py", "training.py", "unroll/recurrent.py", "tasks/price.py", "cells/cell.py"}
+    assert shared <= gru.keys()
+    assert shared <= lstm.keys()
+    assert not any(name.startswith("tracking") for name in gru)
+
+
+def test_comments_and_docstrings_are_no_part_of_a_digest_and_code_is(tmp_path: Path) -> None:
+    digests = []
+    for number, source in enumerate(
+        ['"""One."""\ndef f(x):\n    return x + 1\n', '"""Two."""\n\n\ndef f(x):\n    # why\n    return x + 1\n',
+         '"""One."""\ndef f(x):\n    return x + 2\n']
+    ):  # fmt: skip
+        path = tmp_path / f"{number}.py"
+        path.write_text(source)
+        digests.append(config._digest_and_imports(path)[0])
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_every_module_of_the_package_is_found_by_its_name() -> None:
+    """A module that the import graph cannot name would be left out of every digest."""
+    package = CHECKOUT / "src" / "rnnlab"
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative imports are not followed"
+                if node.module and node.module.startswith("rnnlab."):
+                    assert config._path_of(node.module) is not None
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> dict[str, dict]:
+    return yaml.safe_load((CHECKOUT / "dvc.yaml").read_text())["stages"]
+
+
+def test_every_script_and_config_that_dvc_names_exists(pipeline: dict[str, dict], tmp_path: Path, run: Run) -> None:
+    assert run("compose").code == 0
+    pairs = grid.grid()
+    items = {
+        "fetch": [{"key": name, "item": task} for name, task in pairs.datasets.items()],
+        "preprocess": [{"key": task, "item": name} for task, name in pairs.dataset_of.items()],
+        "baseline": [{"item": task} for task in pairs.tasks],
+        "train": [{"item.task": task, "item.cell": cell} for task in pairs.tasks for cell in pairs.cells],
+        "evaluate": [{"item.task": task, "item.cell": cell} for task in pairs.tasks for cell in pairs.cells],
+    }
+    assert set(pairs.cells) <= set(CELLS)
+    assert set(pairs.tasks) <= set(TASKS)
+    for name, stage in pipeline.items():
+        body = stage.get("do", stage)
+        script = body["cmd"].split()[1]
+        assert (CHECKOUT / script).is_file(), script
+        for values in items.get(name, [{}]):
+            for param in body.get("params", []):
+                (path,) = param
+                for key, value in values.items():
+                    path = path.replace(f"${{{key}}}", value)
+                assert (tmp_path / path).is_file(), path
+
+
+def test_the_grid_s_data_sets_are_those_of_its_tasks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = OmegaConf.merge(grid.grid(), {"dataset_of": {"price": "weather"}})
+    monkeypatch.setattr(grid, "grid", lambda: wrong)
+    outcome = run("compose")
+    assert outcome.code == 2
+    assert "conf/grid.yaml" in outcome.err
+
+
+def test_composing_twice_gives_the_same_files(run: Run, root: Path) -> None:
+    contents = []
+    for _ in range(2):
+        assert run("compose").code == 0
+        contents.append({path: path.read_bytes() for path in (root / "configs").rglob("*.yaml")})
+    assert contents[0] == contents[1]
+    pairs = grid.grid()
+    tasks, trained = len(pairs.tasks), len(pairs.tasks) * len(pairs.cells)
+    assert len(contents[0]) == len(pairs.datasets) + 2 * tasks + 2 * trained + 1
+
+
+def test_answering_a_question_imports_nothing_heavy() -> None:
+    """`--help` and `--cfg job` must answer at once: how fast is measured in docs/measurements.md."""
+    code = (
+        "import sys; sys.argv = ['train.py', '--cfg', 'job']; import runpy\n"
+        f"runpy.run_path({str(CHECKOUT / 'pipelines' / 'train.py')!r}, run_name='__main__')\n"
+        "heavy = {'torch', 'mlflow', 'pandas', 'numpy', 'pytorch_lightning', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert "hidden_size" in done.stdout
+
+
+def test_pipelines_are_entry_points_without_logic() -> None:
+    for path in (CHECKOUT / "pipelines").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 60
+
+
+def test_the_name_of_a_sweep_has_no_address_of_a_store() -> None:
+    store, mirror = "tracking.uri=http://me:s3cret@host", "fetch.mirror=http://me:s3cret@host"
+    words = ["cell=rnn,gru", "tracking=sync", store, f"++{store}", mirror, "seed=0"]
+    assert config.words_to_keep(words) == ["cell=rnn,gru", "seed=0"]
+    assert config.words_to_keep(["task.path=http://me:s3cret@host/a.csv"]) == ["task.path=http://host/a.csv"]

@@ -1,0 +1,295 @@
+"""The leaderboard: ranks, verdicts and the words under the table."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from rnnlab.report.curves import draw_curves
+from rnnlab.report.leaderboard import in_words, rows
+from rnnlab.report.page import by_part, write
+from rnnlab.report.results_table import Entry, Section, _chosen, _named, _told_apart
+from rnnlab.results.paths import Results
+from tests.conftest import Run
+
+ITEMS = 400
+
+
+def losses(mean: float, p_value: float) -> NDArray[np.float64]:
+    """Losses whose paired t test against those of the reference, all 1, has this p-value."""
+    spread = np.tile([-1.0, 1.0], ITEMS // 2)
+    if p_value >= 1:
+        return 1 + spread
+    deviation = stats.t.isf(p_value / 2, ITEMS - 1)
+    return 1 + (np.sign(mean - 1) or 1) * deviation / np.sqrt(ITEMS - 1) + spread
+
+
+def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: int = 3, spread: float = 0.0) -> Entry:
+    """Of seeds whose losses differ by `spread` from one to the next."""
+    offsets = np.arange(seeds) - (seeds - 1) / 2
+    by_seed = [{"score": value + 0.01 * offset} for offset in offsets]
+    training = [{"parameters": 10, "state_size": 2, "train_seconds": 1.0, "steps_per_second": 5.0}] * seeds
+    items = np.ones(ITEMS) if name == "naive" else losses(value, p_value)
+    items = items + spread * offsets[:, None]
+    return Entry(name, kind, {"score": value}, by_seed, items, training if kind == "cell" else [])
+
+
+def section(*entries: Entry, direction: str = "min") -> Section:
+    reference = entry("naive", 1.0, 1.0, "baseline", seeds=1)
+    return Section("rain", "d1", "score", direction, "naive", 1, "steps ahead", [*entries, reference])
+
+
+def verdicts(found: Section) -> dict[str, str]:
+    return {row.name: row.verdict for row in rows(found)}
+
+
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_the_better_side_depends_on_the_direction(direction: str) -> None:
+    """Losses are to be low, whatever the metric."""
+    low, high = entry("low", 0.5, 1e-6), entry("high", 1.5, 1e-6)
+    if direction == "max":
+        low, high = replace(low, losses=high.losses), replace(high, losses=low.losses)
+    found = section(low, high, direction=direction)
+    first, last = ("low", "high") if direction == "min" else ("high", "low")
+    assert [row.name for row in rows(found)] == [first, "naive", last]
+    assert verdicts(found)[first].startswith("better than naive")
+    assert verdicts(found)[last].startswith("worse than naive")
+
+
+def test_a_metric_that_contradicts_the_losses_is_no_evidence() -> None:
+    found = section(entry("a", 0.5, 1e-6), direction="max")
+    assert verdicts(found)["a"] == "no difference from naive seen: loss and score disagree"
+
+
+def test_a_verdict_is_corrected_for_the_number_of_cells() -> None:
+    """p = 0.03 alone is evidence; as the best of three looks it is not."""
+    assert verdicts(section(entry("a", 0.9, 0.03)))["a"].startswith("better")
+    three = section(entry("a", 0.9, 0.03), entry("b", 0.95, 0.4), entry("c", 0.97, 0.6))
+    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.090)"
+
+
+def test_the_words_say_when_no_cell_beats_the_reference() -> None:
+    ridge = entry("ridge", 0.8, 0.4, "baseline", seeds=1)
+    found = section(entry("a", 0.9, 0.3), ridge)
+    text = in_words(found, rows(found))
+    assert text.startswith("No cell beats naive")
+    assert "first in rank is ridge" in text
+    winner = section(entry("a", 0.5, 1e-9))
+    assert in_words(winner, rows(winner)) == "Better than naive, with evidence: a."
+
+
+def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:
+    assert verdicts(section(entry("steady", 0.99, 1e-4)))["steady"].startswith("better than naive")
+    lucky = entry("lucky", 0.99, 1e-4, spread=0.3)
+    assert verdicts(section(lucky))["lucky"].startswith("no difference from naive seen")
+    single = section(entry("single", 0.5, 1e-9, seeds=1))
+    assert verdicts(single)["single"].startswith("better than naive with this one seed")
+    assert in_words(single, rows(single)).startswith("Better than naive, but with fewer than three seeds: single.")
+    two = section(entry("two", 0.5, 1e-9, seeds=2), entry("one", 0.6, 1e-9, seeds=1))
+    assert verdicts(two)["two"].startswith("better than naive with these two seeds")
+    assert "Fewer than three seeds of a cell do not tell" in in_words(two, rows(two))
+
+
+def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> None:
+    close = section(entry("a", 0.90, 1.0), entry("b", 0.91, 1.0))
+    assert "Among the cells no order is seen." in in_words(close, rows(close))
+    apart = section(entry("a", 0.5, 1e-9), entry("b", 0.51, 1e-9), entry("c", 0.9, 1.0))
+    assert "Among the cells, a is better than c; from the others" in in_words(apart, rows(apart))
+
+
+def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> None:
+    one, other = entry("a", 0.9, 0.3), entry("b", 0.95, 0.3)
+    found = section(*(replace(each, settings={"task.beam": beam}) for each, beam in ((one, 1), (other, 5))))
+    assert in_words(found, rows(found)).endswith("beams of different widths (a 1, b 5): not a fair comparison.")
+    alike = section(*(replace(each, settings={"task.beam": 5}) for each in (one, other)))
+    assert "beam" not in in_words(alike, rows(alike))
+
+
+def test_cells_that_were_trained_for_different_budgets_are_not_compared_fairly() -> None:
+    epochs = {"trainer.max_epochs": 10}
+    steps = {"budget.name": "steps", "budget.steps": 40, "trainer.max_epochs": None}
+    found = section(replace(entry("a", 0.9, 0.3), settings=epochs), replace(entry("b", 0.95, 0.3), settings=steps))
+    assert in_words(found, rows(found)).endswith("budgets (a 10 epochs, b 40 steps): not a fair comparison.")
+    alike = section(*(replace(entry(name, 0.9, 0.3), settings=epochs) for name in "ab"))
+    assert "budget" not in in_words(alike, rows(alike))
+
+
+def test_too_few_forecasts_are_not_tested_and_the_report_says_why(tmp_path: Path) -> None:
+    few = [replace(each, losses=each.losses[:, :11]) for each in section(*map(sure, "ab")).entries]
+    found = replace(section(), overlap=12, entries=few)
+    assert verdicts(found) == {
+        "naive": "the reference",
+        **dict.fromkeys("ab", "too few forecasts to test: 11, overlapping by 11"),
+    }
+    words = "No difference was tested, as there are too few forecasts to test: 11, overlapping by 11; at least 24 are "
+    assert in_words(found, rows(found)) == f"{words}needed."
+    write([found], tmp_path / "reports")
+    table = pd.read_csv(tmp_path / "reports/leaderboard.csv", index_col="name")
+    assert table["verdict"]["a"] == "too few forecasts to test: 11, overlapping by 11"
+    for page in ("leaderboard.html", "leaderboard.md"):
+        text = re.sub('base64,[^"]*', "", (tmp_path / "reports" / page).read_text(encoding="utf-8"))
+        assert words in text
+        assert not re.search(r"\bnan\b|p [=<] ", text, re.IGNORECASE)
+    one = replace(found, overlap=1, entries=[replace(each, losses=each.losses[:, :1]) for each in few])
+    assert verdicts(one)["a"] == "too few test items to test: 1"
+
+
+def sure(name: str) -> Entry:
+    return entry(name, 0.5, 1e-9)
+
+
+def test_intervals_are_over_seeds_and_absent_for_one() -> None:
+    one, several = rows(section(entry("one", 0.5, 1.0, seeds=1), entry("several", 0.7, 1.0)))[:2]
+    assert one.ci_low is None
+    assert several.ci_low is not None
+    assert several.ci_low < 0.7 < several.ci_high
+
+
+def test_an_interval_does_not_leave_what_the_metric_can_be() -> None:
+    by_seed = [{"accuracy": share} for share in (1.0, 0.98, 0.99)]
+    nearly = Entry("nearly", "cell", {"accuracy": 0.99}, by_seed, np.ones((3, 4)))
+    naive = replace(nearly, name="naive", kind="baseline", by_seed=by_seed[:1], losses=np.ones((1, 4)))
+    found = Section("rain", "d1", "accuracy", "max", "naive", 1, "", [nearly, naive])
+    row = next(row for row in rows(found) if row.name == "nearly")
+    assert row.ci_low == pytest.approx(0.9652, abs=1e-4)
+    assert row.ci_high == 1.0
+
+
+def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
+    summary = {"score": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
+    found = Section(
+        "rain",
+        "d1",
+        "score",
+        "min",
+        "naive",
+        1,
+        "steps ahead",
+        [Entry("naive", "baseline", summary, [summary], np.ones((1, 2)))],
+    )
+    table = by_part(found)
+    assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]
+    write([found], tmp_path / "reports")
+    metrics = pd.read_csv(tmp_path / "reports/metrics.csv")
+    assert set(metrics["metric"]) == set(summary)
+
+
+def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -> None:
+    """Of two settings of a cell one is shown; another data set gets a table of its own."""
+    short = ("trainer.max_epochs=1", "tracking=none")
+    same_data = (["cell=rnn"], ["cell=rnn", "task.batch_size=32"])
+    for overrides in (*same_data, ["cell=gru", "task.test=0.1"]):
+        assert run("train", *short, *overrides).code == 0
+        assert run("evaluate", *short, *overrides).code == 0
+    outcome = run("report", "report.folder=runs", "tracking=none")
+    assert outcome.code == 0
+    one, other = sorted(re.split(r"^## ", outcome.out, flags=re.MULTILINE)[1:], key=lambda part: "gru" in part)
+    assert len(re.findall(r"\| rnn task.batch_size=(?:32|64) ", one)) == 1
+    assert len(list((root / "runs/price/rnn").glob("*/train"))) == 2
+    assert "gru" in other
+    assert "rnn" not in other
+    headings = [part.splitlines()[0] for part in (one, other)]
+    assert headings == [f"price with test={part}: mase, lower is better" for part in ("0.15", "0.1")]
+    for table in ("leaderboard", "metrics"):
+        told = set(pd.read_csv(root / f"reports-runs/{table}.csv")["task"])
+        assert told == {"price with test=0.1", "price with test=0.15"}
+
+
+def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:
+    """The arrays are the same, but not what is asked."""
+    short = ("task=digits", "cell=rnn", "cell.hidden_size=4", "trainer.max_epochs=1", "trainer.limit_batches=1")
+    for order in ("rows", "permuted"):
+        for name in ("train", "evaluate"):
+            assert run(name, *short, f"task.order={order}", "tracking=none").code == 0
+    assert run("report", "report.folder=runs", "tracking=none").code == 0
+    table = pd.read_csv(root / "reports-runs/leaderboard.csv").query("kind == 'cell'")
+    assert list(table["task"]) == ["digits with order=permuted", "digits with order=rows"]
+    assert list(table["trials"]) == [0, 0]
+
+
+def test_states_of_a_tasks_data_are_told_apart_and_in_order() -> None:
+    def states(*asked: dict[str, object]) -> list[str]:
+        entries = [[replace(tried("gru", 0.1, 0.9, 0.1), settings=each)] for each in asked]
+        found = [Section("rain", f"d{i}", "score", "min", "naive", 1, "", of, of) for i, of in enumerate(entries)]
+        return [section.title for section in _told_apart(found)]
+
+    assert states({"task.length": 5}) == ["rain"]
+    lengths = [{"task.length": length, "task.train": 9, "optimizer.lr": length} for length in (100, 5, 25)]
+    assert states(*lengths) == ["rain with length=5", "rain with length=25", "rain with length=100"]
+    assert states({"task.station": "b"}, {"task.station": None}) == ["rain with station=None", "rain with station=b"]
+    assert states({"task.length": 5}, {"task.length": 5}) == ["rain on data d0", "rain on data d1"]
+    assert states({"task.length": 5}, {}) == ["rain on data d0", "rain on data d1"]
+
+
+def tried(cell: str, lr: float, validation_loss: float, score: float) -> Entry:
+    facts = {"parameters": 10, "multiply_adds": 9, "train_seconds": 1.0, "validation_loss": validation_loss}
+    found = Entry(cell, "cell", {"score": score}, [{"score": score}] * 2, np.ones((2, 4)), [facts] * 2)
+    return replace(found, settings={"optimizer.lr": lr, "cell.hidden_size": 8}, results=Results(Path(f"{cell}{lr}")))
+
+
+def test_of_several_settings_the_validation_part_chooses_and_the_trials_are_counted() -> None:
+    """The best on the test part is not taken."""
+    entries = _named([tried("gru", 0.1, 0.9, 0.1), tried("gru", 0.01, 0.5, 0.4), tried("gru", 0.001, 0.7, 0.3)])
+    (chosen,) = _chosen(entries, tried=4)
+    assert chosen.name == "gru optimizer.lr=0.01"
+    assert chosen.cell == "gru"
+    assert chosen.trials == 4
+    limited = replace(entries[0], settings={**entries[0].settings, "trainer.limit_batches": 1})
+    limited = replace(limited, training=[{**limited.training[0], "validation_loss": 0.1}] * 2)
+    assert _chosen([limited, *entries[1:]], tried=3)[0].name == "gru optimizer.lr=0.01"
+    lucky = [replace(entries[2], by_seed=entries[2].by_seed * 2, training=entries[2].training * 2), *entries[:2]]
+    assert _chosen(lucky, tried=3)[0].name == "gru optimizer.lr=0.001", "three seeds before two that were lucky"
+    (alone,) = _chosen(entries[:1], tried=1)
+    assert alone.trials == 0
+    other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "mse"})
+    assert len(_chosen([other_loss, *entries[1:]], tried=3)) == 3
+
+
+def test_settings_are_named_in_words_of_the_command_line() -> None:
+    """What is not set is not said, nor what follows from another word."""
+    plain = {"cell.forget_bias": None, "trainer.max_epochs": 20, "trainer.patience": 10}
+    steps = {"trainer.max_epochs": None, "trainer.patience": None, "budget.name": "steps", "budget.steps": 40}
+    tuned = {**plain, "optimizer.lr": 0.1, "tuning.name": "search", "tuning.trials": 20, "tuning.study": "abc"}
+    settings = [plain, {**plain, **steps}, {**plain, "cell.forget_bias": 3.0}, tuned]
+    named = _named([replace(tried("lstm", 0.1, 1, 1), settings={"optimizer.lr": 0.2, **each}) for each in settings])
+    assert [each.name for each in named] == [
+        "lstm optimizer.lr=0.2",
+        "lstm optimizer.lr=0.2 budget=steps budget.steps=40",
+        "lstm optimizer.lr=0.2 cell.forget_bias=3",
+        "lstm optimizer.lr=0.1 tuning=search",
+    ]
+    longer = {**tuned, "tuning.trials": 50, "tuning.study": "def"}
+    names = [each.name for each in _named([replace(tried("gru", 1, 1, 1), settings=each) for each in (tuned, longer)])]
+    assert names == ["gru tuning.trials=20 tuning.study=abc", "gru tuning.trials=50 tuning.study=def"]
+
+
+def test_what_was_varied_gets_a_picture_with_a_line_for_each_cell() -> None:
+    settings = [tried(cell, lr, lr, 1 - lr) for cell in ("gru", "rnn") for lr in (0.1, 0.01)]
+    naive = Entry("naive", "baseline", {"score": 1.0}, [{"score": 1.0}], np.ones((1, 4)))
+    found = Section("rain", "d1", "score", "min", "naive", 1, "lengths", [settings[1], settings[3], naive], settings)
+    figures = draw_curves(found)
+    assert set(figures) == {"score against optimizer.lr", "score against cost"}
+    axes = figures["score against optimizer.lr"].axes[0]
+    assert axes.get_xscale() == "log"
+    lines = {line.get_label(): line for line in axes.containers}
+    assert [list(line[0].get_xdata()) for line in lines.values()] == [[0.01, 0.1]] * 2
+    assert {text.get_text() for text in figures["score against optimizer.lr"].legends[0].get_texts()} == {
+        "gru",
+        "rnn",
+        "naive",
+    }
+
+
+def test_metrics_of_parts_are_drawn_for_cells_and_baselines() -> None:
+    summary = {"score": 1.0, "score_10": 0.5, "score_20": 0.7, "score_low_10": 0.1, "other_10": 3.0}
+    cell = replace(tried("gru", 0.1, 0.5, 0.5), summary=summary, by_seed=[summary, summary])
+    naive = Entry("naive", "baseline", summary, [summary], np.ones((1, 4)))
+    found = Section("rain", "d1", "score", "max", "naive", 1, "lengths", [cell, naive], [cell])
+    figures = draw_curves(found)
+    assert set(figures) == {"score by lengths"}
+    assert list(figures["score by lengths"].axes[0].lines[0].get_xdata()) == [10, 20]

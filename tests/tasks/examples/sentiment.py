@@ -1,0 +1,69 @@
+"""Reviews, from the package and from a table of one's own."""
+
+import tarfile
+from pathlib import Path
+
+from tests.tasks.examples.catalogue import Bad, Example
+
+ROWS = [
+    f"it is {word} number {number},{label}" for number in range(20) for word, label in (("fine", "pos"), ("bad", "neg"))
+]
+
+
+def cut_off(raw: Path) -> None:
+    (archive,) = raw.glob("*.tar.gz")
+    archive.write_bytes(archive.read_bytes()[:100_000])
+
+
+def with_a_link(raw: Path) -> None:
+    (archive,) = raw.glob("*.tar.gz")
+    link = tarfile.TarInfo("vaderSentiment-3.3.2/additional_resources")
+    link.type, link.linkname = tarfile.SYMTYPE, "/"
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.addfile(link)
+
+
+def csv(name: str, rows: list[str], messages: tuple[str, ...], *overrides: str, header: str = "text,label") -> Bad:
+    content = "\n".join([header, *rows]).encode()
+    return Bad(
+        name, ("task.source=csv", "task.path=ROOT/my.csv", *overrides), messages, files={"my.csv": content}
+    )  # fmt: skip
+
+
+EXAMPLES = [
+    Example(
+        "sentiment",
+        ("task.vocabulary=2000", "task.longest=20", "task.batch_size=8"),
+        bad=(
+            Bad("source", ("task.source=imdb",), ("task.source=imdb", "sample, full, csv")),
+            Bad("longest", ("task.longest=0",), ("task.longest=0", "at least 1")),
+            Bad("no vocabulary", ("task.vocabulary=0",), ("task.vocabulary=0", "at least 1")),
+            Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
+            Bad("archive with a link", messages=("link", "do not use this file"), break_raw=with_a_link),
+            Bad("no path", ("task.source=csv",), ("task.path is missing",)),
+            Bad("no file", ("task.source=csv", "task.path=ROOT/none.csv"), ("none.csv", "no such file")),
+            Bad(
+                "address", ("task.source=csv", "task.path=https://example.org/a.csv"), ("is an address", "download it")
+            ),
+            csv("three classes", ROWS, ("task.classes", "two labels"), "task.classes=[neg,pos,neutral]"),
+            csv("no such column", ROWS, ("my.csv has no column review", "text, label"), "task.text=review"),
+            csv("one column twice", ROWS, ("two columns are needed",), "task.text=label"),
+            csv("header only", [], ("my.csv has no review with the label 'neg'",)),
+            csv("one class", ROWS[::2], ("my.csv has no review with the label 'neg'", "both classes")),
+            csv("label outside the set", [*ROWS, "so so,meh"], ("my.csv, line 42", "'meh'", "neg nor pos")),
+            csv("empty review", [*ROWS, ",pos"], ("my.csv, line 42", "no word in it")),
+            csv("review without words", [*ROWS, "--- ...,pos"], ("my.csv, line 42", "no word in it")),
+            csv("uneven row", [*ROWS, "good, really good,pos"], ("my.csv, line 42", "number of fields")),
+            csv("quotation mark never closed", [*ROWS, '"good,pos'], ("my.csv, line 42", "number of fields")),
+            csv("too few", ["it is fine,pos", "it is bad,neg"], ("none is left for the",)),
+            csv("no training", ROWS, ("nothing to train on",), "task.validation=0.5", "task.test=0.5"),
+            csv("vocabulary of one", ROWS, ("has 1 words", "two are needed"), "task.vocabulary=1"),
+            Bad(
+                "not UTF-8",
+                ("task.source=csv", "task.path=ROOT/my.csv"),
+                ("my.csv, line 3", "not UTF-8"),
+                files={"my.csv": "text,label\nfine,pos\ntrès bien,pos\n".encode("latin-1")},
+            ),
+        ),
+    ),
+]

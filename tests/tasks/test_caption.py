@@ -1,0 +1,244 @@
+"""Pictures of digits and their captions: one right caption each, splits that share no digit, baselines, pictures."""
+
+import gzip
+import io
+import os
+import re
+import zipfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.image import imread
+
+from rnnlab.data.splits import split_by_class
+from rnnlab.data.vocabulary import END, SPECIAL
+from rnnlab.datasets.mnist import MEMBER, SAMPLE, Mnist
+from rnnlab.results.files import write_json
+from rnnlab.tasks.transduction import caption as module
+from rnnlab.tasks.transduction.caption import (
+    HEIGHT,
+    LONGEST,
+    MOST,
+    NAMES,
+    PLURALS,
+    SHOWN_LETTERS,
+    SIDES,
+    WIDTH,
+    CaptionData,
+    Thing,
+    caption,
+    choose,
+    compose,
+    places,
+    tokens_of,
+)
+from tests.conftest import Run
+
+MIRROR = os.environ.get("RNNLAB_MIRROR")
+
+LABELS = np.repeat(np.arange(10), 10)
+INK = {"train": 60, "validation": 130, "test": 250}
+"""The digits of each split are squares of their own grey."""
+
+
+def wheel(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """What a fetch of the sample would leave, with these digits in it."""
+    table = np.column_stack([images.reshape(len(images), -1), labels])
+    content = io.StringIO()
+    np.savetxt(content, table, fmt="%d", delimiter=",")
+    with zipfile.ZipFile(folder / SAMPLE.name, "w") as packed:
+        packed.writestr(MEMBER, gzip.compress(content.getvalue().encode()))
+    write_json(folder / "source.json", {"source": "sample", "files": {}})
+
+
+def grey_digits(folder: Path) -> None:
+    images = np.zeros((len(LABELS), 28, 28))
+    for split, indices in split_by_class(LABELS, 0.2, 0.2).items():
+        images[indices, 4:24, 4:24] = INK[split]
+    wheel(folder, images, LABELS)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., CaptionData]:
+    def opened(**options: int) -> CaptionData:
+        raw, folder = tmp_path / "raw", tmp_path / "processed"
+        raw.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        grey_digits(raw)
+        task = CaptionData("caption", **{"images": 120, "validation": 0.2, "test": 0.2, **options})
+        task.open(folder, {**task.prepare(Mnist("mnist", "sample"), raw, folder), "digest": ""}, seed=0)
+        return task
+
+    return opened
+
+
+things = st.lists(st.builds(Thing, st.sampled_from(list(SIDES)), st.integers(0, 9)), min_size=1, max_size=MOST)
+
+
+def read(text: str) -> list[Thing]:
+    """What a caption says, by another way than it was made."""
+    found = []
+    for phrase in re.split(r", | and ", text):
+        count, size, name = phrase.split()
+        if count == "a":
+            found.append(Thing(size, NAMES.index(name)))
+        else:
+            found += [Thing(size, PLURALS.index(name))] * NAMES.index(count)
+    return found
+
+
+def test_the_example_of_the_docstring() -> None:
+    assert CaptionData.__doc__ is not None
+    target = re.search(r"target +(.*) END\n", CaptionData.__doc__)
+    assert target is not None
+    stands = [Thing("large", 3), Thing("large", 3), Thing("small", 7), Thing("large", 0)]
+    assert tokens_of(caption(stands)) == target[1].split()
+
+
+@given(things)
+def test_a_caption_says_what_is_there_and_nothing_else_does(stands: list[Thing]) -> None:
+    text = caption(stands)
+    assert read(text) == stands
+    assert text.count(" and ") == (len(set(re.split(", | and ", text))) > 1 or ", " in text)
+    assert len(tokens_of(text)) + 1 <= LONGEST
+
+
+def test_the_longest_caption_is_as_long_as_may_be_written() -> None:
+    longest = caption([Thing("large", digit) for digit in range(MOST)])
+    assert len(tokens_of(longest)) + 1 == LONGEST
+    widest = caption([Thing("large", digit) for digit in (3, 7, 8, 3)])
+    assert len(widest) <= SHOWN_LETTERS
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_digits_stand_side_by_side_within_the_picture(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stands = choose(rng)
+    assert 1 <= len(stands) <= MOST
+    lefts = places(stands, rng)
+    ink = []  # the columns of each digit's own 20 of 28 pixels
+    for (size, _), left in zip(stands, lefts, strict=True):
+        side = SIDES[size]
+        assert 0 <= left <= WIDTH - side
+        ink.append((left + side * 4 / 28, left + side * 24 / 28))
+    for (_, end), (begin, _) in pairwise(ink):
+        assert begin >= end - 1
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_a_picture_shows_what_its_caption_says(seed: int) -> None:
+    """Digits whose ink is their number: read from left to right, they are those of the caption."""
+    labels = np.arange(10)
+    images = np.zeros((10, 28, 28), np.uint8)
+    images[:, 4:24, 4:24] = (25 * labels + 20)[:, None, None]
+    found = compose(images, labels, 5, np.random.default_rng(seed))
+    assert found.images.shape == (5, HEIGHT, WIDTH)
+    for picture, text, count in zip(*found, strict=True):
+        inside = np.isin(picture, 25 * labels + 20).any(axis=0)
+        levels = [int(column[np.isin(column, 25 * labels + 20)].max()) for column in picture.T[inside]]
+        shown = [level for level, before in zip(levels, [None, *levels], strict=False) if level != before]
+        said = [thing.digit for thing in read(text)]
+        assert count == len(said)
+        assert [(level - 20) // 25 for level in shown] == [
+            d for d, b in zip(said, [None, *said], strict=False) if d != b
+        ]
+
+
+def test_splits_share_no_digit(opened: Callable[..., CaptionData]) -> None:
+    task = opened()
+    for split, ink in INK.items():
+        for picture in task._images[split]:
+            assert picture.max() == ink
+
+
+def test_splits_have_their_share_of_the_pictures(opened: Callable[..., CaptionData]) -> None:
+    task = opened(images=100)
+    assert [len(task._images[split]) for split in INK] == [60, 20, 20]
+    assert not np.array_equal(task._images["validation"], task._images["test"])
+
+
+def test_the_vocabulary_is_that_of_the_training_captions(opened: Callable[..., CaptionData]) -> None:
+    task = opened(images=5)
+    said = {token for text in task._captions["train"] for token in tokens_of(text)}
+    assert set(task.vocabulary.tokens) == said | set(SPECIAL)
+    more = {token for text in task._captions["test"] for token in tokens_of(text)}
+    assert more - said, "otherwise this test would say nothing"
+
+
+def test_the_same_pictures_are_composed_each_time(opened: Callable[..., CaptionData]) -> None:
+    first = {split: np.array(images) for split, images in opened()._images.items()}
+    again = opened()._images
+    assert all(np.array_equal(first[split], again[split]) for split in first)
+
+
+def test_targets_are_the_captions_with_an_end(opened: Callable[..., CaptionData]) -> None:
+    task = opened()
+    batch = next(iter(task.loader("test")))
+    for row, reference in zip(batch.targets.tolist(), task.texts("test")[1], strict=False):
+        assert row[len(tokens_of(reference))] == END
+        assert task.text(row) == reference
+
+
+def test_nearest_is_what_comparing_all_pairs_finds(
+    opened: Callable[..., CaptionData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = opened()
+    monkeypatch.setattr(module, "DISTANCES", 7)
+    expected = []
+    for picture in task._images["test"].astype(float):
+        distances = [np.square(picture - other).sum() for other in task._images["train"].astype(float)]
+        expected.append(task._captions["train"][int(np.argmin(distances))])
+    assert task.baselines()["nearest"]["written"].tolist() == expected
+
+
+def test_frequent_is_the_caption_that_training_has_most_often(opened: Callable[..., CaptionData]) -> None:
+    task = opened(images=400)
+    (written,) = set(task.baselines()["frequent"]["written"])
+    known = task._captions["train"]
+    assert known.count(written) == max(map(known.count, known))
+
+
+def test_metrics_of_right_and_wrong_captions(opened: Callable[..., CaptionData]) -> None:
+    task = opened()
+    references = task.texts("test")[1]
+    right = task.table(references)
+    assert task.judge(right)["exact_match"] == 1
+    assert task.judge(right)["bleu"] == pytest.approx(100)
+    half = task.table([text if index % 2 else "a small one" for index, text in enumerate(references)])
+    same = np.mean([text == reference for text, reference in zip(half["written"], references, strict=True)])
+    assert task.judge(half)["exact_match"] == pytest.approx(same)
+    assert 1 - task.losses(half).mean() == pytest.approx(same)
+    by_count = task.plot_rows([half, half])
+    assert by_count["part"].tolist() == ["one", "two", "three", "four"]
+    assert (by_count["score"] * by_count["examples"]).sum() == pytest.approx(same * len(references))
+
+
+def test_a_trained_net_leaves_its_pictures(run: Run, root: Path) -> None:
+    common = ("task=caption", "cell=gru", "task.images=200", "trainer.max_epochs=1", "trainer.log_samples=1")
+    assert run("train", *common, "tracking=none").code == 0
+    outcome = run("evaluate", *common, "tracking=none")
+    assert outcome.code == 0, outcome.err
+    (folder,) = root.glob("runs/caption/gru/*/evaluate/seeds/seed=0")
+    assert {"parts.png", "written.png"} <= {path.name for path in folder.iterdir()}
+    assert imread(folder / "look" / "attention.png").size
+    assert imread(folder / "samples" / "written.png").size
+    assert list(root.glob("runs/caption/gru/*/train/seed=0/samples/epoch_0000/written.png"))
+
+
+@pytest.mark.mirror
+@pytest.mark.skipif(not MIRROR, reason="RNNLAB_MIRROR names no mirror of the full data sets")
+def test_the_full_set_keeps_its_test_digits_for_test_pictures(tmp_path: Path) -> None:
+    dataset = Mnist("mnist", "full")
+    dataset.fetch(tmp_path, mirror=MIRROR)
+    task = CaptionData("caption", images=700)
+    report = task.prepare(dataset, tmp_path, tmp_path)["report"]
+    assert report["train"].startswith("540 pictures of 54001 digits")
+    assert report["test"].startswith("100 pictures of 10000 digits")
+    assert torch.from_numpy(np.load(tmp_path / "test_images.npy")).shape == (100, HEIGHT, WIDTH)

@@ -1,0 +1,435 @@
+"""Forecasts of weather and of any series: nothing of the future is seen, and errors are what they are said to be."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnlab.data.batches import Batch
+from rnnlab.datasets.series import Series, SeriesTable, whole
+from rnnlab.datasets.weather import KINDS, Weather
+from rnnlab.errors import UserError
+from rnnlab.tasks.forecasting.base import DIFFERENCES
+from rnnlab.tasks.forecasting.series import SeriesData
+from rnnlab.tasks.forecasting.weather import WeatherData
+
+ROWS = 500
+KIND = {"series": SeriesData, "weather": WeatherData}
+
+
+class Ready:
+    """A data set whose table is there already."""
+
+    def __init__(self, table: SeriesTable) -> None:
+        self.table = table
+
+    def read(self, _: Path) -> SeriesTable:
+        return self.table
+
+
+def frame(seed: int = 0, rows: int = ROWS) -> pd.DataFrame:
+    """A yearly wave and noise that lasts for days, with another column beside it."""
+    rng = np.random.default_rng(seed)
+    noise = np.zeros(rows)
+    for t in range(1, rows):
+        noise[t] = 0.7 * noise[t - 1] + rng.normal()
+    days = np.arange(rows)
+    level = 15 + 10 * np.sin(2 * np.pi * days / 365.2425) + noise
+    index = pd.date_range("2012-01-01", periods=rows)
+    return pd.DataFrame({"level": level, "wind": rng.exponential(3, rows)}, index=index)
+
+
+def prepared(
+    folder: Path, table: pd.DataFrame, kind: str = "series", missing: str = "previous", **options: Any
+) -> SeriesData:
+    folder.mkdir(parents=True, exist_ok=True)
+    task = KIND[kind](kind, **{"window": 8, "horizon": 3, "batch_size": 16, "calendar": ["year"], **options})
+    task.check()
+    meta = task.prepare(Ready(whole(table, missing, None, (), "my.csv")), folder, folder)
+    task.open(folder, {**meta, "digest": ""}, seed=0)
+    return task
+
+
+# --- nothing of the future --------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    changed=st.integers(20, ROWS - 1),
+    seed=st.integers(0, 3),
+    factor=st.floats(0.2, 5.0),
+    kind=st.sampled_from(sorted(KIND)),
+    difference=st.sampled_from(DIFFERENCES),
+    holes=st.lists(st.integers(10, ROWS - 1), max_size=8),
+)
+def test_a_changed_future_changes_nothing_before_it(
+    tmp_path_factory: pytest.TempPathFactory,
+    changed: int,
+    seed: int,
+    factor: float,
+    kind: str,
+    difference: str,
+    holes: list[int],
+) -> None:
+    """Rows from `changed` on are multiplied: no input before them, no forecast made before them may move."""
+    folder = tmp_path_factory.mktemp("series")
+    ours = frame(seed)
+    ours.iloc[holes, 0] = np.nan
+    theirs = ours.copy()
+    theirs.iloc[changed:] *= factor
+    one, other = (
+        prepared(folder / name, table, kind, difference=difference, season=7)
+        for name, table in (("a", ours), ("b", theirs))
+    )
+
+    # array row i is table row i + 1: the first row has no change
+    known = changed - 1
+    raw = [np.load(folder / name / "targets.npy") for name in "ab"]
+    assert np.array_equal(raw[0][: known - 3], raw[1][: known - 3])
+    if known <= one.meta["splits"]["validation"][0]:
+        return
+    # the scalers and baselines saw no changed row, and what is made of the rows before can be compared
+    for key in ("input_scaler", "target_scaler", "mase_unit", "mean_change", "splits"):
+        assert one.meta[key] == other.meta[key]
+    scaled = [np.load(folder / name / "inputs.npy") for name in "ab"]
+    assert np.array_equal(scaled[0][:known], scaled[1][:known])
+    for split in ("validation", "test"):
+        before = one._origins[split] < known
+        assert np.array_equal(one._origins[split][: before.sum()], other._origins[split][: before.sum()])
+        for name, forecast in one.simple().items():
+            values = [(f(split) + task._level[task._origins[split]][:, None])[: before.sum()]
+                      for f, task in ((forecast, one), (other.simple()[name], other))]  # fmt: skip
+            assert np.array_equal(values[0], values[1]), name
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_windows_and_targets_are_what_the_docstring_draws(tmp_path: Path, difference: str) -> None:
+    table = frame()
+    task = prepared(tmp_path, table, difference=difference)
+    batch = task.loader("test").take(torch.tensor([4]))
+    origin = task.meta["splits"]["test"][0] + 4 + 1  # in rows of the table
+    level, wind = table["level"].to_numpy(), table["wind"].to_numpy()
+
+    columns = [np.diff(level), np.diff(wind)] if difference == "both" else [level[1:], wind[1:]]
+    days = (table.index.to_numpy()[1:] - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")
+    phase = 2 * np.pi * days / 365.2425
+    inputs = np.stack([*columns, np.sin(phase), np.cos(phase)], axis=1)
+    mean, std = (np.array(task.meta["input_scaler"][key]) for key in ("mean", "std"))
+    expected = (inputs[origin - 8 : origin] - mean) / std
+    assert np.allclose(batch.inputs[0], expected, atol=1e-5)
+
+    future = level[origin + 1 : origin + 4] - (0 if difference == "none" else level[origin])
+    mean, std = (np.array(task.meta["target_scaler"][key]) for key in ("mean", "std"))
+    assert np.allclose(batch.targets[0].numpy() * std + mean, future, atol=1e-5)
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_a_net_that_says_the_scaled_target_is_right(tmp_path: Path, difference: str) -> None:
+    task = prepared(tmp_path, frame(), difference=difference)
+
+    class Oracle(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def net(self, batch: Batch, state: None) -> tuple[torch.Tensor, None]:
+            return batch.targets, None
+
+    table = task.predict(Oracle())
+    assert np.allclose(table["predicted"], table["actual"], atol=1e-4)
+    metrics = task.judge(table)
+    assert metrics["skill"] == pytest.approx(1, abs=1e-4)
+    assert metrics["mae"] < 1e-4
+
+
+def test_the_weather_docstring_is_true(weather: Path, tmp_path: Path) -> None:
+    task = WeatherData("weather", window=14, horizon=7, difference="target", calendar=["year"])
+    meta = task.prepare(Weather("weather", inputs=["precipitation", "temp_min", "wind"]), weather, tmp_path)
+    task.open(tmp_path, {**meta, "digest": ""}, seed=0)
+    batch = task.loader("train").take(torch.tensor([0]))
+    mean, std = (np.array(meta["input_scaler"][key]) for key in ("mean", "std"))
+    inputs = batch.inputs[0].numpy() * std + mean
+    assert np.allclose(inputs[0], [10.6, 10.9, 2.8, 4.5, 0.01, 1.0], atol=0.005)
+    assert np.allclose(inputs[1], [11.7, 0.8, 7.2, 2.3, 0.03, 1.0], atol=0.005)
+    assert np.allclose(inputs[-1, :4], [1.1, 5.3, -3.3, 3.2], atol=0.005)
+    mean, std = (np.array(meta["target_scaler"][key]) for key in ("mean", "std"))
+    assert np.allclose(batch.targets[0].numpy() * std + mean, [0.6, 2.2, -1.1, -2.2, 6.1, 7.2, 5.6], atol=0.005)
+
+
+# --- baselines and metrics --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("season", [2, 3, 7, 50])
+def test_seasonal_naive_is_the_last_value_of_the_same_phase(tmp_path: Path, season: int) -> None:
+    series = frame()
+    task = prepared(tmp_path, series, season=season, horizon=5)
+    table = task.baselines()["seasonal_naive"]
+    level = series["level"]
+    for _, row in table.iterrows():
+        now = series.index.get_loc(row["origin"])
+        back = next(at for at in range(now, -1, -1) if (now + row["horizon"] - at) % season == 0)
+        assert row["predicted"] == pytest.approx(level.iloc[back])
+        assert row["actual"] == pytest.approx(level.iloc[now + row["horizon"]])
+
+
+def test_without_a_season_there_is_no_seasonal_naive(tmp_path: Path) -> None:
+    assert set(prepared(tmp_path, frame()).baselines()) == {"persistence", "drift", "ridge"}
+
+
+def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
+    series = frame()
+    task = prepared(tmp_path, series, horizon=2, season=7)
+    level = series["level"].to_numpy()
+    rows = ROWS - 1  # the first row has no change
+    validation, test = int(rows * 0.7) + 1, int(rows * 0.85) + 1
+    table = task.baselines()["seasonal_naive"]
+    scaled, naive, scores = [], [], []
+    for step in (1, 2):
+        unit = np.mean([abs(level[t + step] - level[t]) for t in range(8, validation - 2)])
+        errors = {}
+        for name, begin, end in (("validation", validation, test), ("test", test, ROWS)):
+            origins = np.arange(begin - 1, end - 2)
+            errors[name] = level[origins + step] - level[origins + step - 7]
+        low, high = np.quantile(errors["validation"], [0.1, 0.9])
+        outside = np.maximum(low - errors["test"], 0) + np.maximum(errors["test"] - high, 0)
+        scores.append(np.mean(high - low + 10 * outside))
+        scaled.append(np.mean(np.abs(errors["test"])) / unit)
+        moves = level[origins + step] - level[origins]
+        naive.append(np.mean(np.abs(moves)) / unit)
+    metrics = task.judge(table)
+    assert metrics["mase_1"] == pytest.approx(scaled[0])
+    assert metrics["mase_2"] == pytest.approx(scaled[1])
+    assert metrics["mase"] == pytest.approx(np.mean(scaled))
+    assert metrics["skill"] == pytest.approx(1 - np.mean(scaled) / np.mean(naive))
+    assert metrics["interval_score"] == pytest.approx(np.mean(scores))
+    assert task.losses(table).mean() == pytest.approx(np.mean(scaled))
+
+
+def test_a_test_part_of_few_forecasts_gives_no_p_value_and_says_so(tmp_path: Path) -> None:
+    """Eleven origins: enough for tests up to 5 steps ahead."""
+    task = prepared(tmp_path, frame(rows=144), horizon=12, calendar=[])
+    for predictions in task.baselines().values():
+        metrics = task.judge(predictions)
+        assert np.isfinite(list(metrics.values())).all()
+        for key in ("p_value", "skill_low", "skill_high"):
+            assert {f"{key}_{step}" for step in range(1, 6)} == {each for each in metrics if each.startswith(key)}
+    (said,) = [note for note in task.meta["report"]["notes"] if "too few" in note]
+    assert said.startswith("too few forecasts in the test part to test a difference: 11, overlapping by 11; 24 are")
+    enough = prepared(tmp_path / "enough", frame(rows=300), horizon=12, calendar=[])
+    assert "p_value" in enough.judge(enough.baselines()["ridge"])
+    assert not [note for note in enough.meta["report"]["notes"] if "too few" in note]
+
+
+def test_a_wider_interval_covers_more(tmp_path: Path) -> None:
+    task = prepared(tmp_path, frame(rows=2000))
+    table = task.baselines()["ridge"]
+    assert 0.7 < task.judge(table)["coverage"] < 0.9
+    assert task.judge(table.assign(low=-1e9, high=1e9))["coverage"] == 1
+
+
+def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
+    """Of a wave without noise it is exact, and far ahead of persistence; it is then what all is tested against."""
+    series = frame(rows=1461)
+    days = np.arange(1461)
+    series["level"] = 15 + 10 * np.sin(2 * np.pi * days / 365.2425)
+    task = prepared(tmp_path, series, "weather", horizon=7)
+    metrics = task.judge(task.baselines()["climatology"])
+    assert metrics["mae"] < 1e-6
+    assert metrics["skill"] > 0.999
+    assert task.reference == "climatology"
+
+
+def test_the_reference_is_what_is_hard_to_beat(tmp_path: Path) -> None:
+    walk = frame()
+    walk["level"] = np.cumsum(np.random.default_rng(3).choice([-1.0, 1.0], ROWS))
+    assert prepared(tmp_path / "a", walk, season=7).reference in ("persistence", "drift")
+    weekly = frame()
+    weekly["level"] = np.tile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 20.0], ROWS)[:ROWS] + 0.01 * frame()["wind"]
+    assert prepared(tmp_path / "b", weekly, season=7).reference == "seasonal_naive"
+
+
+def test_the_figure_shows_fans_and_all_simple_baselines(tmp_path: Path) -> None:
+    task = prepared(tmp_path, frame(), season=7)
+    (figure,) = task.figures([task.baselines()["ridge"]] * 2, "ridge").values()
+    fans, errors = figure.axes
+    assert len(fans.collections) == 8
+    assert [line.get_label() for line in errors.lines] == [*task.simple(), "ridge"]
+    assert list(errors.lines[0].get_xdata()) == [1, 2, 3]
+
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+
+
+def test_a_filled_value_is_the_last_one_and_judges_no_forecast(tmp_path: Path) -> None:
+    series = frame()
+    holes = [100, 101, 450]  # rows of the table
+    series.iloc[holes, 0] = np.nan
+    task = prepared(tmp_path, series)
+    level = np.load(tmp_path / "level.npy")
+    assert level[99] == level[100] == series["level"].iloc[99]
+    # array row i is table row i + 1, and one filled target is enough
+    left_out = [97, 98, 99, 100, 447, 448, 449]
+    assert list(np.flatnonzero(~np.load(tmp_path / "judged.npy"))) == [at - 1 for at in left_out]
+    assert not {at for origins in task._origins.values() for at in origins} & {at - 1 for at in left_out}
+    table = task.baselines()["persistence"]
+    assert len(table) == 3 * len(task._origins["test"])
+    assert any("3 rows" in note for note in task.meta["report"]["notes"])
+
+
+SKIP, SHORTER = "task.missing=skip", "a shorter task.horizon"
+
+
+@pytest.mark.parametrize(
+    ("holes", "horizon", "said", "ways"),
+    [
+        (range(2, ROWS, 3), 7, "no stretch of task.horizon=7 rows in the train part", [SKIP, SHORTER]),
+        ([*range(2, 100, 3), *range(106, ROWS, 3)], 7, "only one stretch of task.horizon=7 rows", [SKIP, SHORTER]),
+        (range(200, ROWS), 3, "no stretch of task.horizon=3 rows in the validation part", [SKIP]),
+        (range(200, ROWS), 1, "no stretch of task.horizon=1 rows in the validation part", [SKIP]),
+        (range(20, ROWS), 3, "no stretch of task.horizon=3 rows in the validation part", []),
+    ],
+)
+def test_a_target_too_full_of_holes_is_named(
+    tmp_path: Path, holes: list[int], horizon: int, said: str, ways: list[str]
+) -> None:
+    series = frame()
+    series.iloc[list(holes), 0] = np.nan
+    with pytest.raises(UserError) as failure:
+        prepared(tmp_path, series, horizon=horizon)
+    message = str(failure.value)
+    assert message.startswith(f"{len(holes)} of the {ROWS} rows of 'level' are filled")
+    assert said in message
+    assert "too few" not in message
+    assert [way for way in (SKIP, SHORTER) if way in message] == ways
+    if SKIP in ways:
+        prepared(tmp_path, series, horizon=horizon, missing="skip")
+    if SHORTER in ways:
+        prepared(tmp_path, series, horizon=1)
+
+
+def test_rows_left_out_come_back(tmp_path: Path) -> None:
+    series = frame()
+    task = prepared(tmp_path, series.drop(series.index[[200, 201, 300]]))
+    dates = np.load(tmp_path / "dates.npy")
+    assert np.array_equal(dates, series.index.to_numpy("datetime64[us]")[1:])
+    assert list(np.flatnonzero(~np.load(tmp_path / "judged.npy"))) == [196, 197, 198, 199, 296, 297, 298]
+    assert task.meta["report"]["gaps"] == 2
+
+
+def test_skipped_rows_are_left_out(tmp_path: Path) -> None:
+    series = frame()
+    series.iloc[[3, 70], 1] = np.nan
+    task = prepared(tmp_path, series.drop(series.index[200:204]), missing="skip")
+    assert len(np.load(tmp_path / "level.npy")) == ROWS - 6 - 1
+    assert any("empty cell left out: 2" in note for note in task.meta["report"]["notes"])
+    assert any("gaps in the dates: 3" in note for note in task.meta["report"]["notes"])
+
+
+@pytest.mark.parametrize(
+    ("dates", "missing"),
+    [
+        (pd.date_range("2020-01-01", periods=100, freq="D"), [40, 41]),
+        (pd.date_range("2020-01-01", periods=100, freq="h"), [40]),
+        (pd.date_range("2020-01-06", periods=100, freq="B"), [40, 41, 42]),
+    ],
+)
+def test_a_gap_is_filled_on_the_dates_that_are_expected(dates: pd.DatetimeIndex, missing: list[int]) -> None:
+    table = pd.DataFrame({"x": np.arange(100.0)}, index=dates)
+    filled = whole(table.drop(dates[missing]), "previous", None, (), "my.csv")
+    assert list(filled.frame.index) == list(dates)
+    assert list(np.flatnonzero(~filled.measured)) == missing
+    with pytest.raises(UserError, match="gaps in the dates: 1"):
+        whole(table.drop(dates[missing]), "refuse", None, (), "my.csv")
+
+
+@pytest.mark.parametrize("freq", ["MS", "QS", "YS"])
+def test_months_of_unlike_lengths_are_no_gaps(freq: str) -> None:
+    dates = pd.date_range("1980-01-01", periods=60, freq=freq)
+    table = pd.DataFrame({"x": np.arange(60.0)}, index=dates)
+    assert whole(table, "refuse", None, (), "my.csv").measured.all()
+
+
+# --- where it comes from ----------------------------------------------------------------------------------------------
+
+
+def own(folder: Path, content: str | bytes, **options: Any) -> SeriesTable:
+    path = folder / "my.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    dataset = Series("series", path=str(path), **options)
+    dataset.check()
+    dataset.fetch(folder / "raw")
+    return dataset.read(folder / "raw")
+
+
+def test_a_table_of_any_make_is_read(tmp_path: Path) -> None:
+    content = (
+        "Tag;Verkäufe;Wetter;Besucher\n31.01.2024;-1,5;gut;3\n29.01.2024;0,0;gut;\n30.01.2024;n/a;schlecht;1.000\n"
+    )
+    table = own(tmp_path, content.encode("cp1252"), target="verkäufe", inputs="all", missing="skip")
+    assert list(table.frame.columns) == ["Verkäufe", "Besucher"]
+    assert table.frame["Verkäufe"].to_list() == [-1.5]
+    assert table.frame["Besucher"].to_list() == [3]
+    notes = "; ".join(table.notes)
+    for part in ("Windows-1252", "semicolons", "unsorted", "columns without numbers left out: Wetter", "empty cell"):
+        assert part in notes
+
+
+def test_before_the_first_number_there_is_no_row(tmp_path: Path) -> None:
+    table = own(tmp_path, "day,a,b\n2024-01-01,1,\n2024-01-02,2,5\n2024-01-03,,6\n", target="a", inputs=["b"])
+    assert table.frame.to_numpy().tolist() == [[2, 5], [2, 6]]
+    assert table.measured.tolist() == [True, False]
+    assert any("left out at the beginning" in note for note in table.notes)
+
+
+def test_the_fingerprint_follows_content_and_options(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text("date,a\n2020-01-01,1\n")
+    first = Series("s", path=str(path)).fingerprint()
+    path.write_text("date,a\n2020-01-01,2\n")
+    others = [Series("s", path=str(path)), Series("s", path=str(path), missing="skip"), Series("s")]
+    assert len({str(one) for one in [first, *(other.fingerprint() for other in others)]}) == 4
+
+
+def test_a_folder_of_another_series_is_refused(tmp_path: Path) -> None:
+    Series("s").fetch(tmp_path)
+    path = tmp_path / "my.csv"
+    path.write_text("date,a\n2020-01-01,1\n")
+    with pytest.raises(UserError, match="does not hold the series"):
+        Series("s", path=str(path)).read(tmp_path)
+
+
+def test_the_sample_is_a_regular_series_but_for_two_gaps(tmp_path: Path) -> None:
+    dataset = Series("s")
+    dataset.fetch(tmp_path)
+    table = dataset.read(tmp_path)
+    assert (len(table.frame), table.target, table.season) == (19_249, "temperature", 48)
+    assert (~table.measured).sum() == 24
+    steps = np.diff(table.frame.index.to_numpy())
+    assert (steps == np.timedelta64(30, "m")).all()
+    assert table.frame.index[0] == datetime(2016, 2, 15)
+    assert table.frame.index[-1] == datetime(2016, 2, 15) + timedelta(minutes=30) * 19_248
+    assert table.frame["temperature"].iloc[0] == 4.929
+
+
+@pytest.fixture(scope="module")
+def weather(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weather")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RNNLAB_MIRROR", raising=False)
+        Weather("weather").fetch(folder)
+    return folder
+
+
+def test_the_weather_is_whole(weather: Path) -> None:
+    table = Weather("weather", inputs=["all"]).read(weather)
+    assert list(table.frame.columns) == ["temp_max", "precipitation", "temp_min", "wind", *KINDS]
+    assert len(table.frame) == 1461
+    assert table.measured.all()
+    assert (table.frame[list(KINDS)].sum(axis=1) == 1).all()
+    assert table.frame["sun"].sum() == 714
+    assert (table.frame["temp_max"] >= table.frame["temp_min"]).all()
+    assert table.frame.iloc[0].to_list() == [12.8, 0.0, 5.0, 4.7, 1, 0, 0, 0, 0]

@@ -1,0 +1,213 @@
+"""Surnames: read out of a source that is never run, each once, none of two classes; and how they are judged."""
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, recall_score
+
+from rnnlab.data.splits import split_by_class
+from rnnlab.data.vocabulary import END, SPECIAL, START
+from rnnlab.datasets import surnames
+from rnnlab.datasets.surnames import MIRRORED, NATIONALITIES, Surnames, _distinct, _last_names
+from rnnlab.errors import UserError
+from rnnlab.results.files import write_json
+from rnnlab.tasks.classification.names import NamesData, _with_ends
+
+MIRROR = os.environ.get("RNNLAB_MIRROR")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fetched sample."""
+    raw = tmp_path_factory.mktemp("raw")
+    Surnames("names", "sample").fetch(raw, mirror="")
+    return raw
+
+
+@pytest.fixture
+def opened(sample: Path, tmp_path: Path) -> Callable[..., NamesData]:
+    def opened(**options: int) -> NamesData:
+        task = NamesData("names", **options)
+        facts = task.prepare(Surnames("names", "sample"), sample, tmp_path)
+        task.open(tmp_path, {**facts, "digest": ""}, seed=0)
+        return task
+
+    return opened
+
+
+def test_the_example_of_the_task_is_true(sample: Path) -> None:
+    assert NamesData.__doc__ is not None
+    (example,) = [line for line in NamesData.__doc__.splitlines() if "input" in line]
+    before, target = example.split("target")
+    found = Surnames("names", "sample").read(sample)
+    name = found.names.index("".join(before.split()[1:]))
+    assert found.classes[found.labels[name]] == target.strip()
+
+
+def test_the_sample_holds_each_name_once_and_at_least_a_hundred_of_each_class(sample: Path) -> None:
+    found = Surnames("names", "sample").read(sample)
+    assert len(found.names) == len(set(found.names)) == 22591
+    assert np.bincount(found.labels).min() > 100
+    assert len(found.classes) == 23
+
+
+def test_names_are_read_out_of_a_source_that_is_never_run() -> None:
+    source = """
+raise SystemExit
+class Provider(PersonProvider):
+    formats = ("{{last_names}}",)
+    first_names = ("Jan",)
+    last_names_male = ("Novák", "Svoboda")
+    last_names_female: Tuple[str, ...] = ["Nováková"]
+    last_names_weighted = OrderedDict((("Smith", 1.2), ("Jones", 0.7)))
+    last_names_counted = OrderedDict({"Brown": 3})
+    last_names = last_names_male + last_names_female
+"""
+    found = list(_last_names(source.encode(), "place"))
+    assert found == ["Novák", "Svoboda", "Nováková", "Smith", "Jones", "Brown"]
+
+
+lists = st.dictionaries(
+    st.sampled_from("ABC"),
+    st.lists(st.sampled_from(["li", "Lee", "lee", "O'Hara", "O’Hara", "李", "a1", "ng"])),
+    min_size=1,
+)
+
+
+@given(lists)
+def test_a_name_of_two_classes_is_in_none_and_every_other_in_its_own(lists: dict[str, list[str]]) -> None:
+    found = _distinct(lists)
+    plain = {label: {name.lower().replace("’", "'") for name in names} for label, names in lists.items()}
+    for name in ("li", "lee", "o'hara", "ng"):
+        owners = [label for label in plain if name in plain[label]]
+        if len(owners) == 1:
+            assert found.classes[found.labels[found.names.index(name)]] == owners[0]
+        else:
+            assert name not in found.names
+    assert "李" not in found.names
+    assert "a1" not in found.names
+    left_out = sum(int(note.split()[2]) for note in found.notes)
+    assert left_out + len(found.names) == sum(map(len, lists.values()))
+
+
+def test_parts_share_no_name_and_the_letters_are_those_of_training(
+    opened: Callable[..., NamesData], sample: Path
+) -> None:
+    task = opened()
+    whole = Surnames("names", "sample").read(sample)
+    splits = split_by_class(whole.labels, 0.1, 0.2)
+    names = {split: [whole.names[index] for index in indices] for split, indices in splits.items()}
+    assert not set(names["train"]) & set(names["test"])
+    counts = Counter("".join(names["train"]))
+    assert set(task.vocabulary.tokens[len(SPECIAL) :]) == {letter for letter in counts if counts[letter] > 1}
+    written = task.columns()["name"]
+    assert all("<unknown>" in found or found == name for found, name in zip(written, names["test"], strict=True))
+    assert json.loads(json.dumps(task.state_dict()))["classes"] == whole.classes
+
+
+def test_at_most_so_many_names_are_drawn_of_each_class(opened: Callable[..., NamesData]) -> None:
+    task = opened(per_class=50)
+    counts = sum(np.bincount(task._labels[split].numpy(), minlength=23) for split in ("train", "validation", "test"))
+    assert counts.tolist() == [50] * 23
+
+
+def test_the_ends_of_a_name_are_letters_to_the_baseline(opened: Callable[..., NamesData]) -> None:
+    names = opened(per_class=20)._names["test"]
+    marked = _with_ends(names)
+    for index in range(len(names)):
+        assert marked[index].tolist() == [START, *names[index], END]
+
+
+def test_the_losses_mean_is_the_mean_recall_and_the_metric_is_scikit_learn_s(opened: Callable[..., NamesData]) -> None:
+    task = opened(per_class=30)
+    rng = np.random.default_rng(0)
+    table = task.table(rng.dirichlet(np.ones(len(task.classes)), len(task.test_labels)))
+    label, predicted = table["label"], table["predicted"]
+    assert task.losses(table).mean() == pytest.approx(1 - recall_score(label, predicted, average="macro"))
+    assert task.judge(table)["macro_f1"] == pytest.approx(f1_score(label, predicted, average="macro"))
+    rows = task.plot_rows([table, table])
+    assert rows["score"].mean() == pytest.approx(task.judge(table)["macro_f1"])
+    assert rows["names"].sum() == len(table)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]) -> None:
+    task = opened(per_class=60)
+    metrics = {name: task.judge(table)["macro_f1"] for name, table in task.baselines().items()}
+    assert metrics["ngrams"] > 0.3
+    assert metrics["frequency"] < 0.05
+
+
+def test_every_class_is_in_the_confusion_picture(opened: Callable[..., NamesData]) -> None:
+    task = opened(per_class=20)
+    table = task.table(np.full((len(task.test_labels), 23), 1 / 23))
+    axes = task.figures([table], "rnn")["confusion"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == task.classes
+
+
+LISTS = {name: f"{name}\nÉmile\nTo{name}\n".encode() for name in NATIONALITIES}
+
+
+def test_the_archive_of_a_mirror_and_the_files_of_the_repository_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, mirror = tmp_path / "repository", tmp_path / "mirror" / "names"
+    repository.mkdir()
+    mirror.mkdir(parents=True)
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as packed:
+        for name, text in LISTS.items():
+            (repository / f"{name}.txt").write_bytes(text)
+            info = tarfile.TarInfo(f"names/{name}.txt")
+            info.size = len(text)
+            packed.addfile(info, io.BytesIO(text))
+    (mirror / MIRRORED.name).write_bytes(content.getvalue())
+    digests = {name: hashlib.sha256(text).hexdigest() for name, text in LISTS.items()}
+    packed_digest = hashlib.sha256(content.getvalue()).hexdigest()
+    monkeypatch.setattr(surnames, "NATIONALITIES", digests)
+    monkeypatch.setattr(surnames, "ADDRESS", f"{repository}/")
+    monkeypatch.setattr(surnames, "MIRRORED", surnames.File(MIRRORED.name, (packed_digest,)))
+    found = []
+    for place in (str(mirror.parent), ""):
+        raw = tmp_path / f"raw{len(found)}"
+        raw.mkdir()
+        dataset = Surnames("names", "full")
+        dataset.fetch(raw, place)
+        found.append(dataset.read(raw))
+        assert (raw / MIRRORED.name).exists() == bool(place)
+    assert found[0].names == found[1].names
+    assert np.array_equal(found[0].labels, found[1].labels)
+    assert found[0].classes == found[1].classes
+    assert len(found[0].classes) == 17, "English and Scottish are one"
+    assert len(found[0].names) == 36, "Émile is of all of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"Andr\xe9", "Greek.txt: not UTF-8"), (b"", "no names of the class Greek")]
+)
+def test_a_list_of_another_kind_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    for name, text in {**LISTS, "Greek": content}.items():
+        (tmp_path / f"{name}.txt").write_bytes(text)
+    write_json(tmp_path / "source.json", {"source": "full"})
+    with pytest.raises(UserError, match=message):
+        Surnames("names", "full").read(tmp_path)
+
+
+@pytest.mark.mirror
+@pytest.mark.skipif(not MIRROR, reason="RNNLAB_MIRROR names no mirror of the full data sets")
+def test_the_full_set_of_a_mirror_is_read(tmp_path: Path) -> None:
+    dataset = Surnames("names", "full")
+    dataset.fetch(tmp_path, MIRROR)
+    found = dataset.read(tmp_path)
+    assert len(found.names) == 17064
+    assert found.classes[found.labels[found.names.index("nguyen")]] == "Vietnamese"

@@ -1,0 +1,323 @@
+"""Reviews: how they are read, cut into words, numbered and judged, and the bag of word pairs beside the nets."""
+
+import io
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from rnnlab.data.batches import Batch
+from rnnlab.data.ragged import Ragged
+from rnnlab.data.splits import split_by_class
+from rnnlab.data.vocabulary import SPECIAL
+from rnnlab.data.words import words
+from rnnlab.datasets.reviews import CSV, FULL, SAMPLE, SAMPLE_ARCHIVE, SAMPLE_MEMBER, LabelledTexts, Reviews
+from rnnlab.errors import UserError
+from rnnlab.modules.gru import GRU
+from rnnlab.results.files import write_json
+from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.baselines.ngrams import NGrams, nb_svm
+from rnnlab.tasks.classification.sentiment import SentimentData, by_length, p_positive_by_word
+from tests.conftest import Run
+
+MIRROR = os.environ.get("RNNLAB_MIRROR")
+
+RNG = np.random.default_rng(0)
+
+REVIEWS = [
+    (" ".join(RNG.choice([f"word{number}" for number in range(40)], RNG.integers(1, 30))) + f" only{index}", index % 2)
+    for index in range(200)
+]
+"""Forty words that all reviews draw from, and one that is each one's own."""
+
+
+def table(folder: Path, reviews: list[tuple[str, int]]) -> Path:
+    rows = [f'"{text}",{("neg", "pos")[label]}' for text, label in reviews]
+    path = folder / "my.csv"
+    path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., SentimentData]:
+    """The task on some reviews, prepared and opened."""
+
+    def opened(reviews: list[tuple[str, int]] = REVIEWS, **options: int) -> SentimentData:
+        dataset = Reviews("reviews", "csv", path=str(table(tmp_path, reviews)))
+        raw, folder = tmp_path / "raw", tmp_path / "processed"
+        raw.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        dataset.fetch(raw, mirror="")
+        task = SentimentData("sentiment", **options)
+        task.open(folder, {**task.prepare(dataset, raw, folder), "digest": ""}, seed=0)
+        return task
+
+    return opened
+
+
+def texts_of(task: SentimentData, split: str) -> list[str]:
+    return [" ".join(task.vocabulary.tokens[number] for number in review) for review in task._reviews[split]]
+
+
+def test_words_of_the_example() -> None:
+    assert words.__doc__ is not None
+    text, found = words.__doc__.splitlines()[2].strip().split("    ")
+    assert words(text) == found.split()
+
+
+@given(st.text())
+def test_words_hold_letters_and_are_words_again(text: str) -> None:
+    found = words(text)
+    assert all(word in ("!", "?") or any(letter.isalnum() for letter in word) for word in found)
+    assert not any(letter.isspace() or letter == "_" for word in found for letter in word)
+    assert words(" ".join(found)) == found
+
+
+def archive(path: Path, members: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as packed:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            packed.addfile(info, io.BytesIO(text))
+    path.write_bytes(content.getvalue())
+    return content.getvalue()
+
+
+def read(folder: Path, source: str) -> LabelledTexts:
+    write_json(folder / "source.json", {"source": source})
+    return Reviews("reviews", source).read(folder)
+
+
+def test_the_sample_s_class_is_the_sign_of_its_score_and_zero_is_none(tmp_path: Path) -> None:
+    """With the task's own example, word by word."""
+    scored = b"1\t2.5\tThe Rock.\n2\t0\tIt is.\n3\t-0.6\tEffective but too tepid biopic\n"
+    inner = archive(tmp_path / "inner.tar.gz", {SAMPLE_MEMBER: scored})
+    archive(tmp_path / SAMPLE.name, {SAMPLE_ARCHIVE: inner})
+    reviews = read(tmp_path, "sample")
+    assert reviews.labels.tolist() == [1, 0]
+    assert not reviews.is_test.any()
+    assert SentimentData.__doc__ is not None
+    (example,) = [line for line in SentimentData.__doc__.splitlines() if "input" in line]
+    before, target = example.split("target")
+    assert words(reviews.texts[1]) == before.split()[1:]
+    assert reviews.labels[1] == int(target)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({SAMPLE_MEMBER: b"1\tgood\tThe Rock.\n"}, "line 1: found '1\tgood"),
+        ({SAMPLE_MEMBER: b"1\t2.0\tfine\n2\t2.0\n"}, "line 2"),
+        ({SAMPLE_MEMBER: b"1\t2.0\tfine\n2\t2.0\ttr\xe8s bien\n"}, "line 2: not UTF-8"),
+        ({"README": b""}, "fetch again"),
+    ],
+)
+def test_a_sample_of_another_shape_is_refused(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
+    inner = archive(tmp_path / "inner.tar.gz", members)
+    archive(tmp_path / SAMPLE.name, {SAMPLE_ARCHIVE: inner})
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, "sample")
+
+
+IMDB = {
+    f"aclImdb/{split}/{label}/{number}_{stars}.txt": f"{split} {label} {number}<br /><br />Ends.".encode()
+    for split in ("train", "test")
+    for label, stars in (("pos", 9), ("neg", 2))
+    for number in range(3)
+}
+
+
+def test_both_packings_of_imdb_give_the_same_reviews_and_the_official_split(tmp_path: Path) -> None:
+    published = {"aclImdb/README": b"", "aclImdb/train/unsup/0_0.txt": b"no label", **dict(reversed(IMDB.items()))}
+    found = []
+    for packing in (IMDB, published):
+        archive(tmp_path / FULL.name, packing)
+        found.append(read(tmp_path, "full"))
+    one, other = found
+    assert one.texts == other.texts
+    assert len(one.texts) == 12
+    for text, label, is_test in zip(one.texts, one.labels, one.is_test, strict=True):
+        assert ("pos" in text) == bool(label)
+        assert text.startswith("test") == is_test
+        assert words(text)[-1] == "ends"
+
+
+def test_an_archive_without_one_of_the_four_folders_is_refused(tmp_path: Path) -> None:
+    archive(tmp_path / FULL.name, {name: text for name, text in IMDB.items() if "test/pos" not in name})
+    with pytest.raises(UserError, match="no aclImdb/test/pos"):
+        read(tmp_path, "full")
+
+
+def test_a_table_s_labels_may_be_numbers_and_its_texts_may_hold_commas_and_lines(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_bytes('\ufeffwho,stars,what\nme,1,"good, really\nvery good"\nyou, 0 ,bad\n'.encode())
+    dataset = Reviews("reviews", "csv", path=str(path), text="what", label="stars", classes=(0, 1))  # type: ignore[arg-type]
+    dataset.check()
+    dataset.fetch(tmp_path, mirror="")
+    reviews = dataset.read(tmp_path)
+    assert reviews.texts == ["good, really\nvery good", "bad"]
+    assert reviews.labels.tolist() == [1, 0]
+    assert (tmp_path / CSV).exists()
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        (";", "its columns are: text;label. Its fields seem to be separated by semicolons: save it with commas"),
+        ("\t", "separated by tabs"),
+        ("|", "separated by bars"),
+    ],
+)
+def test_a_table_with_another_separator_is_told_from_one_without_the_column(
+    tmp_path: Path, mark: str, said: str
+) -> None:
+    path = tmp_path / "my.csv"
+    for header, found in ((f"text{mark}label", said), (f"what,stars{mark}", f"its columns are: what, stars{mark}.")):
+        path.write_text(f"{header}\ngood,pos\nbad,neg\n")
+        dataset = Reviews("reviews", "csv", path=str(path))
+        dataset.fetch(tmp_path, mirror="")
+        with pytest.raises(UserError, match="has no column text") as failure:
+            dataset.read(tmp_path)
+        assert found in str(failure.value)
+
+
+def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Callable[..., SentimentData]) -> None:
+    task = opened(vocabulary=1000, longest=100)
+    parts = {split: task._labels[split].numpy() for split in ("train", "validation", "test")}
+    assert [len(labels) for labels in parts.values()] == [140, 20, 40]
+    assert all(labels.mean() == 0.5 for labels in parts.values())
+    # each review's own word is met once and so unknown: what else it holds tells it from the others
+    whole = Counter(" ".join(words(text)[:-1]) + " <unknown>" for text, _ in REVIEWS)
+    assert Counter(text for split in parts for text in texts_of(task, split)) == whole
+
+
+def test_of_a_text_that_comes_twice_the_first_is_kept(opened: Callable[..., SentimentData]) -> None:
+    task = opened([*REVIEWS, *((text, 1 - label) for text, label in REVIEWS[:50])])
+    assert sum(len(task._reviews[split]) for split in ("train", "validation", "test")) == len(REVIEWS)
+    notes = task.meta["report"]["notes"]
+    assert "left out: 50 reviews whose text came before" in notes
+    assert "of 50 texts that stand under both labels, the first label is kept" in notes
+    agreeing = opened([*REVIEWS, *REVIEWS[:50]]).meta["report"]["notes"]
+    assert [note for note in agreeing if note] == ["left out: 50 reviews whose text came before"]
+    assert task.test_labels.mean() == 0.5
+
+
+def test_the_vocabulary_is_learnt_from_the_training_part_alone(opened: Callable[..., SentimentData]) -> None:
+    training = split_by_class(np.array([label for _, label in REVIEWS]), 0.1, 0.2)["train"]
+    counts = Counter(word for index in training for word in words(REVIEWS[index][0]))
+    expected = sorted(counts, key=lambda word: (-counts[word], word))[:30]
+    task = opened(vocabulary=30)
+    assert task.vocabulary.tokens[len(SPECIAL) :] == expected
+    assert task.state_dict()["vocabulary"] == task.vocabulary.tokens
+
+
+def test_of_a_long_review_the_end_is_read(opened: Callable[..., SentimentData]) -> None:
+    whole, cut = texts_of(opened(longest=100), "test"), texts_of(opened(longest=5), "test")
+    assert cut == [" ".join(text.split()[-5:]) for text in whole]
+
+
+sequences = st.lists(st.lists(st.integers(4, 8), max_size=6), min_size=1, max_size=5)
+
+
+def ragged(lists: list[list[int]]) -> Ragged:
+    offsets = np.cumsum([0, *map(len, lists)])
+    return Ragged(np.array([number for numbers in lists for number in numbers], np.int32), offsets)
+
+
+@given(sequences, sequences, st.integers(1, 3))
+def test_ngrams_are_those_of_training_that_occur_often_enough(
+    training: list[list[int]], others: list[list[int]], at_least: int
+) -> None:
+    def ngrams(numbers: list[int]) -> list[tuple[int, ...]]:
+        return [tuple(numbers[start : start + n]) for n in (1, 2, 3) for start in range(len(numbers) - n + 1)]
+
+    counts = Counter(ngram for numbers in training for ngram in ngrams(numbers))
+    known = sorted(
+        (ngram for ngram, count in counts.items() if count >= at_least), key=lambda ngram: (len(ngram), ngram)
+    )
+    expected = [[ngram in ngrams(numbers) for ngram in known] for numbers in others]
+    found = NGrams(ragged(training), 9, (1, 2, 3), at_least).features(ragged(others))
+    assert found.shape == (len(others), len(known))
+    assert np.array_equal(found.toarray(), np.array(expected, float).reshape(found.shape))
+
+
+def test_logistic_regression_gives_nothing_to_a_class_that_training_lacks() -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.arange(30) % 2
+    found = logistic_regression(x[:20], y[:20], x[20:], np.where(y[20:] == 1, 2, 0), x[20:], 3)
+    assert (found[:, 2] == 0).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_nb_svm_is_logistic_regression_on_features_times_their_log_ratio() -> None:
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 2, (60, 12)), rng.integers(0, 2, 60)
+    parts = (slice(0, 30), slice(30, 45), slice(45, 60))
+    positive, negative = (1 + x[:30][y[:30] == label].sum(axis=0) for label in (1, 0))
+    ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    train, validation, test = (x[part] * ratio for part in parts)
+    expected = logistic_regression(train, y[:30], validation, y[30:45], test, 2)
+    sparse_parts = [sparse.csr_matrix(x[part].astype(np.float32)) for part in parts]
+    found = nb_svm(sparse_parts[0], y[:30], sparse_parts[1], y[30:45], sparse_parts[2])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_the_baseline_finds_the_word_that_decides(opened: Callable[..., SentimentData]) -> None:
+    task = opened([(f"{text} {('awful', 'lovely')[label]}", label) for text, label in REVIEWS])
+    tables = task.baselines()
+    assert task.judge(tables["nb_svm"])["accuracy"] == 1
+    assert task.judge(tables["frequency"])["nll"] == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_what_a_net_says_after_each_word_is_what_it_says_of_the_beginning(
+    opened: Callable[..., SentimentData], bidirectional: bool
+) -> None:
+    task = opened(longest=6)
+    torch.manual_seed(0)
+    optimizer = {"_target_": "torch.optim.Adam"}
+    net = GRU("gru", task.spec.as_dict(), optimizer, hidden_size=8, bidirectional=bidirectional).double().eval()
+    review = task._reviews["test"][0]
+    found = p_positive_by_word(net, review)
+    assert len(found) == len(review)
+    for count in range(1, len(review) + 1):
+        beginning = Batch(torch.from_numpy(review[:count].astype(np.int64))[None], torch.zeros(1, dtype=torch.long))
+        assert found[count - 1] == pytest.approx(net(beginning).softmax(1)[0, 1].item(), abs=1e-12)
+
+
+def test_buckets_of_length_hold_every_review_once() -> None:
+    rng = np.random.default_rng(2)
+    tables = [
+        pd.DataFrame({"label": 1, "predicted": rng.integers(0, 2, 500), "length": length})
+        for length in [rng.integers(1, 40, 500)] * 2
+    ]
+    rows = by_length(tables)
+    assert rows["reviews"].sum() == 500
+    assert rows["reviews"].min() > 60
+    accuracy = np.mean([table["predicted"].mean() for table in tables])
+    assert (rows["score"] * rows["reviews"]).sum() / 500 == pytest.approx(accuracy)
+    ends = [int(number) for part in rows["part"] for number in part.split(" to ")]
+    assert ends == sorted(ends)
+    assert ((rows["low"] <= rows["score"]) & (rows["score"] <= rows["high"])).all()
+
+
+@pytest.mark.mirror
+@pytest.mark.skipif(not MIRROR, reason="RNNLAB_MIRROR names no mirror of the full data sets")
+def test_imdb_from_a_mirror_trains(run: Run, root: Path) -> None:
+    short = ("trainer.max_epochs=1", "trainer.limit_batches=2", "tracking=none")
+    done = run("train", "task=sentiment", "task.source=full", *short, f"fetch.mirror={MIRROR}")
+    assert done.code == 0, done.err
+    assert "train: 22500 reviews, 50.0% positive" in done.out
+    assert "test: 25000 reviews, 50.0% positive" in done.out
+    assert "test split: official" in done.out
