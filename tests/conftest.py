@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.training.train import prepare as preparation
+from rnnlab.training import prepare
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -56,7 +56,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         path = CHECKOUT / "pipelines" / f"{name}.py"
         monkeypatch.setattr(sys, "argv", [str(path), *overrides])
         monkeypatch.delenv("RNNLAB_SWEEP", raising=False)
-        preparation._unsettled.clear()  # as in a process of its own
+        prepare._unsettled.clear()  # as in a process of its own
         capfd.readouterr()
         code = 0
         try:

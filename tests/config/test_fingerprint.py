@@ -10,8 +10,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from rnnlab.config.fingerprint import fingerprint as config
-from rnnlab.config.fingerprint import stages as grid
+from rnnlab.config import fingerprint, stages
 from rnnlab.results.paths import CONF
 from tests.conftest import CHECKOUT, Run
 
@@ -30,7 +29,7 @@ def test_a_file_is_named_as_what_it_describes(group: str) -> None:
 def test_all_cells_share_the_keys_that_sweeps_override() -> None:
     shared = {"_target_", "name", "hidden_size", "num_layers", "dropout", "bidirectional", "unroll"}
     for cell in CELLS:
-        assert shared <= grid._compose("price", f"cell={cell}").cell.keys()
+        assert shared <= stages._compose("price", f"cell={cell}").cell.keys()
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
@@ -39,7 +38,7 @@ def test_what_is_tuned_is_laid_over_its_pair_and_names_no_new_key(path: Path) ->
     tasks = [task.stem for task in (CONF / "task").glob("*.yaml")]
     (task,) = (task for task in tasks if path.stem.startswith(f"{task}_"))
     pair = (task, f"cell={path.stem.removeprefix(f'{task}_')}")
-    tuned, plain = grid._compose(*pair, f"tuning={path.parent.name}"), grid._compose(*pair)
+    tuned, plain = stages._compose(*pair, f"tuning={path.parent.name}"), stages._compose(*pair)
     found = leaves(OmegaConf.to_container(OmegaConf.load(path)))
     assert found
     for key, value in found:
@@ -58,7 +57,9 @@ def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 def test_the_setting_of_a_cell_is_its_own() -> None:
     """Equations of one cell are no part of another's setting; shared code is part of both."""
-    gru, lstm = (config.train_setting(grid._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm"))
+    gru, lstm = (
+        fingerprint.train_setting(stages._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm")
+    )
     assert "cells/gru.py" in gru
     assert "cells/gru.py" not in lstm
     shared = {"module.py", "training.py", "unroll/recurrent.py", "tasks/price.py", "cells/cell.py"}
@@ -75,7 +76,7 @@ def test_comments_and_docstrings_are_no_part_of_a_digest_and_code_is(tmp_path: P
     ):  # fmt: skip
         path = tmp_path / f"{number}.py"
         path.write_text(source)
-        digests.append(config._digest_and_imports(path)[0])
+        digests.append(fingerprint._digest_and_imports(path)[0])
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -87,7 +88,7 @@ def test_every_module_of_the_package_is_found_by_its_name() -> None:
             if isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}: relative imports are not followed"
                 if node.module and node.module.startswith("rnnlab."):
-                    assert config._path_of(node.module) is not None
+                    assert fingerprint._path_of(node.module) is not None
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def pipeline() -> dict[str, dict]:
 
 def test_every_script_and_config_that_dvc_names_exists(pipeline: dict[str, dict], tmp_path: Path, run: Run) -> None:
     assert run("compose").code == 0
-    pairs = grid.grid()
+    pairs = stages.grid()
     items = {
         "fetch": [{"key": name, "item": task} for name, task in pairs.datasets.items()],
         "preprocess": [{"key": task, "item": name} for task, name in pairs.dataset_of.items()],
@@ -120,8 +121,8 @@ def test_every_script_and_config_that_dvc_names_exists(pipeline: dict[str, dict]
 
 
 def test_the_grid_s_data_sets_are_those_of_its_tasks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = OmegaConf.merge(grid.grid(), {"dataset_of": {"price": "weather"}})
-    monkeypatch.setattr(grid, "grid", lambda: wrong)
+    wrong = OmegaConf.merge(stages.grid(), {"dataset_of": {"price": "weather"}})
+    monkeypatch.setattr(stages, "grid", lambda: wrong)
     outcome = run("compose")
     assert outcome.code == 2
     assert "conf/grid.yaml" in outcome.err
@@ -133,7 +134,7 @@ def test_composing_twice_gives_the_same_files(run: Run, root: Path) -> None:
         assert run("compose").code == 0
         contents.append({path: path.read_bytes() for path in (root / "configs").rglob("*.yaml")})
     assert contents[0] == contents[1]
-    pairs = grid.grid()
+    pairs = stages.grid()
     tasks, trained = len(pairs.tasks), len(pairs.tasks) * len(pairs.cells)
     assert len(contents[0]) == len(pairs.datasets) + 2 * tasks + 2 * trained + 1
 
@@ -159,5 +160,5 @@ def test_pipelines_are_entry_points_without_logic() -> None:
 def test_the_name_of_a_sweep_has_no_address_of_a_store() -> None:
     store, mirror = "tracking.uri=http://me:s3cret@host", "fetch.mirror=http://me:s3cret@host"
     words = ["cell=rnn,gru", "tracking=sync", store, f"++{store}", mirror, "seed=0"]
-    assert config.words_to_keep(words) == ["cell=rnn,gru", "seed=0"]
-    assert config.words_to_keep(["task.path=http://me:s3cret@host/a.csv"]) == ["task.path=http://host/a.csv"]
+    assert fingerprint.words_to_keep(words) == ["cell=rnn,gru", "seed=0"]
+    assert fingerprint.words_to_keep(["task.path=http://me:s3cret@host/a.csv"]) == ["task.path=http://host/a.csv"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.modules.gru import GRU
-from rnnlab.tasks.classification.base import frames as module
+from rnnlab.tasks.classification import frames as module
 from rnnlab.tasks.classification.frames import (
     DIGIT_SIDE,
     SHORTEST_SCENE,

@@ -22,7 +22,7 @@ from rnnlab.cells.rnn import RNNCell
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN, Vocabulary
-from rnnlab.datasets import plain_text as datasets_text
+from rnnlab.datasets import plain_text
 from rnnlab.datasets.plain_text import Text, byte_values, code_points
 from rnnlab.datasets.plays import Plays, plain
 from rnnlab.errors import UserError
@@ -32,8 +32,8 @@ from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.kneser_ney import KneserNey
+from rnnlab.tasks.language_modelling import base
 from rnnlab.tasks.language_modelling.base import LanguageModelling
-from rnnlab.tasks.language_modelling.base import base as language_modelling
 from rnnlab.tasks.language_modelling.passages import COLUMNS, _lines, _place_in_word, shown
 from rnnlab.tasks.language_modelling.text import TextData
 from rnnlab.training.prepare import open_task
@@ -84,7 +84,7 @@ def test_a_play_loses_its_markdown_and_no_word() -> None:
 @settings(deadline=None)
 def test_a_text_is_the_same_in_pieces_of_any_size(text: str, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets_text, "PIECE_BYTES", piece)
+        patch.setattr(plain_text, "PIECE_BYTES", piece)
         path = file_of(text.encode())
         assert [int(code) for codes in code_points(path) for code in codes] == [ord(one) for one in text]
         assert b"".join(codes.tobytes() for codes in byte_values(path)) == text.encode()
@@ -94,7 +94,7 @@ def test_a_text_is_the_same_in_pieces_of_any_size(text: str, piece: int) -> None
 @settings(deadline=None)
 def test_what_is_not_utf_8_is_named_by_byte_and_line(text: str, bad: bytes, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets_text, "PIECE_BYTES", piece)
+        patch.setattr(plain_text, "PIECE_BYTES", piece)
         with pytest.raises(UserError) as error:
             list(code_points(file_of(text.encode() + bad + b"the rest\n")))
     assert f"byte {len(text.encode())} (counted from 0, in line {text.count(chr(10)) + 1})" in str(error.value)
@@ -205,8 +205,8 @@ def test_every_token_of_the_test_part_is_judged_after_the_whole_text_before_it(
 ) -> None:
     """With one stream and a warm-up over all that comes before, the net has read the text from its first token."""
     first, end = task.meta["splits"]["test"]
-    monkeypatch.setattr(language_modelling, "EVALUATED_STREAMS", 1)
-    monkeypatch.setattr(language_modelling, "WARM_UP", first)
+    monkeypatch.setattr(base, "EVALUATED_STREAMS", 1)
+    monkeypatch.setattr(base, "WARM_UP", first)
     module = net_of(task)
     table = task.predict(module)
     whole = torch.from_numpy(task.tokens.astype(np.int64))[None]
@@ -223,7 +223,7 @@ def test_streams_side_by_side_judge_as_one_does(task: LanguageModelling, monkeyp
     """A past of a hundred characters stands for all of it: an untrained Elman net has forgotten what was before."""
     module = net_of(task)
     side_by_side = task.predict(module)["nats"]
-    monkeypatch.setattr(language_modelling, "EVALUATED_STREAMS", 1)
+    monkeypatch.setattr(base, "EVALUATED_STREAMS", 1)
     np.testing.assert_allclose(side_by_side, task.predict(module)["nats"], rtol=0, atol=1e-5)
 
 
@@ -306,7 +306,7 @@ def test_n_grams_see_the_training_part_alone_and_pieces_change_nothing(
 ) -> None:
     whole = task.baselines()
     assert task.judge(whole["ngram"])["nats_per_character"] < 0.7 * task.judge(whole["unigram"])["nats_per_character"]
-    monkeypatch.setattr(language_modelling, "PIECE", 500)
+    monkeypatch.setattr(base, "PIECE", 500)
     assert task.baselines()["ngram"].equals(whole["ngram"])
     first = task.meta["splits"]["test"][0]
     task.tokens = np.array(task.tokens)

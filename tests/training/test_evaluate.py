@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from rnnlab.results.files import locked, read_json
 from rnnlab.results.paths import Results
-from rnnlab.training.train import evaluate as evaluation
+from rnnlab.training import evaluate
 from tests.conftest import Run
 
 XOR = ("task=xor", "trainer.max_epochs=3", "tracking=none")
@@ -62,7 +62,7 @@ def test_a_summary_that_was_not_written_is_missed(run: Run, root: Path, monkeypa
 
     train_otherwise(results, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "_summarise", stop)
+        patch.setattr(evaluate, "_summarise", stop)
         assert run("evaluate", *XOR, "cell=rnn", "seed=1").code == 143
     torn = run("report", *REPORT)
     assert torn.code == 2

@@ -21,8 +21,8 @@ from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
 from rnnlab.results.paths import Prepared
 from rnnlab.tasks.synthetic.xor import XorData
+from rnnlab.training import prepare
 from rnnlab.training.prepare import _read, fetch, open_task, prepared_data, preprocess
-from rnnlab.training.train import prepare as preparation
 from tests.conftest import Run
 
 NO_MATCH = "does not match the digest in its meta.json"
@@ -234,7 +234,7 @@ def test_data_that_is_fetched_anew_takes_the_place_of_damaged_data(
     before = contents(prepared.processed)
     flip(prepared.processed / "targets.npy")
     if again == "in the next":
-        preparation._unsettled.clear()
+        prepare._unsettled.clear()
     caplog.clear()
     assert prepared_data(cfg) == prepared
     assert contents(prepared.processed) == before

@@ -15,7 +15,7 @@ import torch
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.lstm import LSTMCell, PeepholeLSTMCell
 from rnnlab.cells.rnn import RNNCell
-from rnnlab.unroll import backends as choice
+from rnnlab.unroll import backends
 from rnnlab.unroll.cpp import build
 from rnnlab.unroll.recurrent import Recurrent
 
@@ -23,7 +23,7 @@ ANSWER = 'extern "C" long answer() { return 42; }'
 
 
 def forget() -> None:
-    for function in (build.compiler, build.library, build._warn_once, choice._has_compiler):
+    for function in (build.compiler, build.library, build._warn_once, backends._has_compiler):
         function.cache_clear()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from rnnlab.cells.cell import Projected, Shared, State
-from rnnlab.unroll.cpp import emit as kernel
+from rnnlab.unroll.cpp import emit
 from rnnlab.unroll.cpp.build import library
 from rnnlab.unroll.cpp.workspace import WORKSPACE
 from rnnlab.unroll.expression import NotRowwise
@@ -31,18 +31,18 @@ class Kernel:
     def __init__(self, program: Program, dtype: torch.dtype) -> None:
         self.program = program
         self.dtype = dtype
-        self.text = kernel.source(program, dtype)
+        self.text = emit.source(program, dtype)
         self.library = library(self.text)
         self.names = {
-            "forward": kernel.forward_buffers(program, keeps=True),
-            "forward_only": kernel.forward_buffers(program, keeps=False),
-            "backward": kernel.backward_buffers(program),
+            "forward": emit.forward_buffers(program, keeps=True),
+            "forward_only": emit.forward_buffers(program, keeps=False),
+            "backward": emit.backward_buffers(program),
         }
         self.sizes = {
-            function: [kernel.size_of(program, name, keeps=function != "forward_only") for name in names]
+            function: [emit.size_of(program, name, keeps=function != "forward_only") for name in names]
             for function, names in self.names.items()
         }
-        self.twins = [kernel.twin(program, i) for i in range(len(program.products))]
+        self.twins = [emit.twin(program, i) for i in range(len(program.products))]
 
     def call(self, function: str, tensors: dict[str, Tensor], sizes: list[int]) -> None:
         """Raises: `RuntimeError` for a tensor that is not what the kernel reads and writes memory as."""
