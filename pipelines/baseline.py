@@ -5,9 +5,9 @@ from omegaconf import DictConfig
 from rnnlab.config.cli import pipeline
 
 
-@pipeline("task.dataset", "task.data")
+@pipeline("task.dataset", "task.data", "task.judging", "task.baselines")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.evaluate import evaluate_baselines
+    from rnnlab.training.baseline import evaluate_baselines
 
     evaluate_baselines(cfg)
 

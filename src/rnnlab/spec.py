@@ -1,10 +1,12 @@
 """What a task tells about itself: all that a cell's module needs to know of it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from rnnlab.losses import Loss, loss_of
+
 LayoutName = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "sequence_to_sequence"]
-LossName = Literal["mae", "mse", "cross_entropy", "binary_cross_entropy", "ctc"]
 
 
 @dataclass(frozen=True)
@@ -13,8 +15,9 @@ class TaskSpec:
 
     layout: how the sequence enters and leaves the net.
     input_size: numbers per timestep in; of tokens, the size of their vocabulary.
-    output_size: numbers per prediction out; of classes or tokens, how many there are.
-    loss: what training minimises. metrics: each with the direction that is better. rank_by: the metric that ranks.
+    output_size: targets of a prediction; of classes or tokens, how many there are.
+    loss: what training minimises; it says how many outputs of the net each target takes.
+    metrics: each with the direction that is better. rank_by: the metric that ranks.
     tokens: whether the input is made of token numbers. image: (height, width) where the input is one.
     causal: whether the targets of a timestep are inputs of later ones, so that nothing may be read from the end.
     streamed: whether a batch goes on where the one before ended, so that the state is carried over.
@@ -26,7 +29,7 @@ class TaskSpec:
     layout: LayoutName
     input_size: int
     output_size: int
-    loss: LossName
+    loss: Loss
     metrics: dict[str, Literal["min", "max"]]
     rank_by: str
     tokens: bool = False
@@ -36,6 +39,19 @@ class TaskSpec:
     overlap: int = 1
     parts: str = "part"
 
+    @property
+    def head_size(self) -> int:
+        """Numbers that leave the net for each prediction."""
+        return self.output_size * self.loss.outputs_per_target
+
     def as_dict(self) -> dict[str, Any]:
         """Plain types only, so that a checkpoint that holds it loads without unpickling classes."""
-        return asdict(self)
+        return {**asdict(self), "loss": self.loss.as_dict()}
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "TaskSpec":
+        """From what `as_dict` gave.
+
+        Raises: `UserError` where its loss is none.
+        """
+        return cls(**{**content, "loss": loss_of(content["loss"])})

@@ -16,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rnnlab.layouts.sampling import probabilities, sample
 from torch import Tensor, nn
 
 from rnnlab.cells.rnn import RNNCell
@@ -27,7 +28,6 @@ from rnnlab.datasets.plain_text import Text, byte_values, code_points
 from rnnlab.datasets.plays import Plays, plain
 from rnnlab.errors import UserError
 from rnnlab.layouts.per_timestep import ManyToMany
-from rnnlab.layouts.sampling import probabilities, sample
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec

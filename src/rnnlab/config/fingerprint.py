@@ -23,7 +23,11 @@ NEUTRAL = tuple(
         "addresses",
         "arguments",
         "config",
-        "diagnosis",
+        "diagnosis.diagnose",
+        "diagnosis.figures",
+        "diagnosis.gradients",
+        "diagnosis.jacobian",
+        "diagnosis.memory_length",
         "output",
         "report.length_sweep",
         "report.selection",
@@ -38,8 +42,8 @@ NEUTRAL = tuple(
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.data.tables", "rnnlab.training.prepare")
 """Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
 
-NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "beam", "transpose")
-"""Options of a task that shape batches, training or decoding, and not the prepared arrays."""
+NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "transpose")
+"""Options of a task that shape batches or training, and not the prepared arrays."""
 
 DECIDE_NOTHING = frozenset(
     (
@@ -101,6 +105,15 @@ def fingerprint(content: Any) -> str:
     """Ten hexadecimal digits that stand for `content`, any plain JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def named_in(node: Any) -> list[str]:
+    """The classes that a config node names, at any depth."""
+    if isinstance(node, DictConfig):
+        node = plain(node)
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    own = [str(node["_target_"])] if isinstance(node, dict) and "_target_" in node else []
+    return own + [target for child in children for target in named_in(child)]
 
 
 def source_digests(targets: Iterable[str], without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -180,31 +193,38 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
 
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a trained net, but for its seed and the prepared arrays."""
-    targets = [cfg.cell._target_, cfg.task.data._target_, "rnnlab.training.train"]
-    task = {key: value for key, value in plain(cfg.task.data).items() if key != "beam"}  # which only decodes
+    targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), "rnnlab.training.train"]
     spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
     if cfg.tuning.get("trials"):  # the net is that of the same values by hand, but not what it took to find them
         spent["tuning"] = plain(cfg.tuning)
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
         **spent,
-        "task": task,
+        "task": plain(cfg.task.data),
         "net": plain(cfg.task.net),
         "sources": source_digests(targets, without=SOURCES_OF_DATA),
     }
 
 
 def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
-    """All that decides what baselines reach: of the task's options no such as shape batches or decoding."""
-    setting = evaluate_setting(cfg, [])
-    task = {key: value for key, value in setting["task"].items() if key == "loss" or key not in NOT_OF_THE_ARRAYS}
-    return {**setting, "task": task}
+    """All that decides what baselines reach: of the task's options no such as shape batches."""
+    task = plain(cfg.task.data)
+    parts = {part: plain(cfg.task[part]) for part in ("judging", "baselines")}
+    targets = [*named_in(cfg.task.data), *named_in(parts), "rnnlab.training.baseline"]
+    return {
+        "task": {key: value for key, value in task.items() if key == "loss" or key not in NOT_OF_THE_ARRAYS},
+        **parts,
+        "sources": source_digests(targets, SOURCES_OF_DATA),
+    }
 
 
-def evaluate_setting(cfg: DictConfig, targets: list[str]) -> dict[str, Any]:
-    """All that decides how predictions are judged; `targets` made them."""
+def evaluate_setting(cfg: DictConfig) -> dict[str, Any]:
+    """All that decides how the predictions of a trained net are made, judged and drawn."""
+    parts = {part: plain(cfg.task[part]) for part in ("judging", "figures")}
+    targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), *named_in(parts)]
     return {
         "task": plain(cfg.task.data),
-        "sources": source_digests([*targets, cfg.task.data._target_, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
+        **parts,
+        "sources": source_digests([*targets, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
     }
 
 

@@ -59,6 +59,9 @@ class Task:
     net: dict[str, Any]
     dataset: Named
     data: dict[str, Any]
+    judging: dict[str, Any]
+    figures: dict[str, Any]
+    baselines: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -143,9 +146,19 @@ class Config:
     search: Search
 
 
-MADE = ("cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data")
+TASK_PARTS = ("task.judging", "task.figures", "task.baselines")
+
+MADE = ("cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data", *TASK_PARTS)
 """Nodes that objects are made of. Their classes have to be imported to know what they take."""
 
+
+GIVEN: dict[str, tuple[str, ...]] = {
+    "task.net": ("spec", "make"),
+    "task.judging": ("task",),
+    "task.figures": ("judging",),
+    "task.baselines": ("judging",),
+}
+"""What their makers add to the options of such a node."""
 
 OF_HYDRA = ("_target_", "_args_", "_recursive_", "_convert_", "_partial_")
 """Keys of a made node that say how it is made."""
@@ -212,39 +225,29 @@ def _texts(node: Any) -> Iterator[str]:
 
 
 def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
-    if key == "task.net":
-        kinds, is_open, who = _of_any_layout(), False, "no layout takes it"
-    else:
-        target = node.get("_target_")
-        if not isinstance(target, str):
-            found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
-            return
-        try:
-            made = resolve_name(target)
-        except (ImportError, AttributeError, ValueError):
-            found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
-            return
-        ask = getattr(made, "parameters_of", None)
-        kinds, is_open = ask(node) if ask else parameters(made)
-        who = f"{made.__name__} does not take it"
-        if key == "schedule" and "T_max" in kinds:
-            kinds = {**kinds, "T_max": int | None}  # null: over the budget, see `rnnlab.training.budget`
+    target = node.get("_target_")
+    if not isinstance(target, str):
+        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
+        return
+    try:
+        made = resolve_name(target)
+    except (ImportError, AttributeError, ValueError):
+        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
+        return
+    ask = getattr(made, "parameters_of", None)
+    kinds, is_open = ask(node) if ask else parameters(made)
+    kinds = {name: kind for name, kind in kinds.items() if name not in GIVEN.get(key, ())}
+    if key == "schedule" and "T_max" in kinds:
+        kinds = {**kinds, "T_max": int | None}  # null: over the budget, see `rnnlab.training.budget`
     for name in map(str, node):
-        if name in kinds:
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and "_target_" in child:
+            _check_made(child, f"{key}.{name}", found)
+        elif name in kinds:
             _check_value(node, name, Name if name == "name" else kinds[name], found)
         elif not is_open and name not in OF_HYDRA:
-            found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: {who}. There are {', '.join(kinds)}."
-
-
-def _of_any_layout() -> dict[str, Any]:
-    """Which layout a net has is only known with the data; what one does not take, it then refuses."""
-    from rnnlab.layouts import LAYOUTS
-    from rnnlab.layouts.ctc import ConnectionistTemporal
-
-    found: dict[str, Any] = {}
-    for layout in (*LAYOUTS.values(), ConnectionistTemporal):
-        found |= parameters(layout)[0]
-    return {name: kind for name, kind in found.items() if name not in ("spec", "make")}
+            takes = f"There are {', '.join(kinds)}" if kinds else "There are none"
+            found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: {made.__name__} does not take it. {takes}."
 
 
 def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) -> None:

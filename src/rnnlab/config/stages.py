@@ -60,7 +60,7 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
         for cell in grid.cells:
             cfg = _compose(task, f"cell={cell}")
             files[f"train/{task}-{cell}"] = {**train_setting(cfg), **sizing_setting(cfg), "seeds": list(grid.seeds)}
-            files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg, [cfg.cell._target_])
+            files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg)
     files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.page"])}
     return files
 

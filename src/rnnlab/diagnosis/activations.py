@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlab.cells.cell import Cell, State, matmul_of
+from rnnlab.tasks.figures import Passage
 from rnnlab.unroll.hooks import watched
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
@@ -63,6 +64,20 @@ def activations(recurrent: Recurrent, x: Tensor, state: Sequence[State] | None =
         split = [gate for found in of_gates for gate in split_gates(found, cell)]
         result.append(Activations(fields, split, names_of_gates(cell, len(split))))
     return result
+
+
+def draw_passage(model: Any, passage: Passage) -> dict[str, Figure]:
+    """The states and gates of each layer of a trained net over a task's passage, by file name."""
+    model.eval()
+    with torch.no_grad():
+        state = None if passage.past is None else model.net(passage.past)[1]
+        found = activations(model.net.recurrent, model.net.entry(passage.batch.inputs), state)
+    figures = {}
+    for number, one in enumerate(found, 1):
+        layer = f", layer {number}" if len(found) > 1 else ""
+        name = f"activations_layer_{number}" if len(found) > 1 else "activations"
+        figures[name] = draw_activations(one, passage.labels, f"states and gates after each {passage.unit}{layer}")
+    return figures
 
 
 class Sigmoids(TorchDispatchMode):  # type: ignore[no-untyped-call]

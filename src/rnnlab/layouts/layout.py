@@ -1,14 +1,16 @@
-"""What every layout is, and the pieces they share: how a sequence enters, the losses, attention's masks."""
+"""What every layout is, and the pieces they share: how a sequence enters, and what is read off its end."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pkgutil import resolve_name
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import check_arguments, parameters
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
-from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
@@ -23,6 +25,9 @@ class Layout(nn.Module):
     `net(batch, state)` gives the prediction that the loss is taken of, with the true past where a decoder wants one
     (teacher forcing), and the states at the end.
     """
+
+    name: ClassVar[str]
+    """How the sequence enters and leaves: that of `TaskSpec.layout`."""
 
     recurrent: Recurrent
     """The net that reads the input; where nothing is read over time, the one that writes."""
@@ -40,43 +45,38 @@ class Layout(nn.Module):
 
     def loss(self, prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """The mean loss, and over how many predictions it is the mean."""
-        return LOSSES[self.spec.loss](prediction, batch)
+        return self.spec.loss(prediction, batch)
 
 
-def _absolute(prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    return nn.functional.l1_loss(prediction, batch.targets), len(prediction)
+def build(spec: TaskSpec, make: Make, options: Mapping[str, Any]) -> Layout:
+    """The net of a task. make: gives a recurrent net from its input_size. options: task.net, its `_target_` a layout.
+
+    Raises: `UserError` where `_target_` is no layout that the task can have, or does not take an option.
+    """
+    given = dict(options)
+    target = str(given.pop("_target_", None))
+    layout = _layout(target)
+    name = layout.__name__
+    if layout.name != spec.layout:
+        raise UserError(f"task.net._target_={target} is {layout.name}, but {spec.task} is {spec.layout}.")
+    known = [key for key in parameters(layout)[0] if key not in ("spec", "make")]
+    for key in given:
+        if key not in known:
+            takes = ", ".join(known) or "no options"
+            raise UserError(f"task.net.{key}: the layout {name} of {spec.task} takes {takes} only.")
+    check_arguments(layout, given, "task.net.")
+    made: Layout = layout(spec, make, **given)
+    return made
 
 
-def _squared(prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    return nn.functional.mse_loss(prediction, batch.targets), len(prediction)
-
-
-def _cross_entropy(prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    """In nats per target that counts. prediction: (..., classes); targets: (...)."""
-    flat = prediction.reshape(-1, prediction.shape[-1])
-    targets = batch.targets.reshape(-1)
-    count = int((targets != IGNORED).sum())
-    # the mean over no target at all would not be a number: a batch of a stream's padding
-    total = nn.functional.cross_entropy(flat, targets, ignore_index=IGNORED, reduction="sum")
-    return total / max(count, 1), count
-
-
-def _binary_cross_entropy(prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    """-Σ over the outputs of y ln ŷ + (1 - y) ln(1 - ŷ), in nats per timestep. Both: (batch, time, n)."""
-    each = nn.functional.binary_cross_entropy_with_logits(prediction, batch.targets, reduction="none").sum(-1)
-    if batch.lengths is None:
-        return each.mean(), each.numel()
-    real = torch.arange(each.shape[1], device=each.device) < batch.lengths[:, None]
-    count = int(batch.lengths.sum())
-    return (each * real).sum() / count, count
-
-
-LOSSES: dict[str, Callable[[Tensor, Batch], tuple[Tensor, int]]] = {
-    "mae": _absolute,
-    "mse": _squared,
-    "cross_entropy": _cross_entropy,
-    "binary_cross_entropy": _binary_cross_entropy,
-}
+def _layout(target: str) -> Any:
+    """The class of this name."""
+    found: Any = None
+    with suppress(ImportError, AttributeError, ValueError):
+        found = resolve_name(target)
+    if not (isinstance(found, type) and issubclass(found, Layout)):
+        raise UserError(f"task.net._target_={target} is no layout: a class made from {__name__}.Layout is needed.")
+    return found
 
 
 class Entry(nn.Module):

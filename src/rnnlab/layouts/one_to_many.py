@@ -1,6 +1,6 @@
 """One thing in, a sequence out: a caption for an image."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ class OneToMany(Layout):
     channels: of the first two convolutions; a column has four times as many numbers. summary_size: of that one vector.
     attention, embedding_size, output_dropout: of the decoder.
     """
+
+    name: ClassVar[str] = "one_to_many"
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Layouts that read a sequence and say something of it as a whole, or at each of its timesteps."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +21,12 @@ class OneToOne(Layout):
     inputs: (batch, input_size) -> (batch, output_size). The state before it is the initial one: no memory takes part.
     """
 
+    name: ClassVar[str] = "one_to_one"
+
     def __init__(self, spec: TaskSpec, make: Make) -> None:
         super().__init__(spec, make)
         self.recurrent = make(spec.input_size)
-        self.head = nn.Linear(self.recurrent.output_size, spec.output_size)
+        self.head = nn.Linear(self.recurrent.output_size, spec.head_size)
 
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         outputs, last = self.recurrent(batch.inputs[:, None], state)
@@ -40,6 +43,8 @@ class ManyToOne(Layout):
     embedding_size: of tokens. input_dropout, output_dropout: share of what enters the net, and of r. embedding_std: see
     `Entry`.
     """
+
+    name: ClassVar[str] = "many_to_one"
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class ManyToOne(Layout):
         self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)
         self.recurrent = make(self.entry.size)
         self.dropout = nn.Dropout(output_dropout)
-        self.head = nn.Linear(self.recurrent.output_size, spec.output_size)
+        self.head = nn.Linear(self.recurrent.output_size, spec.head_size)
 
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         outputs, last = self.recurrent(self.entry(batch.inputs), state, lengths=batch.lengths)
@@ -87,6 +92,8 @@ class ManyToMany(Layout):
     Raises: `UserError` for a bidirectional net on a task whose targets are its future, or where the state is carried.
     """
 
+    name: ClassVar[str] = "many_to_many"
+
     def __init__(
         self,
         spec: TaskSpec,
@@ -110,7 +117,7 @@ class ManyToMany(Layout):
                 raise UserError(f"task.net.tied=true: {spec.task} does not put out the tokens that it reads.")
             self.head = _TiedHead(self.recurrent.output_size, self.entry.embedding)
         else:
-            self.head = nn.Linear(self.recurrent.output_size, spec.output_size)
+            self.head = nn.Linear(self.recurrent.output_size, spec.head_size)
         self.tied = tied
 
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:

@@ -1,6 +1,7 @@
 """A sequence in, another out: one recurrent net reads, a second one writes."""
 
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ class SequenceToSequence(Layout):
     attention: `none`, `luong` or `bahdanau`, see `Decoder`. embedding_size: of the tokens on both sides. input_dropout,
     output_dropout: share of what the encoder reads, and of what the decoder's head reads.
     """
+
+    name: ClassVar[str] = "sequence_to_sequence"
 
     def __init__(
         self,

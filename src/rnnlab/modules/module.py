@@ -10,11 +10,11 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from rnnlab import layouts
 from rnnlab.arguments import parameters
 from rnnlab.cells.cell import Cell, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
+from rnnlab.layouts.layout import build
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.masks import detached
 from rnnlab.unroll.recurrent import Recurrent
@@ -44,7 +44,7 @@ class SequenceModule(pl.LightningModule):
 
     name: the cell's name in results, the stem of its file in conf/cell.
     spec: `TaskSpec.as_dict()` of the task.
-    net: options of the layout, see `rnnlab.layouts`.
+    net: `_target_` and options of a layout, see `rnnlab.layouts`.
     optimizer, schedule: `_target_` and arguments of a class of `torch.optim`, of `torch.optim.lr_scheduler`.
     options: what `Recurrent` takes, and `cell_class` beside its sizes.
 
@@ -57,9 +57,9 @@ class SequenceModule(pl.LightningModule):
         self,
         name: str,
         spec: dict[str, Any],
+        net: dict[str, Any],
         optimizer: dict[str, Any],
         schedule: dict[str, Any] | None = None,
-        net: dict[str, Any] | None = None,
         hidden_size: int = 64,
         log_every_n_steps: int = 50,
         **options: Any,
@@ -67,9 +67,9 @@ class SequenceModule(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.name = name
-        self.spec = TaskSpec(**spec)
+        self.spec = TaskSpec.of(spec)
         make = partial(Recurrent, self.cell_class, hidden_size=hidden_size, batch_first=True)
-        self.net = layouts.build(self.spec, partial(_make, make, options), **(net or {}))
+        self.net = build(self.spec, partial(_make, make, options), net)
         self.optimizer_options = optimizer
         self.schedule_options = schedule
         self.log_every_n_steps = log_every_n_steps

@@ -15,8 +15,8 @@ from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, read_json, write_json
 from rnnlab.results.paths import Results
 from rnnlab.serving.predictor import CONFIG, LEARNT, WEIGHTS, Predictor, config_of
+from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.raw_input import Column
-from rnnlab.tasks.task import Task
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -87,10 +87,10 @@ def signature_of(predictor: Predictor, example: pd.DataFrame) -> "ModelSignature
 
     columns = predictor.task.raw_columns().items()
     inputs = Schema([ColSpec(_type_of(column), name) for name, column in columns])
-    options = predictor.task.raw_options()
+    options = predictor.judging.raw_options()
     kinds = {int: DataType.long, float: DataType.double}
     params = [ParamSpec(name, kinds[type(value)], value) for name, value in options.items()]
-    answers = predictor.predict(example, **_briefly(predictor.task))
+    answers = predictor.predict(example, **_briefly(predictor.judging))
     types = {"i": DataType.long, "f": DataType.double, "M": DataType.datetime}
     outputs = [ColSpec(types.get(answers[name].dtype.kind, DataType.string), str(name)) for name in answers]
     return ModelSignature(inputs, Schema([*outputs]), ParamSchema(params) if params else None)  # type: ignore[arg-type]
@@ -113,6 +113,6 @@ def _type_of(column: Column) -> Any:
     return found
 
 
-def _briefly(task: Task) -> dict[str, int]:
+def _briefly(judging: Judging) -> dict[str, int]:
     """Options under which an example takes no time."""
-    return {"length": 1} if "length" in task.raw_options() else {}
+    return {"length": 1} if "length" in judging.raw_options() else {}

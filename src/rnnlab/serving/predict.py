@@ -70,7 +70,7 @@ def export(cfg: DictConfig) -> None:
 
 def options_of(cfg: DictConfig, predictor: Predictor) -> dict[str, Any]:
     """Those of `cfg.sampling` where the task takes any."""
-    known = predictor.task.raw_options()
+    known = predictor.judging.raw_options()
     return {key: value for key, value in plain(cfg.sampling).items() if key in known}
 
 

@@ -12,8 +12,11 @@ from safetensors.torch import load_file
 
 from rnnlab.config.fingerprint import plain
 from rnnlab.errors import UserError
+from rnnlab.layouts.layout import Layout
+from rnnlab.losses import Loss
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json
+from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 from rnnlab.training.train import build_module
 
@@ -22,15 +25,24 @@ CONFIG, LEARNT, WEIGHTS = "config.json", "learnt.json", "weights.safetensors"
 
 OURS = "rnnlab."
 
+NAMED = {
+    "cell._target_": SequenceModule,
+    "task.data._target_": Task,
+    "task.judging._target_": Judging,
+    "task.net._target_": Layout,
+}
+"""What a config names, and what each is made from."""
+
 
 class Predictor:
-    """task: restored, without data. module: with its trained weights, on the processor.
+    """judging: of the task, which is restored, without data. module: with its trained weights, on the processor.
 
     `row` in every answer counts the rows of raw input from 0; errors name rows by the same number.
     """
 
-    def __init__(self, task: Task, module: SequenceModule) -> None:
-        self.task = task
+    def __init__(self, judging: Judging, module: SequenceModule) -> None:
+        self.judging = judging
+        self.task = judging.task
         self.module = module.eval()
 
     @classmethod
@@ -72,20 +84,20 @@ class Predictor:
         except RuntimeError as error:
             detail = str(error).splitlines()[-1].strip()
             raise UserError(f"{weights} does not fit what this version of rnnlab builds: {detail}") from None
-        return cls(task, module)
+        return cls(instantiate(cfg.task.judging, task), module)
 
     def stream(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
-        """The answers to raw input, piece by piece. options: see `Task.raw_options`.
+        """The answers to raw input, piece by piece. options: see `Judging.raw_options`.
 
         A table whose index has the name `row` is numbered by it; the rows of others are counted from 0 through all.
 
         Raises: `UserError` for an unknown option, and for input that cannot be read, which names its row and column.
         """
-        known = self.task.raw_options()
+        known = self.judging.raw_options()
         for name in options:
             if name not in known:
                 raise UserError(f"{self.task.spec.task} takes no option {name}; it takes {', '.join(known) or 'none'}.")
-        for answers in self.task.respond(self.module, _numbered(tables), **options):
+        for answers in self.judging.respond(self.module, _numbered(tables), **options):
             by_row = answers.index.name == ROW
             yield answers.reset_index() if by_row else answers.reset_index(drop=True)
 
@@ -98,15 +110,20 @@ class Predictor:
 def _check(cfg: DictConfig, folder: Path) -> None:
     """A config may come from anyone, and `instantiate` would call whatever it names, at any depth.
 
-    Raises: `UserError` where it names anything but a task and a cell's module of rnnlab's, or looks up other values.
+    Raises: `UserError` where it names anything but the parts of a net and its task, all of them rnnlab's, or looks up
+    other values.
     """
     named = list(_targets(OmegaConf.to_container(cfg, resolve=False)))
     for target in named:
         if not target.startswith(OURS):
             raise UserError(f"{folder} names {target}, which is none of rnnlab's: not loaded.")
-    classes = [OmegaConf.select(cfg, key) for key in ("cell._target_", "task.data._target_")]
-    if sorted(named) != sorted(map(str, classes)) or not all(map(_is_ours, classes, (SequenceModule, Task))):
-        raise UserError(f"{folder} names {', '.join(named)}, and not a cell and a task of rnnlab's: not loaded.")
+    classes = {key: str(OmegaConf.select(cfg, key)) for key in NAMED}
+    loss = OmegaConf.select(cfg, "task.data.loss._target_")  # of those tasks that leave it open
+    classes |= {} if loss is None else {"task.data.loss._target_": str(loss)}
+    if sorted(named) != sorted(classes.values()) or not all(
+        _is_ours(target, NAMED.get(key, Loss)) for key, target in classes.items()
+    ):
+        raise UserError(f"{folder} names {', '.join(named)}, and not the parts of a net of rnnlab's: not loaded.")
 
 
 def _targets(node: Any) -> Iterator[str]:
@@ -157,7 +174,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
     return {
-        "task": {"name": cfg.task.name, "data": plain(cfg.task.data), "net": plain(cfg.task.net)},
+        "task": {"name": cfg.task.name, **{part: plain(cfg.task[part]) for part in ("data", "judging", "net")}},
         "cell": plain(cfg.cell),
         # how it was trained is in the run's own config
         "optimizer": {},

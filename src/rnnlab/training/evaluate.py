@@ -1,4 +1,4 @@
-"""Judging on the test split: the trained nets of a pair, and what the task can do without one."""
+"""Judging on the test split: the trained nets of a pair."""
 
 import logging
 import shutil
@@ -6,14 +6,15 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
+from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
-from rnnlab.config.fingerprint import baseline_setting, fingerprint
+from rnnlab.config.fingerprint import fingerprint
+from rnnlab.diagnosis.activations import draw_passage
 from rnnlab.diagnosis.memory_length import MEMORY
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
@@ -21,9 +22,12 @@ from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.selection import SIZING, policy
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import digest, is_of, origin
-from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.results.paths import Results, of_seeds
+from rnnlab.tasks.figures import Figures
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.mlflow.store import Tracker, open_store
+from rnnlab.training.baseline import evaluate_baselines
+from rnnlab.training.predictions import write_predictions
 from rnnlab.training.prepare import open_task
 from rnnlab.training.samples import write_samples
 from rnnlab.training.sizing import match_parameters
@@ -72,19 +76,20 @@ def rehearse(cfg: DictConfig) -> None:
 def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
     settle_threads(cfg)
     task = open_task(cfg, cfg.seed)
+    figures = _figures(cfg, task)
     module = build_module(cfg, task)
-    setting, beam = setting_of(cfg, task), cfg.task.data.get("beam")
+    setting, beam = setting_of(cfg, task), cfg.task.judging.get("beam")
     for seed in seeds_of(cfg):
         with locked(results.lock(seed), wait_seconds=2):
             require_trained(results, seed, setting)
             module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
             curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
             facts = {**origin(results, seed), "beam": beam, SIZING: _policies(cfg, results, seed)}
-            metrics = _evaluate_one(task, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
+            metrics = _evaluate_one(figures, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
         rank_by = task.spec.rank_by
         log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
     with _alone(results):
-        _summarise(task, results, cfg.cell.name, beam)
+        _summarise(figures, results, cfg.cell.name, beam)
     for seed in seeds_of(cfg):
         store.put(results, seed)
 
@@ -111,8 +116,14 @@ def require_trained(results: Results, seed: int, setting: str) -> None:
         )
 
 
+def _figures(cfg: DictConfig, task: Task) -> Figures:
+    """What draws the task, and as its `judging` what judges it."""
+    figures: Figures = instantiate(cfg.task.figures, instantiate(cfg.task.judging, task))
+    return figures
+
+
 def _evaluate_one(
-    task: Task,
+    figures: Figures,
     module: SequenceModule,
     results: Results,
     seed: int,
@@ -121,27 +132,23 @@ def _evaluate_one(
     curves: Figure | None = None,
 ) -> dict[str, float]:
     """`facts`: what is judged, for training anew leaves this folder as it is."""
-    predictions = task.predict(module)
-    metrics = task.metrics([predictions])
+    judging = figures.judging
+    predictions = judging.predict(module)
     with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
-        _write_predictions(task, predictions, metrics, part)
+        metrics = write_predictions(judging, predictions, part)
         write_json(part / "evaluated.json", facts)
-        figures = task.figures([predictions], name)
-        _save(figures if curves is None else {**figures, "learning_curves": curves}, part)
+        drawn = figures.figures([predictions], name)
+        _save(drawn if curves is None else {**drawn, "learning_curves": curves}, part)
         (part / LOOK).mkdir()
-        _save(task.look(module), part / LOOK)
-        write_samples(task, module, part / "samples")
+        _save(figures.inspect(module), part / LOOK)
+        if passage := figures.passage():
+            _save(draw_passage(module, passage), part / LOOK)
+        write_samples(judging, module, part / "samples")
         exchange.enter_context(_alone(results))
     return metrics
 
 
-def _write_predictions(task: Task, predictions: pd.DataFrame, metrics: dict[str, float], folder: Path) -> None:
-    predictions.to_parquet(folder / "predictions.parquet", index=False)
-    np.save(folder / "losses.npy", task.losses(predictions))
-    write_json(folder / "metrics.json", metrics)
-
-
-def _summarise(task: Task, results: Results, name: str, beam: int | None) -> None:
+def _summarise(figures: Figures, results: Results, name: str, beam: int | None) -> None:
     """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
     evaluated = [(path, int(path.name.removeprefix("seed="))) for path in of_seeds(results.summary, "seeds/seed=*")]
     numbers = sorted(
@@ -152,16 +159,17 @@ def _summarise(task: Task, results: Results, name: str, beam: int | None) -> Non
     seeds = [results.evaluate(seed) for seed in numbers]
     predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
     by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
-    metrics = task.metrics(predictions)
+    task, judging = figures.task, figures.judging
+    metrics = judging.metrics(predictions)
     if len(seeds) > 1:
         metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
     write_json(results.summary / "metrics.json", metrics)
     curves = learning_curves(results, numbers)
-    _write_table(task.plot_rows(predictions), results.summary / "parts.csv")
+    _write_table(judging.plot_rows(predictions), results.summary / "parts.csv")
     _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
     with atomic_folder(results.summary / "figures") as folder:
-        figures = task.figures(predictions, name) | {"learning_curves": draw_learning_curves({name: curves})}
-        _save(figures, folder)
+        _save(figures.figures(predictions, name), folder)
+        _save({"learning_curves": draw_learning_curves({name: curves})}, folder)
         for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *results.train(numbers[0]).glob(f"{MEMORY}/*.png")]):
             shutil.copy(picture, folder)
     # last: until then a report sees that it is not of these seeds
@@ -197,7 +205,7 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     setting = fingerprint([digest(path), ours])
     results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
     name = f"{cfg.cell.name} of {path.name}"
-    metrics = _evaluate_one(task, module, results, cfg.seed, name, {"setting": setting})
+    metrics = _evaluate_one(_figures(cfg, task), module, results, cfg.seed, name, {"setting": setting})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 
@@ -213,32 +221,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} holds no trained net of this project.")
     result: dict[str, Any] = content
     return result
-
-
-def evaluate_baselines(cfg: DictConfig) -> None:
-    """What the task can do without a recurrent net, on the same test split."""
-    task = open_task(cfg, cfg.seed)
-    data = task.meta["digest"]
-    setting = fingerprint({**baseline_setting(cfg), "data": data})
-    if cfg.dvc:
-        folder = root() / "results" / cfg.task.name / "baselines"
-    else:
-        folder = root() / "runs" / cfg.task.name / "baselines" / data
-    with locked(folder.parent / ".lock"):
-        facts = folder / "task.json"
-        if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
-            _write_baselines(cfg, task, folder, setting)
-
-
-def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:
-    with atomic_folder(folder) as part:
-        for name, predictions in task.baselines().items():
-            (part / name).mkdir()
-            metrics = task.metrics([predictions])
-            _write_predictions(task, predictions, metrics, part / name)
-            log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
-        facts = {"spec": task.spec.as_dict(), "reference": task.reference, "data": task.meta["digest"]}
-        write_json(part / "task.json", {**facts, "setting": setting})
 
 
 def _save(figures: dict[str, Figure], folder: Path) -> None:

@@ -7,16 +7,16 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from rnnlab.modules.module import SequenceModule
-from rnnlab.tasks.task import Task
+from rnnlab.tasks.judging import Judging
 
 
-def write_samples(task: Task, module: SequenceModule, folder: Path) -> None:
+def write_samples(judging: Judging, module: SequenceModule, folder: Path) -> None:
     """Let the net write, without a trace on its training: mode and random numbers stay as they were."""
     training = module.training
     devices = [module.device] if module.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
-        samples = task.samples(module.eval())
+        samples = judging.samples(module.eval())
     module.train(training)
     for name, content in samples.items():
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,12 +30,12 @@ def write_samples(task: Task, module: SequenceModule, folder: Path) -> None:
 class KeepSamples(Callback):
     """Writes the task's samples into `folder`/epoch_<n>, every n-th epoch."""
 
-    def __init__(self, task: Task, folder: Path, every_n_epochs: int) -> None:
-        self.task = task
+    def __init__(self, judging: Judging, folder: Path, every_n_epochs: int) -> None:
+        self.judging = judging
         self.folder = folder
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, SequenceModule)
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            write_samples(self.task, pl_module, self.folder / f"epoch_{trainer.current_epoch:04d}")
+        if self.judging.writes and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            write_samples(self.judging, pl_module, self.folder / f"epoch_{trainer.current_epoch:04d}")

@@ -317,7 +317,7 @@ def fit(
     Raises: `Diverged` when the loss is no longer a number.
     """
     every = cfg.trainer.log_samples
-    samples = [KeepSamples(task, checkpoints / SAMPLES, every)] if every and task.writes else []
+    samples = [KeepSamples(instantiate(cfg.task.judging, task), checkpoints / SAMPLES, every)] if every else []
     every = cfg.trainer.log_memory
     memory = [LogMemory(task, checkpoints / MEMORY, every)] if every else []
     looking = [*samples, *memory, *further]

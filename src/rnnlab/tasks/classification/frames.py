@@ -16,6 +16,7 @@ from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.statistics import mean_interval
 from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
@@ -138,7 +139,7 @@ class FramesData(Classification):
             layout="many_to_many",
             input_size=SIDE * SIDE,
             output_size=10,
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics={**METRICS, "accuracy_hidden": "max", "accuracy_visible": "max"},
             rank_by="accuracy",
         )

@@ -18,6 +18,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.strokes import SIDE, Kanji, Points, drawn
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
 from rnnlab.tasks.classification.base import METRICS, Classification
@@ -119,7 +120,7 @@ class HandwritingData(Classification):
             layout="many_to_one",
             input_size=3,
             output_size=len(self.classes),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
         )

@@ -15,6 +15,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import SPLIT_SEED, split_by_class
 from rnnlab.data.vocabulary import END, START, Vocabulary
 from rnnlab.datasets.surnames import Surnames, plain_name
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
 from rnnlab.tasks.baselines.ngrams import NGrams
@@ -104,7 +105,7 @@ class NamesData(Classification):
             layout="many_to_one",
             input_size=len(self.vocabulary),
             output_size=len(self.classes),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="macro_f1",
             tokens=True,

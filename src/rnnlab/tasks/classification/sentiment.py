@@ -18,6 +18,7 @@ from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from rnnlab.data.words import words
 from rnnlab.datasets.reviews import LabelledTexts, Reviews
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.baselines.linear import class_frequencies
@@ -138,7 +139,7 @@ class SentimentData(Classification):
             layout="many_to_one",
             input_size=len(self.vocabulary),
             output_size=2,
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
             tokens=True,

@@ -22,6 +22,7 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import RATE
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.dtw import warped_distances
 from rnnlab.tasks.baselines.linear import logistic_regression
@@ -155,7 +156,7 @@ class SpeechData(Classification):
             layout="many_to_one",
             input_size=len(self._scaler.mean),
             output_size=len(self.classes),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
         )

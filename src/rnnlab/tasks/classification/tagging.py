@@ -23,6 +23,7 @@ from rnnlab.data.vocabulary import IGNORED, PADDING, SPECIAL, UNKNOWN, Vocabular
 from rnnlab.datasets.grammar import Sentence
 from rnnlab.datasets.treebank import ALL, TAGS, Treebank
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.classification.base import METRICS, Classification, draw_confusion, draw_reliability
@@ -142,7 +143,7 @@ class TaggingData(Classification):
             layout="many_to_many",
             input_size=len(self.vocabulary),
             output_size=len(self.classes),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics={**METRICS, "sentence_accuracy": "max"},
             rank_by="accuracy",
             tokens=True,

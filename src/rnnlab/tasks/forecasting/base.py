@@ -18,6 +18,7 @@ from rnnlab.data.tables.repeats import advice_on_repeats
 from rnnlab.data.tables.table import Table
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
+from rnnlab.losses import AbsoluteError, Loss
 from rnnlab.spec import TaskSpec
 from rnnlab.statistics import can_tell, compare, skill_interval
 from rnnlab.tasks.raw_input import check_columns, refuse, unlabelled
@@ -57,8 +58,8 @@ class Forecasting(Task):
     series is cut by time into train, validation and test; no target of one part lies in another, and both scalers see
     the training part alone.
 
-    window, horizon: timesteps. validation, test: shares of the rows. loss: "mae" or "mse" of the scaled targets.
-    difference: what of it is changes, see `DIFFERENCES`.
+    window, horizon: timesteps. validation, test: shares of the rows. loss: of the scaled targets, by default the
+    absolute error. difference: what of it is changes, see `DIFFERENCES`.
     """
 
     reference: ClassVar[str] = "persistence"
@@ -74,7 +75,7 @@ class Forecasting(Task):
         validation: float = 0.15,
         test: float = 0.15,
         batch_size: int = 64,
-        loss: Any = "mae",
+        loss: Loss | None = None,
         difference: str = "both",
     ) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class Forecasting(Task):
         self.validation = validation
         self.test = test
         self.batch_size = batch_size
-        self.loss = loss
+        self.loss = loss or AbsoluteError()
         self.difference = difference
 
     @abstractmethod
@@ -111,7 +112,6 @@ class Forecasting(Task):
         for key in ("window", "horizon", "batch_size"):
             check_whole(key, getattr(self, key))
         check_parts(self.validation, self.test)
-        check_choice("loss", self.loss, ("mae", "mse"))
         check_choice("difference", self.difference, DIFFERENCES)
 
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:

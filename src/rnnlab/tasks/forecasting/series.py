@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rnnlab.data.tables.table import Table
 from rnnlab.datasets.series import SeriesTable, names_of, whole
 from rnnlab.errors import UserError
+from rnnlab.losses import Loss
 from rnnlab.tasks.forecasting.base import Forecast, Forecasting, Timesteps, mean_of
 from rnnlab.tasks.raw_input import Column
 from rnnlab.tasks.task import Array, Split, check_choice, check_whole
@@ -60,7 +61,7 @@ class SeriesData(Forecasting):
         validation: float = 0.15,
         test: float = 0.15,
         batch_size: int = 64,
-        loss: Any = "mae",
+        loss: Loss | None = None,
         difference: str = "both",
         season: int | None = None,
         calendar: Any = (),

@@ -17,6 +17,7 @@ from rnnlab.datasets.plain_text import Codes
 from rnnlab.diagnosis.activations import activations, draw_activations
 from rnnlab.errors import UserError
 from rnnlab.layouts.sampling import probabilities, sample
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.kneser_ney import LONGEST, KneserNey
 from rnnlab.tasks.language_modelling.passages import draw_next, draw_passage, draw_places, shown
@@ -157,7 +158,7 @@ class LanguageModelling(Task):
             layout="many_to_many",
             input_size=len(self.vocabulary),
             output_size=len(self.vocabulary),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics={f"nats_per_{self.unit}": "min", f"bits_per_{self.unit}": "min", "accuracy": "max"},
             rank_by=f"nats_per_{self.unit}",
             tokens=True,

@@ -20,6 +20,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_at_random
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
 from rnnlab.errors import UserError
+from rnnlab.losses import BinaryCrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, real_timesteps, refuse, sequences
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, Task, check_parts, check_whole
@@ -124,7 +125,7 @@ class MusicData(Task):
             layout="many_to_many",
             input_size=KEYS,
             output_size=KEYS,
-            loss="binary_cross_entropy",
+            loss=BinaryCrossEntropy(),
             metrics=METRICS,
             rank_by="nll",
             causal=True,

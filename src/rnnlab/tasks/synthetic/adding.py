@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnlab.data.batches import Batch
+from rnnlab.losses import SquaredError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, arrays, sequences
 from rnnlab.tasks.synthetic.base import Drawn, SyntheticMemory, mark_lengths
@@ -46,7 +47,7 @@ class AddingData(SyntheticMemory):
             layout=self.layout,
             input_size=2,
             output_size=1,
-            loss="mse",
+            loss=SquaredError(),
             metrics={"mse": "min", "mae": "min", "solved": "max"},
             rank_by="mse",
             parts=self.unit,

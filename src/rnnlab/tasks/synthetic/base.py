@@ -19,6 +19,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.datasets.generated import Generated
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.baselines.linear import logistic_regression
@@ -236,7 +237,7 @@ class MemoryClassification(SyntheticMemory, Classification):
             layout=self.layout,
             input_size=len(self.tokens),
             output_size=len(self.classes),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS | several,
             rank_by="accuracy",
             tokens=True,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.datasets.generated import Generated
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
 from rnnlab.tasks.classification.base import METRICS, Classification
@@ -68,7 +69,7 @@ class XorData(Classification):
             layout="one_to_one",
             input_size=2,
             output_size=2,
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
         )

@@ -19,6 +19,7 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.data.vocabulary import END, IGNORED, Vocabulary
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.images import Images, put, shrunk
 from rnnlab.tasks.raw_input import Column, images, unlabelled
@@ -155,7 +156,7 @@ class CaptionData(Written):
             layout="one_to_many",
             input_size=HEIGHT * WIDTH,
             output_size=len(self.vocabulary),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by="exact_match",
             image=(HEIGHT, WIDTH),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from rnnlab.data.audio import Samples, log_mel
 from rnnlab.data.batches import Batch, Batches, ByLength
+from rnnlab.data.ctc import decode, make_head, timesteps_needed
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.scaler import Scaler
 from rnnlab.data.splits import SPLIT_SEED, split_by_class
@@ -24,7 +25,7 @@ from rnnlab.datasets.digit_strings import DigitStrings
 from rnnlab.datasets.spoken_digits import RATE, WORDS, Recording
 from rnnlab.datasets.synthetic_speech import FASTEST, HIGHEST, LOWEST, SLOWEST, VOICES, Utterance, say
 from rnnlab.errors import UserError
-from rnnlab.layouts.ctc import decode, label_loss, make_head, timesteps_needed
+from rnnlab.losses import ConnectionistTemporal
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, sounds, tone
 from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
@@ -243,7 +244,7 @@ class TranscribeData(Written):
             layout="sequence_to_sequence",
             input_size=self.filters,
             output_size=len(self.vocabulary),
-            loss="ctc",
+            loss=ConnectionistTemporal(),
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by=self.measures[0],
         )

@@ -17,6 +17,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random
 from rnnlab.data.vocabulary import END, IGNORED, SPECIAL, Vocabulary
 from rnnlab.datasets.pairs import Pairs, Translations
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, texts
 from rnnlab.tasks.task import SPLITS, Model, Split, check_choice, check_parts, check_whole
@@ -167,7 +168,7 @@ class TranslateData(Written):
             layout="sequence_to_sequence",
             input_size=len(self.read_vocabulary),
             output_size=len(self.vocabulary),
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by=self.measures[0],
             tokens=True,

@@ -1,13 +1,13 @@
 """Writing with a net that says, at each token, what the next one may be."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.layouts.per_timestep import ManyToMany
 
 
 def probabilities(
@@ -34,7 +34,7 @@ def probabilities(
 
 @torch.inference_mode()
 def sample(
-    net: ManyToMany,
+    net: Any,
     prompt: Tensor,
     length: int,
     *,
@@ -45,8 +45,8 @@ def sample(
 ) -> Tensor:
     """Tokens that the net writes behind the prompt, each drawn from `probabilities` and read again.
 
-    prompt: (batch, time), of at least one token -> (batch, length), without the prompt. generator: of the draws, on the
-    net's device. The net is to be in evaluation mode.
+    net: a layout with a prediction at each timestep, in evaluation mode. prompt: (batch, time), of at least one token
+    -> (batch, length), without the prompt. generator: of the draws, on the net's device.
     """
     logits, state = net(Batch(prompt, prompt))
     logits, prepared = logits[:, -1], net.recurrent.prepare()

@@ -1,7 +1,7 @@
 """Handwritten digits read row by row or pixel by pixel."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,11 @@ from torch import Tensor
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.mnist import SIDE, Mnist
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
-from rnnlab.tasks.classification.base import METRICS, Classification
+from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, images, unlabelled
-from rnnlab.tasks.task import SPLITS, Array, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
 
 ORDERS = ("rows", "pixels", "permuted")
 
@@ -24,7 +24,7 @@ PERMUTATION_SEED = 0
 """The one permutation of the pixels that all runs share, as in Le, Jaitly and Hinton (2015)."""
 
 
-class DigitsData(Classification):
+class DigitsData(ClassificationData):
     """An image of a digit as a sequence, 0 paper and 1 ink:
 
         order=rows      input    28 timesteps of 28 pixels, top to bottom       target   7
@@ -34,8 +34,6 @@ class DigitsData(Classification):
     The full set keeps its official test split; of the sample, a share is drawn for it, the same of each digit, and the
     same whatever the seed. So is the validation part, from the rest. Pixels are not scaled by anything learnt.
     """
-
-    reference: ClassVar[str] = "linear"
 
     def __init__(
         self, name: str, order: str = "rows", validation: float = 0.1, test: float = 0.2, batch_size: int = 64
@@ -71,9 +69,9 @@ class DigitsData(Classification):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)
         self.seed = seed
-        self._images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
-        self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self._labels["test"].numpy()
+        self.images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
+        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
+        self.test_labels = self.labels["test"].numpy()
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -85,14 +83,14 @@ class DigitsData(Classification):
             layout="many_to_one",
             input_size=SIDE if self.order == "rows" else 1,
             output_size=10,
-            loss="cross_entropy",
+            loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
         )
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
-        pixels = self._images[split][indices.numpy()]
-        return Batch(torch.from_numpy(self._ordered(pixels)).float().div_(255), self._labels[split][indices])
+        pixels = self.images[split][indices.numpy()]
+        return Batch(torch.from_numpy(self._ordered(pixels)).float().div_(255), self.labels[split][indices])
 
     def _ordered(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """(images, time, input_size)"""
@@ -112,17 +110,5 @@ class DigitsData(Classification):
         return unlabelled(torch.from_numpy(self._ordered(images(table, "image", SIDE, SIDE))))
 
     def loader(self, split: Split) -> Batches:
-        order = Order(len(self._labels[split]), self.seed if split == "train" else None)
+        order = Order(len(self.labels[split]), self.seed if split == "train" else None)
         return Batches(lambda indices: self._take(split, indices), order, self.batch_size)
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """linear: multinomial logistic regression on all 784 pixels. frequency: each class as often as in training."""
-        x, y = self._flat("train")
-        return {
-            "linear": self.table(logistic_regression(x, y, *self._flat("validation"), self._flat("test")[0], 10)),
-            "frequency": self.table(class_frequencies(y, len(self.test_labels), 10)),
-        }
-
-    def _flat(self, split: Split) -> tuple[Array, NDArray[np.int64]]:
-        images = self._images[split].reshape(len(self._images[split]), -1)
-        return images / 255.0, self._labels[split].numpy()

@@ -1,0 +1,68 @@
+"""Figures of classifiers: which classes are confused, and whether confidence is earned."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnnlab.tasks.classification.judging import BINS, bins_of_confidence, calibration_error
+from rnnlab.tasks.figures import Figures
+
+SHOWN_CLASSES = 26
+
+
+class ClassificationFigures(Figures):
+    """The confusion matrix and the reliability diagram."""
+
+    def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
+        return {
+            "confusion": draw_confusion(predictions, self.task.classes, name),
+            "reliability": draw_reliability(predictions, name),
+        }
+
+
+def draw_confusion(predictions: list[pd.DataFrame], classes: list[str], name: str) -> Figure:
+    """Rows: the true class, columns: the answer, in percent of the row; of many classes, the most frequent ones."""
+    whole = pd.concat(predictions)
+    count = len(classes)
+    counts = np.zeros((count, count))
+    np.add.at(counts, (whole["label"].to_numpy(), whole["predicted"].to_numpy()), 1)
+    shown = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:SHOWN_CLASSES])
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    share = share[np.ix_(shown, shown)]
+    names = [classes[index] for index in shown]
+    side = 3.2 + 0.36 * len(names)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes: Axes = figure.subplots()
+    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    for row in range(len(names)):
+        for column in range(len(names)):
+            if share[row, column] >= 0.5:
+                colour = "white" if share[row, column] > 55 else "black"
+                axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=8)
+    turned = max(map(len, names)) > 2
+    axes.set_xticks(range(len(names)), names, rotation=90 if turned else 0)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("true class")
+    rest = f", the {len(names)} most frequent of {count} classes" if len(names) < count else ""
+    axes.set_title(f"{name}: answers in % of each class{rest}", fontsize=10)
+    figure.colorbar(picture, ax=axes, shrink=0.7, label="%")
+    return figure
+
+
+def draw_reliability(predictions: list[pd.DataFrame], name: str) -> Figure:
+    """How often an answer given with some confidence is right: on the diagonal, as often as the net believes."""
+    bins = bins_of_confidence(pd.concat(predictions))
+    figure = Figure(figsize=(5.2, 5), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], color="black", linewidth=1, linestyle="--", label="as often as believed")
+    upper.plot(bins["confidence"], bins["right"], marker="o", color="C1", label=name)
+    upper.set_ylabel("share of right answers")
+    upper.set_title(f"calibration error {calibration_error(pd.concat(predictions)):.3f}", fontsize=10)
+    upper.legend(frameon=False)
+    lower.bar((bins.index + 0.5) / BINS, bins["count"] / bins["count"].sum(), width=0.9 / BINS, color="C1")
+    lower.set_ylabel("share")
+    lower.set_xlabel("confidence")
+    lower.set_xlim(0, 1)
+    return figure

@@ -1,0 +1,124 @@
+"""What all tasks share that answer with one of a few classes: predictions, metrics, and answers in words."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from torch import Tensor
+
+from rnnlab.data.batches import Batch
+from rnnlab.statistics import proportion_interval
+from rnnlab.tasks.classification.data import ClassificationData
+from rnnlab.tasks.judging import Judging, Model
+from rnnlab.tasks.raw_input import real_timesteps
+from rnnlab.tasks.task import Array
+
+BINS = 10
+
+
+class ClassificationJudging(Judging):
+    """The table of predictions has a row for each test example: its `label`, the `predicted` class, the probability of
+    that (`confidence`) and of the true one (`p_true`), and what `columns` adds.
+    """
+
+    task: ClassificationData
+
+    def columns(self) -> dict[str, Any]:
+        """Further columns of the table of predictions: what the errors may depend on, such as a length."""
+        return {}
+
+    def table(self, probabilities: Array) -> pd.DataFrame:
+        """Predictions from the probability of each class for each test example, (examples, classes)."""
+        predicted = probabilities.argmax(axis=1)
+        rows = np.arange(len(predicted))
+        return pd.DataFrame(
+            {
+                "label": self.task.test_labels,
+                "predicted": predicted,
+                "confidence": probabilities[rows, predicted],
+                "p_true": probabilities[rows, self.task.test_labels],
+                **self.columns(),
+            }
+        )
+
+    def predict(self, model: Model) -> pd.DataFrame:
+        return self.table(softmax(self.outputs(model), axis=1))
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """The `predicted` class by name, the probability of it (`confidence`), and of each class (`p_<class>`)."""
+        return self.named(softmax(model(batch.to(model.device)).double().cpu().numpy(), axis=-1), table.index)
+
+    def named(self, probabilities: Array, index: pd.Index) -> pd.DataFrame:
+        """Answers in words from the probability of each class, (answers, classes)."""
+        predicted = probabilities.argmax(axis=1)
+        answers = {
+            "predicted": np.array(self.task.classes, dtype=object)[predicted],
+            "confidence": probabilities[np.arange(len(predicted)), predicted],
+        }
+        each = {f"p_{name}": probabilities[:, number] for number, name in enumerate(self.task.classes)}
+        return pd.DataFrame(answers | each, index=index)
+
+    def named_timesteps(self, logits: Tensor, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """Answers at each timestep of each row, `timestep` counting from 1. logits: (rows, time, classes)."""
+        real = real_timesteps(batch)
+        answers = self.named(softmax(logits.double().cpu().numpy()[real], axis=1), table.index.repeat(real.sum(axis=1)))
+        answers.insert(0, "timestep", np.nonzero(real)[1] + 1)
+        return answers
+
+    def losses(self, predictions: pd.DataFrame) -> Array:
+        """1 for a wrong answer, 0 for a right one."""
+        return 1.0 - right_answers(predictions)
+
+    def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
+        """Of one table:
+
+        accuracy           share of right answers; _low, _high: its 95 % interval (Wilson)
+        macro_f1           the mean over the classes of 2 TP / (2 TP + FP + FN), 0 for a class never met or named
+        nll                -ln of the probability of the true class, in nats
+        calibration_error  Σ over ten bins of confidence of share · |accuracy - confidence| (Guo et al. 2017)
+        """
+        right = right_answers(predictions)
+        low, high = proportion_interval(right, 1)
+        return {
+            "accuracy": float(right.mean()),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "macro_f1": float(f1_by_class(predictions, len(self.task.classes)).mean()),
+            "nll": float(-np.log(predictions["p_true"].clip(lower=1e-12)).mean()),
+            "calibration_error": calibration_error(predictions),
+        }
+
+    def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
+        """Accuracy by class."""
+        whole = pd.concat(predictions)
+        right, label = right_answers(whole), whole["label"].to_numpy()
+        met = np.unique(label)
+        scores = [right[label == number].mean() for number in met]
+        return pd.DataFrame({"part": [self.task.classes[number] for number in met], "score": scores})
+
+
+def right_answers(predictions: pd.DataFrame) -> Array:
+    return np.asarray(predictions["label"] == predictions["predicted"], np.float64)
+
+
+def f1_by_class(predictions: pd.DataFrame, classes: int) -> Array:
+    """2 TP / (2 TP + FP + FN) of each class."""
+    label, predicted = predictions["label"].to_numpy(), predictions["predicted"].to_numpy()
+    hits = np.bincount(label[label == predicted], minlength=classes)
+    total = np.bincount(label, minlength=classes) + np.bincount(predicted, minlength=classes)
+    result: Array = 2 * hits / np.maximum(total, 1)
+    return result
+
+
+def bins_of_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
+    """For each bin of confidence that is not empty: how many there are, how confident, how often right."""
+    confidence = predictions["confidence"].to_numpy()
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    table = pd.DataFrame({"confidence": confidence, "right": right_answers(predictions)}).groupby(bins)
+    return table.mean().assign(count=table.size())
+
+
+def calibration_error(predictions: pd.DataFrame) -> float:
+    bins = bins_of_confidence(predictions)
+    return float(((bins["right"] - bins["confidence"]).abs() * bins["count"]).sum() / bins["count"].sum())

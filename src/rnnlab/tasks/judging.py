@@ -1,0 +1,109 @@
+"""What the outputs of a net mean on a task: predictions of the test split, their metrics, and answers to raw input."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rnnlab.data.batches import Batch, Batches
+from rnnlab.errors import UserError
+from rnnlab.tasks.raw_input import check_columns, pieces
+from rnnlab.tasks.task import Array, Split, Task
+
+
+class Model(Protocol):
+    """What a task sees of a trained net: `model(batch)`, and its layout as `model.net` (see `rnnlab.layouts`)."""
+
+    net: Any
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __call__(self, batch: Batch, /) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+
+class Judging(ABC):
+    """Predictions are a table with a row for each thing predicted; only the task's judging knows its columns.
+
+    task: open, or restored where only raw input is answered. Options of a class that derives from it decide how
+    outputs are decoded, and nothing of the training; it raises `UserError` for those that cannot work.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @abstractmethod
+    def predict(self, model: Model) -> pd.DataFrame:
+        """What the model says of the test split, as a table in the task's own units."""
+
+    @abstractmethod
+    def losses(self, predictions: pd.DataFrame) -> Array:
+        """The loss of each item of the test split that can be taken for independent of the others, lower being better.
+
+        In the same order for every table, so that two methods can be compared item by item; their mean is what the
+        ranking metric says, or goes up and down with it.
+        """
+
+    @abstractmethod
+    def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
+        """The metrics of one table of predictions, `spec.metrics` and any others worth reporting."""
+
+    def metrics(self, predictions: list[pd.DataFrame]) -> dict[str, float]:
+        """What is reported of the tables of several seeds: the mean of each metric."""
+        each = [self.judge(table) for table in predictions]
+        return {key: float(np.mean([metrics[key] for metrics in each])) for key in each[0]}
+
+    @abstractmethod
+    def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
+        """A small table that `dvc plots` draws: a `score` for each `part` of the test split: horizon, class, length."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether there are any `samples`."""
+        return type(self).samples is not Judging.samples
+
+    def samples(self, model: Model) -> dict[str, str | bytes]:
+        """What one net writes by itself, by file name with its ending, during training and at its end."""
+        return {}
+
+    def raw_options(self) -> dict[str, int | float]:
+        """What may be asked of an answer, with its default."""
+        return {}
+
+    def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
+        """The answers to rows of raw input in the task's own words; the index is that of the row each belongs to."""
+        raise UserError(f"{type(self).__name__} answers no raw input: it has no `say`.")
+
+    def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+        """The answers to raw input, piece by piece, so that neither need ever be whole in memory."""
+        model.eval()
+        for table in tables:
+            check_columns(table, self.task.raw_columns())
+            for part in pieces(table):
+                with torch.inference_mode():
+                    yield self.say(model, self.task.encode(part), part)
+
+    def answers(self, model: Model, split: Split = "test") -> Iterator[tuple[Batch, Tensor]]:
+        """Each batch of a split with what the model says of it; of a stream, with the state carried over."""
+        model.eval()
+        state = None
+        with torch.inference_mode():
+            for batch in self.task.loader(split):
+                batch = batch.to(model.device)
+                prediction, state = model.net(batch, None if batch.starts else state)
+                yield batch, prediction
+
+    def outputs(self, model: Model, split: Split = "test") -> Array:
+        """The model's outputs for a whole split, one for each example, in the order in which the examples lie."""
+        loader = self.task.loader(split)
+        assert isinstance(loader, Batches)
+        found = torch.cat([prediction.double().cpu() for _, prediction in self.answers(model, split)])
+        result = torch.empty_like(found)
+        result[loader.positions()] = found
+        return result.numpy()

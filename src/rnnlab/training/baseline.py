@@ -1,0 +1,45 @@
+"""What a task can do without a recurrent net, judged on the same test split."""
+
+import logging
+from pathlib import Path
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from rnnlab.config.fingerprint import baseline_setting, fingerprint
+from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.paths import root
+from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.judging import Judging
+from rnnlab.tasks.task import Task
+from rnnlab.training.predictions import write_predictions
+from rnnlab.training.prepare import open_task
+
+log = logging.getLogger("rnnlab")
+
+
+def evaluate_baselines(cfg: DictConfig) -> None:
+    """What the task can do without a recurrent net, on the same test split."""
+    task = open_task(cfg, cfg.seed)
+    data = task.meta["digest"]
+    setting = fingerprint({**baseline_setting(cfg), "data": data})
+    if cfg.dvc:
+        folder = root() / "results" / cfg.task.name / "baselines"
+    else:
+        folder = root() / "runs" / cfg.task.name / "baselines" / data
+    with locked(folder.parent / ".lock"):
+        facts = folder / "task.json"
+        if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
+            _write_baselines(cfg, task, folder, setting)
+
+
+def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:
+    judging: Judging = instantiate(cfg.task.judging, task)
+    baselines: Baselines = instantiate(cfg.task.baselines, judging)
+    with atomic_folder(folder) as part:
+        for name, predictions in baselines.predictions().items():
+            (part / name).mkdir()
+            metrics = write_predictions(judging, predictions, part / name)
+            log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
+        facts = {"spec": task.spec.as_dict(), "reference": baselines.reference, "data": task.meta["digest"]}
+        write_json(part / "task.json", {**facts, "setting": setting})
