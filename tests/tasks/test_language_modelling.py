@@ -28,6 +28,7 @@ from rnnlab.datasets.plain_text import Text, byte_values, code_points
 from rnnlab.datasets.plays import Plays, plain
 from rnnlab.errors import UserError
 from rnnlab.layouts.per_timestep import ManyToMany
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec
@@ -37,7 +38,6 @@ from rnnlab.tasks.language_modelling.base import LanguageModelling
 from rnnlab.tasks.language_modelling.passages import COLUMNS, _lines, _place_in_word, shown
 from rnnlab.tasks.language_modelling.text import TextData
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run
 

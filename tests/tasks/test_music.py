@@ -21,11 +21,11 @@ from rnnlab.config.stages import _compose
 from rnnlab.data.ragged import Ragged
 from rnnlab.datasets.chorales import FULL, KEYS, LOWEST, Chorales, Piece, distinct, read_score
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.results.files import write_json
 from rnnlab.tasks.music.base import GIVEN, LARGEST, LONGEST, TICKS, WRITTEN, MusicData, midi_file, notes_of, transposed
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 
 rolls = arrays.arrays(np.uint8, st.tuples(st.integers(2, 12), st.just(KEYS)), elements=st.integers(0, 1))
 

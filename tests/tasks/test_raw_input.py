@@ -21,6 +21,7 @@ from rnnlab.data.audio import wav_file
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
+from rnnlab.modules.build import build_module
 from rnnlab.serving.model import signature_of
 from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
@@ -30,7 +31,6 @@ from rnnlab.tasks.music.base import midi_file, notes_of
 from rnnlab.tasks.raw_input import RowError, tone
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task, prepared_data
-from rnnlab.training.train import build_module
 from tests.tasks.examples.catalogue import Example, examples
 
 EXAMPLES = examples()

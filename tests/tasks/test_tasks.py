@@ -20,11 +20,11 @@ from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import MissingExtra
 from rnnlab.layouts import LAYOUTS
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.paths import CONF
 from rnnlab.tasks.task import SPLITS, Task
 from rnnlab.training.prepare import open_task, prepared_data
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 from tests.tasks.examples.catalogue import Bad, Example, examples
 

@@ -24,8 +24,8 @@ from rnnlab.datasets.spoken_digits import RATE, WORDS, Recording
 from rnnlab.datasets.synthetic_speech import VOICES, Utterance, say
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.layouts.ctc import timesteps_needed
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.transduction.transcribe import TranscribeData
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")

@@ -26,11 +26,11 @@ from rnnlab.datasets.language_names import LanguageNames
 from rnnlab.datasets.multi30k import SHA256, SPLITS, Multi30k
 from rnnlab.datasets.pairs import Pairs, Translations
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.task import Task
 from rnnlab.tasks.transduction.base import MEASURES, by_length, read_texts, write_texts
 from rnnlab.tasks.transduction.translate import TOKEN, TranslateData, dictionary, most_alike
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 
 LOCALES = tuple(_compose("translate").task.locales)

@@ -92,15 +92,17 @@ class Recurrent(nn.Module):
         self.batch_first = batch_first
         self.unroll = unroll
         self.chosen: set[str] = set()
+        name = getattr(cell_class, "__name__", str(cell_class))
         try:
             inspect.signature(cell_class).bind(input_size, hidden_size, **cell_options)
         except TypeError as error:
-            name = getattr(cell_class, "__name__", str(cell_class))
             raise UserError(f"{name}, options {', '.join(cell_options) or 'none'}: {error}.") from None
         cells: list[Cell] = []
         for _ in range(num_layers):
             size = self.directions * cells[-1].output_size if cells else input_size
             cells += [cell_class(size, hidden_size, **cell_options) for _ in range(self.directions)]
+            if not isinstance(cells[-1], Cell):
+                raise UserError(f"{name} makes a {type(cells[-1]).__name__}; it must make a Cell.")
         for cell in cells:
             initialize(cell, **({"name": initialization} if isinstance(initialization, str) else initialization))
         self.cells = nn.ModuleList(cells)
