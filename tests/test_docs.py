@@ -19,7 +19,7 @@ from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
 from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
-from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.program import trace
 
