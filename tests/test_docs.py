@@ -24,6 +24,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.unroll.cpp.autograd import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.program import trace
+from tests.layouts.nets import options_of
 
 HERE = Path(__file__).parents[1]
 SHARED = {str(key) for key in OmegaConf.load(CONF / "recurrent.yaml")}
