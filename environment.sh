@@ -47,7 +47,7 @@ how_far() {
     if [ "$number" = 2 ]; then
         fetched=$(in_log '^(Collecting|Processing|Requirement already satisfied)')
         needed=$((locked - $(in_log '^Ignoring')))
-        installed=$(find "$venv" -path '*/site-packages/*' -prune -name '*.dist-info' | wc -l)
+        installed=$(find "$venv"/lib/*/site-packages -maxdepth 1 -name '*.dist-info' | wc -l)
         echo "$fetched of $needed packages fetched, $installed in the environment"
     else
         tail -n 1 "$log" | cut -c -80
@@ -91,6 +91,17 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
 pip_install() { pip install --progress-bar off "$@"; }
 
+# `venv` installs pip and then writes the activate scripts.
+venv_is_whole() { [ -e "$venv/bin/activate" ] && pip --version >/dev/null 2>&1; }
+
+# A package that pip was installing when it was stopped has its metadata and may lack its commands, and pip would take it
+# for installed. Once it is, its RECORD lists the file INSTALLER, which is in no wheel.
+forget_unfinished() {
+    for metadata in "$venv"/lib/*/site-packages/*.dist-info; do
+        grep -qs '\.dist-info/INSTALLER,' "$metadata/RECORD" || rm -rf "$metadata"
+    done
+}
+
 # The user's own index or wheel folder may have the build; else PyTorch's own index. torch's dependencies are in the lock.
 install_torch_cpu() {
     errors=$(pip_install --no-deps "torch==$torch_version+cpu" 2>&1 >>"$log") || case $errors in
@@ -129,9 +140,10 @@ install() {
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 
-    if [ "$(cat "$venv/.made" 2>/dev/null)" = "$made_for" ] && pip --version >/dev/null 2>&1; then
+    if [ "$(cat "$venv/.made" 2>/dev/null)" = "$made_for" ] && venv_is_whole; then
         step "keeping $venv with $("$venv/bin/python" --version), for the $torch build of torch"
         rm -f "$venv/.installed"
+        forget_unfinished
         duration=""
     else
         find_python "$interpreter"
