@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.modules.gru import GRU
-from rnnlab.tasks.classification import frames as module
-from rnnlab.tasks.classification.frames import (
+from rnnlab.tasks.classification.frames import data as module
+from rnnlab.tasks.classification.frames.data import (
     DIGIT_SIDE,
     SHORTEST_SCENE,
     SIDE,

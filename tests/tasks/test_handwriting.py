@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rnnlab.datasets.strokes import ARCHIVE, RADICALS, SIDE, Character, Kanji, drawn, read_drawing
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
-from rnnlab.tasks.classification.handwriting import (
+from rnnlab.tasks.classification.handwriting.data import (
     DIRECTIONS,
     PARTS,
     HandwritingData,

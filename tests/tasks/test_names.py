@@ -21,7 +21,7 @@ from rnnlab.datasets import surnames
 from rnnlab.datasets.surnames import MIRRORED, NATIONALITIES, Surnames, _distinct, _last_names
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
-from rnnlab.tasks.classification.names import NamesData, _with_ends
+from rnnlab.tasks.classification.names.data import NamesData, _with_ends
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 

@@ -26,7 +26,7 @@ from rnnlab.modules.gru import GRU
 from rnnlab.results.files import write_json
 from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.baselines.ngrams import NGrams, nb_svm
-from rnnlab.tasks.classification.sentiment import SentimentData, by_length, p_positive_by_word
+from rnnlab.tasks.classification.sentiment.data import SentimentData, by_length, p_positive_by_word
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")

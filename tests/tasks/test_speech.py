@@ -21,7 +21,7 @@ from rnnlab.datasets.spoken_digits import ARCHIVE, Recording, read_recordings
 from rnnlab.datasets.vowels import parse_ts
 from rnnlab.errors import UserError
 from rnnlab.tasks.baselines.dtw import warped_distances
-from rnnlab.tasks.classification.speech import SpeechData
+from rnnlab.tasks.classification.speech.data import SpeechData
 from rnnlab.training.prepare import open_task
 from rnnlab.training.train import build_module
 from tests.data.test_audio import tone, wav

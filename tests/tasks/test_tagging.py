@@ -19,7 +19,7 @@ from rnnlab.datasets import grammar
 from rnnlab.datasets.grammar import Sentence, generate
 from rnnlab.datasets.treebank import ALL, TAGS, Treebank, read_conllu
 from rnnlab.errors import UserError
-from rnnlab.tasks.classification.tagging import KINDS, TaggingData, encode, learn, stand_ins
+from rnnlab.tasks.classification.tagging.data import KINDS, TaggingData, encode, learn, stand_ins
 from rnnlab.training.prepare import open_task
 from rnnlab.training.train import build_module
 from tests.tasks.examples.tagging import GOOD, line, sentences
