@@ -25,7 +25,7 @@ from rnnlab.serving.model import signature_of
 from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
-from rnnlab.tasks.classification.sentiment.data import _each_once
+from rnnlab.tasks.classification.sentiment import _each_once
 from rnnlab.tasks.music.base import midi_file, notes_of
 from rnnlab.tasks.raw_input import RowError, tone
 from rnnlab.tasks.task import Task

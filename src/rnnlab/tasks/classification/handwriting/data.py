@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,23 +18,12 @@ from rnnlab.datasets.strokes import SIDE, Kanji, Points, drawn
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
-from rnnlab.tasks.classification.base import METRICS, Classification
+from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, tokens
-from rnnlab.tasks.task import SPLITS, Array, Split, check_parts, check_whole
-
-PATH_POINTS = 64
-"""Points that stand for a whole character where all must have as many."""
-
-PARTS, DIRECTIONS = 4, 8
-"""The square is cut into 4 x 4 parts, a turn into 8 directions."""
-
-NEIGHBOURS = (1, 3, 5, 9)
-
-SHOWN = 18
+from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
 
 
-class HandwritingData(Classification):
+class HandwritingData(ClassificationData):
     """Which radical a Chinese character has, the part under which dictionaries file it: for 休, the man on its left.
 
         input    (Δx, Δy, 0) (Δx, Δy, 1) (Δx, Δy, 1) (Δx, Δy, 0) (Δx, Δy, 1) ...     a timestep for each move of the pen
@@ -53,7 +40,6 @@ class HandwritingData(Classification):
     classes: how many radicals: those with the most characters. spacing: of the square's 109 units.
     """
 
-    reference: ClassVar[str] = "linear"
     learnt: ClassVar[tuple[str, ...]] = ("classes",)
 
     def __init__(
@@ -107,10 +93,10 @@ class HandwritingData(Classification):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)
         self.seed = seed
-        self._moves = {split: Ragged.open(folder, split) for split in SPLITS}
-        self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self._labels["test"].numpy()
-        self._test_characters = [chr(code) for code in np.load(folder / "test_characters.npy").tolist()]
+        self.moves = {split: Ragged.open(folder, split) for split in SPLITS}
+        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
+        self.test_labels = self.labels["test"].numpy()
+        self.test_characters = [chr(code) for code in np.load(folder / "test_characters.npy").tolist()]
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -143,62 +129,16 @@ class HandwritingData(Classification):
         return sequences(found)
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
-        moves, lengths = self._moves[split].take(indices)
-        return Batch(moves, self._labels[split][indices], lengths)
+        moves, lengths = self.moves[split].take(indices)
+        return Batch(moves, self.labels[split][indices], lengths)
 
     def loader(self, split: Split) -> Batches:
-        order = ByLength(self._moves[split].lengths, self.seed if split == "train" else None)
+        order = ByLength(self.moves[split].lengths, self.seed if split == "train" else None)
         return Batches(lambda indices: self._take(split, indices), order, self.batch_size)
 
-    def columns(self) -> dict[str, Any]:
-        strokes = [int((moves[:, 2] == 0).sum()) for moves in self._characters("test")]
-        return {"character": self._test_characters, "strokes": strokes}
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """linear: logistic regression on how often the pen goes in each of 8 directions in each of 4 x 4 parts of the
-        square (Kimura et al. 1987). nearest: the votes of the nearest neighbours, a character being 64 points at equal
-        distances along the pen's whole path. frequency: each class as often as in training."""
-        x, y = self._features("train"), {split: self._labels[split].numpy() for split in SPLITS}
-        paths = {split: np.array([path_points(moves) for moves in self._characters(split)]) for split in SPLITS}
-        count = len(self.classes)
-        linear = logistic_regression(
-            x, y["train"], self._features("validation"), y["validation"], self._features("test"), count
-        )
-        nearest = nearest_neighbours(
-            paths["train"], y["train"], paths["validation"], y["validation"], paths["test"], count
-        )
-        return {
-            "linear": self.table(linear),
-            "nearest": self.table(nearest),
-            "frequency": self.table(class_frequencies(y["train"], len(y["test"]), count)),
-        }
-
-    def _characters(self, split: Split) -> list[NDArray[np.float32]]:
-        return [self._moves[split][index] for index in range(len(self._moves[split]))]
-
-    def _features(self, split: Split) -> Array:
-        return np.array([direction_features(moves, self.spacing) for moves in self._characters(split)])
-
-    def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        return {**super().figures(predictions, name), "characters": self._draw_characters(predictions[0], name)}
-
-    def _draw_characters(self, predictions: pd.DataFrame, name: str) -> Figure:
-        """Some characters as the net was given them, the first strokes dark, the last ones light."""
-        rows = np.unique(np.linspace(0, len(predictions) - 1, SHOWN).astype(np.int64))
-        across = 6
-        down = -(-len(rows) // across)
-        figure = Figure(figsize=(1.5 * across, 0.4 + 1.75 * down), layout="constrained")
-        all_axes = figure.subplots(down, across, squeeze=False).ravel()
-        for axes in all_axes:
-            axes.set_axis_off()
-        for axes, row in zip(all_axes, rows, strict=False):
-            draw_strokes(axes, self._moves["test"][row], SIDE / self.spacing)
-            label, predicted = (self.classes[predictions[column].iloc[row]] for column in ("label", "predicted"))
-            wrong = label != predicted
-            title = f"{label}\nanswer: {predicted}" if wrong else f"{label}\n"
-            axes.set_title(title, fontsize=8, color="C3" if wrong else "black")
-        figure.suptitle(f"{name}: the radical, wrong answers in red", fontsize=10)
-        return figure
+    def characters(self, split: Split) -> list[NDArray[np.float32]]:
+        """The moves of each character, (moves, 3)."""
+        return [self.moves[split][index] for index in range(len(self.moves[split]))]
 
 
 def svg_path(stroke: str) -> str:
@@ -220,48 +160,3 @@ def pen_moves(strokes: list[Points], spacing: float) -> NDArray[np.float32]:
     is_drawn[np.cumsum([0, *(len(stroke) for stroke in strokes[:-1])])] = 0
     offsets = np.diff(points, axis=0, prepend=[[SIDE / 2, SIDE / 2]])
     return np.column_stack([offsets / spacing, is_drawn]).astype(np.float32)
-
-
-def direction_features(moves: NDArray[np.float32], spacing: float) -> Array:
-    """(PARTS² · DIRECTIONS,): square roots of how often the pen goes in each direction in each part of the square."""
-    places = np.cumsum(moves[:, :2], axis=0) * spacing / SIDE + 0.5
-    cells = np.clip(np.floor(places * PARTS), 0, PARTS - 1).astype(np.int64)
-    turns = np.rint(np.arctan2(moves[:, 1], moves[:, 0]) / (2 * np.pi) * DIRECTIONS).astype(np.int64) % DIRECTIONS
-    feature = (cells[:, 1] * PARTS + cells[:, 0]) * DIRECTIONS + turns
-    counts = np.bincount(feature[moves[:, 2] == 1], minlength=PARTS**2 * DIRECTIONS)
-    return np.sqrt(counts)
-
-
-def path_points(moves: NDArray[np.float32]) -> Array:
-    """The pen's whole path from its first touch on, as coordinates of `PATH_POINTS` points at equal distances."""
-    points = np.cumsum(moves[:, :2], axis=0, dtype=np.float64)
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    places = np.linspace(0, along[-1], PATH_POINTS)
-    return np.concatenate([np.interp(places, along, points[:, axis]) for axis in range(2)])
-
-
-def nearest_neighbours(
-    x: Array, y: NDArray[np.integer], x_validation: Array, y_validation: NDArray[np.integer], x_test: Array, count: int
-) -> Array:
-    """(test examples, classes): shares of the votes of the nearest training examples (Euclid), near ones counting more.
-
-    How many vote is the one of `NEIGHBOURS` that is right most often on the validation part. count: of the classes.
-    """
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = [KNeighborsClassifier(count, weights="distance").fit(x, y) for count in NEIGHBOURS if count <= len(x)]
-    best = max(models, key=lambda model: model.score(x_validation, y_validation))
-    probabilities = np.zeros((len(x_test), count))
-    probabilities[:, best.classes_] = best.predict_proba(x_test)
-    return probabilities
-
-
-def draw_strokes(axes: Axes, moves: NDArray[np.float32], side: float) -> None:
-    """What the pen wrote in a square of that side, its first strokes dark."""
-    from matplotlib import colormaps
-
-    points = np.cumsum(moves[:, :2], axis=0)
-    strokes = np.split(points, np.flatnonzero(moves[:, 2] == 0)[1:])
-    for number, stroke in enumerate(strokes):
-        axes.plot(*stroke.T, color=colormaps["viridis"](0.85 * number / len(strokes)), linewidth=1.6)
-    axes.set(xlim=(-side / 2, side / 2), ylim=(side / 2, -side / 2), aspect="equal")

@@ -2,16 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from scipy.special import softmax
 from torch import Tensor
 
 from rnnlab.data.audio import log_mel
@@ -24,19 +20,11 @@ from rnnlab.datasets.spoken_digits import RATE
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.baselines.dtw import warped_distances
-from rnnlab.tasks.baselines.linear import logistic_regression
-from rnnlab.tasks.classification.base import METRICS, Classification
+from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, sequences, sounds, tone
-from rnnlab.tasks.task import SPLITS, Array, Model, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
 
 PARTITIONS = ("official", "random", "speaker")
-
-TEMPERATURES = 2.0 ** np.arange(-10, 3)
-FITTED = 100
-"""Utterances of the validation part, at most, that the temperature is chosen on."""
-
-SHOWN = 3
 
 
 class Utterances(NamedTuple):
@@ -49,7 +37,7 @@ class Utterances(NamedTuple):
     is_test: NDArray[np.bool_]
 
 
-class SpeechData(Classification):
+class SpeechData(ClassificationData):
     """An utterance as a sequence, and what it is:
 
         source=sample  input   7 to 29 timesteps of 12 cepstral coefficients: "ae"      target  speaker 4
@@ -61,8 +49,6 @@ class SpeechData(Classification):
 
     Every feature is scaled to mean 0 and standard deviation 1 over the frames of the training part.
     """
-
-    reference: ClassVar[str] = "warping"
 
     def __init__(
         self,
@@ -143,9 +129,9 @@ class SpeechData(Classification):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)
         self.seed = seed
-        self._series = {split: Ragged.open(folder, f"{split}_series") for split in SPLITS}
-        self._labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self._labels["test"].numpy()
+        self.series = {split: Ragged.open(folder, f"{split}_series") for split in SPLITS}
+        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
+        self.test_labels = self.labels["test"].numpy()
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -185,90 +171,13 @@ class SpeechData(Classification):
         return sequences([self._scaler.scale(series).astype(np.float32) for series in found])
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
-        inputs, lengths = self._series[split].take(indices)
-        return Batch(inputs, self._labels[split][indices], lengths)
+        inputs, lengths = self.series[split].take(indices)
+        return Batch(inputs, self.labels[split][indices], lengths)
 
     def loader(self, split: Split) -> Batches:
-        order = ByLength(self._series[split].lengths, self.seed if split == "train" else None)
+        order = ByLength(self.series[split].lengths, self.seed if split == "train" else None)
         return Batches(lambda indices: self._take(split, indices), order, self.batch_size)
 
-    def columns(self) -> dict[str, Any]:
-        return {"timesteps": self._series["test"].lengths.numpy(), "speaker": self.meta["test_speakers"]}
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """warping: the class of the training utterance that is nearest by dynamic time warping.
-        linear: multinomial logistic regression on the mean and the standard deviation of each feature over time.
-
-        Warping's probabilities are a softmax of the distances to the nearest utterance of each class.
-        """
-        x, y = self._statistics("train"), self._labels["train"].numpy()
-        x_validation, y_validation = self._statistics("validation"), self._labels["validation"].numpy()
-        linear = logistic_regression(x, y, x_validation, y_validation, self._statistics("test"), len(self.classes))
-        return {"warping": self.table(self._nearest()), "linear": self.table(linear)}
-
-    def _statistics(self, split: Split) -> Array:
-        return np.stack([np.concatenate([each.mean(axis=0), each.std(axis=0)]) for each in self._all(split)])
-
-    def _all(self, split: Split) -> list[NDArray[np.float32]]:
-        return [self._series[split][index] for index in range(len(self._series[split]))]
-
-    def _nearest(self) -> Array:
-        """The temperature of the softmax is the one of `TEMPERATURES` under which validation is the likeliest."""
-        labels = self._labels["validation"].numpy()
-        chosen = np.unique(np.linspace(0, len(labels) - 1, FITTED).astype(int))
-        known = self._by_class("validation", chosen)
-
-        def surprise(temperature: float) -> float:
-            likely = softmax(-known / temperature, axis=1)[np.arange(len(chosen)), labels[chosen]]
-            return -float(np.log(likely.clip(1e-12)).mean())
-
-        best = min(TEMPERATURES.tolist(), key=surprise)
-        result: Array = softmax(-self._by_class("test", np.arange(len(self.test_labels))) / best, axis=1)
-        return result
-
-    def _by_class(self, split: Split, chosen: NDArray[np.integer]) -> Array:
-        """The distance to the nearest training utterance of each class, (chosen, classes)."""
-        labels = self._labels["train"].numpy()
-        queries = [self._series[split][index] for index in chosen.tolist()]
-        distances = warped_distances(queries, self._all("train"))
-        nearest = np.full((len(queries), len(self.classes)), np.inf)
-        for label in np.unique(labels):
-            nearest[:, label] = distances[:, labels == label].min(axis=1)
-        return nearest
-
-    def look(self, model: Model) -> dict[str, Figure]:
-        return {"listening": self._draw_listening(model)}
-
-    def _draw_listening(self, model: Model) -> Figure:
-        """What is heard, and what the net would say if the utterance ended after each of its timesteps."""
-        model.eval()
-        series = self._series["test"]
-        figure = Figure(figsize=(4.2 * SHOWN, 5.2), layout="constrained")
-        upper, lower = figure.subplots(2, SHOWN, sharex="col", sharey="row")
-        for number, index in enumerate(np.linspace(0, len(series) - 1, SHOWN).astype(int).tolist()):
-            sound = torch.tensor(series[index])
-            beginnings = torch.arange(1, len(sound) + 1)
-            label = torch.full((len(sound),), int(self.test_labels[index]))
-            batch = Batch(sound.expand(len(sound), -1, -1), label, beginnings)
-            with torch.inference_mode():
-                probabilities = model(batch.to(model.device)).softmax(-1).cpu().numpy()
-            self._draw_one(upper[number], lower[number], sound.numpy(), probabilities, self.classes[label[0]])
-        kind = "cepstral coefficient" if self.meta["source"] == "sample" else "mel filter"
-        upper[0].set_ylabel(kind)
-        lower[0].set_ylabel("probability after this timestep")
-        return figure
-
-    def _draw_one(self, upper: Axes, lower: Axes, sound: NDArray[np.floating], probabilities: Array, true: str) -> None:
-        upper.imshow(sound.T, aspect="auto", origin="lower", cmap="magma", interpolation="nearest")
-        upper.set_title(f"true class {true}, {len(sound)} timesteps", fontsize=10)
-        # those that lead at some timestep, and the true one, have a name
-        named = sorted(set(probabilities.argmax(axis=1).tolist()) | {self.classes.index(true)})
-        lower.plot(np.delete(probabilities, named, axis=1), color="0.85", linewidth=0.8)
-        for number, label in enumerate(named):
-            name = self.classes[label]
-            width = 2.4 if name == true else 1.2
-            lower.plot(probabilities[:, label], color=f"C{number}", linewidth=width, label=name)
-        lower.set_ylim(0, 1)
-        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-        lower.set_xlabel("timestep")
-        lower.legend(frameon=False, fontsize=8, title="class", title_fontsize=8)
+    def utterances(self, split: Split) -> list[NDArray[np.float32]]:
+        """Each (time, features), scaled."""
+        return [self.series[split][index] for index in range(len(self.series[split]))]
