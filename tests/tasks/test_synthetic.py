@@ -22,15 +22,15 @@ from rnnlab.datasets.generated import Generated
 from rnnlab.errors import UserError
 from rnnlab.modules.gru import GRU
 from rnnlab.results.paths import CONF
-from rnnlab.tasks.synthetic.adding import AddingData
-from rnnlab.tasks.synthetic.base import MemoryClassification, SyntheticMemory
-from rnnlab.tasks.synthetic.copy import CopyData
-from rnnlab.tasks.synthetic.delay import DelayData
-from rnnlab.tasks.synthetic.modular import ModularData
-from rnnlab.tasks.synthetic.next_word_gap import LANGUAGES, NextWordGapData
-from rnnlab.tasks.synthetic.parity import ParityData
-from rnnlab.tasks.synthetic.recall import RecallData
-from rnnlab.tasks.synthetic.xor import XorData
+from rnnlab.tasks.synthetic.adding.data import AddingData
+from rnnlab.tasks.synthetic.data import MemoryClassification, SyntheticMemory
+from rnnlab.tasks.synthetic.copy.data import CopyData
+from rnnlab.tasks.synthetic.delay.data import DelayData
+from rnnlab.tasks.synthetic.modular.data import ModularData
+from rnnlab.tasks.synthetic.next_word_gap.data import LANGUAGES, NextWordGapData
+from rnnlab.tasks.synthetic.parity.data import ParityData
+from rnnlab.tasks.synthetic.recall.data import RecallData
+from rnnlab.tasks.synthetic.xor.data import XorData
 from tests.conftest import Run
 
 TASKS: dict[str, type[SyntheticMemory]] = {

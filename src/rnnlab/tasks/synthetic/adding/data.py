@@ -11,7 +11,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.losses import SquaredError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, arrays, sequences
-from rnnlab.tasks.synthetic.base import Drawn, SyntheticMemory, mark_lengths
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticMemory, mark_lengths
 from rnnlab.tasks.task import Array, Model, Split
 
 SOLVED = 0.01

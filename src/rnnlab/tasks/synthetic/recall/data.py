@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.base import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
 from rnnlab.tasks.task import check_whole
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rnnlab.tasks.synthetic.base import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
 
 LANGUAGES = {
     "China": "Chinese",

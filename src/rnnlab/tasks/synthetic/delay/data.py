@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.base import Drawn, MemoryClassification, check_symbols
+from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification, check_symbols
 from rnnlab.tasks.task import check_whole
 
 
