@@ -1,29 +1,27 @@
 """Copying after a wait: remember some symbols, wait, and say them in their order."""
 
 from string import ascii_uppercase
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rnnlab.data.vocabulary import IGNORED
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification, check_symbols
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData, check_symbols
 from rnnlab.tasks.task import check_whole
 
 
-class CopyData(MemoryClassification):
+class CopyData(SyntheticClassificationData):
     """Ten symbols of eight, T - 1 blanks, a delimiter, and ten more blanks, in which the symbols are due:
 
         input    C A H H B D A F E G · · · ... · | · · · · · · · · · ·
         target                                     C A H H B D A F E G
 
     From Hochreiter and Schmidhuber (1997), in the form of Arjovsky, Shah and Bengio (2016). The loss is that of the ten
-    recalled symbols. Theirs is the mean over all T + 20 timesteps, blanks being due before: with those for certain it
-    is `loss_over_all`, and 10 ln 8 / (T + 20) where nothing is remembered.
+    recalled symbols; theirs is the mean over all T + 20 timesteps, blanks being due before.
 
     length: T. items: how many symbols there are to recall. symbols: how many different ones.
     """
 
-    reference: ClassVar[str] = "chance"
     layout = "many_to_many"
     unit = "blanks"
 
@@ -50,7 +48,3 @@ class CopyData(MemoryClassification):
         targets = np.full(inputs.shape, IGNORED, np.int8)
         targets[:, -self.items :] = items
         return inputs, targets
-
-    def further_metrics(self, length: int, found: dict[str, float]) -> dict[str, float]:
-        """loss_over_all  the cross-entropy of the literature, see above"""
-        return {"loss_over_all": found["nll"] * self.items / (length + 2 * self.items)}

@@ -1,17 +1,17 @@
 """A delay line: say at each timestep what was read some timesteps ago."""
 
 from string import ascii_uppercase
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification, check_symbols
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData, check_symbols
 from rnnlab.tasks.task import check_whole
 
 
-class DelayData(MemoryClassification):
+class DelayData(SyntheticClassificationData):
     """Random symbols, each due again `delay` timesteps later; with delay=3 and four symbols:
 
         input    B A D C C A B D
@@ -22,7 +22,6 @@ class DelayData(MemoryClassification):
     length: timesteps. symbols: how many different ones.
     """
 
-    reference: ClassVar[str] = "chance"
     layout = "many_to_many"
     unit = "timesteps"
 

@@ -1,11 +1,11 @@
 """Modular arithmetic: what does an expression come to, modulo m?"""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
 from rnnlab.tasks.task import check_whole
 
 OPERATORS = "+-*"
@@ -13,7 +13,7 @@ OPERATORS = "+-*"
 MODULUS_LIMIT = 100
 
 
-class ModularData(MemoryClassification):
+class ModularData(SyntheticClassificationData):
     """Numbers below m with signs between them, products before sums; with m=5:
 
         input    3 + 4 * 2 - 1            target   0, for 10 mod 5 = 0
@@ -23,7 +23,6 @@ class ModularData(MemoryClassification):
     length: how many numbers. modulus: m. operators: those that are drawn from, each as often as the others.
     """
 
-    reference: ClassVar[str] = "linear"
     layout = "many_to_one"
     unit = "numbers"
 

@@ -1,10 +1,8 @@
 """The next word, where what decides it was said long before."""
 
-from typing import ClassVar
-
 import numpy as np
 
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
 
 LANGUAGES = {
     "China": "Chinese",
@@ -41,7 +39,7 @@ QUESTION = ["I", "speak", "fluent"]
 WORDS = sorted({*CUE, *QUESTION, *EVERYDAY.split(), *LANGUAGES})
 
 
-class NextWordGapData(MemoryClassification):
+class NextWordGapData(SyntheticClassificationData):
     """A cue, a gap of other words, and a question that the cue answers; with a gap of seven words:
 
         input    I grew up in France rain the Spain by old sea Turkey I speak fluent
@@ -54,7 +52,6 @@ class NextWordGapData(MemoryClassification):
     length: words of the gap.
     """
 
-    reference: ClassVar[str] = "linear"
     layout = "many_to_one"
     unit = "words in the gap"
 

@@ -1,13 +1,11 @@
 """Running parity: have there been an odd number of ones so far?"""
 
-from typing import ClassVar
-
 import numpy as np
 
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
 
 
-class ParityData(MemoryClassification):
+class ParityData(SyntheticClassificationData):
     """Random bits, and at each timestep whether the ones up to it are even or odd in number:
 
         input    0 1 1 0 1 0 0 1
@@ -20,7 +18,6 @@ class ParityData(MemoryClassification):
     length: bits.
     """
 
-    reference: ClassVar[str] = "chance"
     layout = "many_to_many"
     unit = "bits"
 

@@ -1,16 +1,16 @@
 """Associative recall: which value stood with this key?"""
 
 from string import ascii_lowercase, digits
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.data import Drawn, MemoryClassification
+from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
 from rnnlab.tasks.task import check_whole
 
 
-class RecallData(MemoryClassification):
+class RecallData(SyntheticClassificationData):
     """Pairs of a letter and a digit, no letter twice, and one of the letters again; with three pairs:
 
         input    c 9 k 8 j 3 ? k            target   8
@@ -21,7 +21,6 @@ class RecallData(MemoryClassification):
     length: pairs. keys: how many different letters. values: how many different digits.
     """
 
-    reference: ClassVar[str] = "linear"
     layout = "many_to_one"
     unit = "pairs"
 

@@ -1,29 +1,26 @@
 """Exclusive or: the smallest problem that no linear model solves."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
-from scipy.special import softmax
 from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.datasets.generated import Generated
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
-from rnnlab.tasks.classification.base import METRICS, Classification
+from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, unlabelled
-from rnnlab.tasks.task import Model, Split, check_whole
+from rnnlab.tasks.task import Split, check_whole
 
 ROWS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
 
 
-class XorData(Classification):
+class XorData(ClassificationData):
     """Two bits in, whether they differ out; no time, no memory, one step of the cell from its initial state:
 
         input    00  01  10  11
@@ -35,8 +32,6 @@ class XorData(Classification):
 
     repeats: how often an epoch shows each row.
     """
-
-    reference: ClassVar[str] = "linear"
 
     def __init__(self, name: str, repeats: int = 20, batch_size: int = 4) -> None:
         super().__init__()
@@ -57,7 +52,7 @@ class XorData(Classification):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)
         self.seed = seed
-        self._inputs = torch.from_numpy(np.load(folder / "inputs.npy"))
+        self.inputs = torch.from_numpy(np.load(folder / "inputs.npy"))
         self._labels = torch.from_numpy(np.load(folder / "labels.npy"))
         self.test_labels = self._labels.numpy()
 
@@ -85,37 +80,9 @@ class XorData(Classification):
 
     def _take(self, indices: Tensor) -> Batch:
         rows = indices % len(self._labels)
-        return Batch(self._inputs[rows], self._labels[rows])
+        return Batch(self.inputs[rows], self._labels[rows])
 
     def loader(self, split: Split) -> Batches:
         repeats = self.repeats if split == "train" else 1
         order = Order(repeats * len(self._labels), self.seed if split == "train" else None)
         return Batches(self._take, order, self.batch_size)
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """linear: logistic regression on the two bits. frequency: each class as often as in the rows."""
-        x, y = self._inputs.double().numpy(), self.test_labels
-        return {
-            "linear": self.table(logistic_regression(x, y, x, y, x, 2)),
-            "frequency": self.table(class_frequencies(y, len(y), 2)),
-        }
-
-    def look(self, model: Model) -> dict[str, Figure]:
-        """What the net says of all points of the plane, not of its corners alone."""
-        side = np.linspace(-0.25, 1.25, 121, dtype=np.float32)
-        points = torch.cartesian_prod(torch.from_numpy(side), torch.from_numpy(side))
-        model.eval()
-        with torch.inference_mode():
-            logits = model(Batch(points, points.new_zeros(len(points), dtype=torch.long)).to(model.device))
-        probabilities = softmax(logits.double().cpu().numpy(), axis=1)[:, 1].reshape(len(side), -1)
-        figure = Figure(figsize=(4.6, 3.8), layout="constrained")
-        axes = figure.subplots()
-        picture = axes.pcolormesh(side, side, probabilities.T, cmap="RdBu_r", vmin=0, vmax=1, shading="gouraud")
-        axes.contour(side, side, probabilities.T, levels=[0.5], colors="black", linewidths=1)
-        for (x, y), label in zip(ROWS, LABELS, strict=True):
-            axes.text(x, y, str(label), ha="center", va="center", bbox={"boxstyle": "circle", "facecolor": "white"})
-        axes.set_xlabel("first bit")
-        axes.set_ylabel("second bit")
-        axes.set_title("Probability of 1; the line: 1/2", fontsize=10)
-        figure.colorbar(picture, ax=axes)
-        return {"plane": figure}
