@@ -1,4 +1,4 @@
-"""Utterances told apart: how they are read and split, and the baseline that warps time."""
+"""Utterances and their classes: how they are read and split, and the baseline that warps time."""
 
 import io
 import itertools

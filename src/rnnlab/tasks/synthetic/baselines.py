@@ -31,7 +31,7 @@ class ChanceBaselines(Baselines):
         classes = len(self.task.classes)
         table = self.judging.table(np.full((len(self.task.test_labels), classes), 1 / classes))
         rng = np.random.default_rng(0)
-        counts = table.groupby("length").size()  # the rows lie in the order of their lengths
+        counts = table.groupby("length").size()  # the rows are in the order of their lengths
         beside = np.concatenate([rng.permutation(np.arange(count) % classes) for count in counts])
         return table.assign(predicted=(self.task.test_labels + beside) % classes)
 

@@ -1,4 +1,4 @@
-"""What tells utterances apart without recurrence."""
+"""What classifies utterances without recurrence."""
 
 from typing import ClassVar
 
