@@ -520,7 +520,7 @@ def test_a_net_that_names_foreign_code_or_does_not_fit_is_not_loaded(models: Pat
     for group, changes in (
         ("cell", {"_target_": "os.system"}),
         ("cell", {"_target_": "rnnlab.tracking.describe.subprocess.run"}),
-        ("cell", {"_target_": "rnnlab.tasks.classification.sentiment.SentimentData"}),
+        ("cell", {"_target_": "rnnlab.tasks.classification.sentiment.data.SentimentData"}),
         ("cell", {"_target_": None}),
         ("data", {"name": read}),
         ("data", {"name": [read]}),
