@@ -80,7 +80,7 @@ class ForecastingData(Task):
         self.validation = validation
         self.test = test
         self.batch_size = batch_size
-        self.loss = loss or AbsoluteError()
+        self.loss = AbsoluteError() if loss is None else loss
         self.difference = difference
 
     @abstractmethod
