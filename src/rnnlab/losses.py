@@ -36,7 +36,12 @@ class Loss(ABC):
 
 
 @dataclass(frozen=True)
-class AbsoluteError(Loss):
+class RegressionLoss(Loss):
+    """A loss of targets that are numbers, y: (batch, targets)."""
+
+
+@dataclass(frozen=True)
+class AbsoluteError(RegressionLoss):
     """|ŷ - y|. Both: (batch, targets)."""
 
     name: ClassVar[str] = "mae"
@@ -46,7 +51,7 @@ class AbsoluteError(Loss):
 
 
 @dataclass(frozen=True)
-class SquaredError(Loss):
+class SquaredError(RegressionLoss):
     """(ŷ - y)². Both: (batch, targets)."""
 
     name: ClassVar[str] = "mse"

@@ -4,9 +4,9 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -22,7 +22,7 @@ from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import CONFIG, ROW, Predictor
 from rnnlab.serving.reading import RawInput, read_input
 from rnnlab.serving.writing import check_output, write_answers
-from rnnlab.tasks.language_modelling.base import LanguageModelling
+from rnnlab.tasks.judging import Model
 from rnnlab.tasks.raw_input import RowError
 from rnnlab.tracking.live import reason
 from rnnlab.tracking.mlflow.store import quieten, store_uri
@@ -74,10 +74,18 @@ def options_of(cfg: DictConfig, predictor: Predictor) -> dict[str, Any]:
     return {key: value for key, value in plain(cfg.sampling).items() if key in known}
 
 
+@runtime_checkable
+class ScoresText(Protocol):
+    """The judging of a task that reads a long text (`rnnlab.serving.reading.ReadsText`)."""
+
+    def score(self, model: Model, text: Iterable[str]) -> Iterator[pd.DataFrame]:
+        """A row for each token, piece by piece."""
+
+
 def answers_to(raw: RawInput, predictor: Predictor, options: dict[str, Any]) -> Iterator[pd.DataFrame]:
     if raw.text is not None:
-        assert isinstance(predictor.task, LanguageModelling)
-        yield from predictor.task.score(predictor.module, raw.text)
+        assert isinstance(predictor.judging, ScoresText)
+        yield from predictor.judging.score(predictor.module, raw.text)
         return
     try:
         for answers in predictor.stream(raw.tables, **options):

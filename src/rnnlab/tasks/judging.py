@@ -59,6 +59,10 @@ class Judging(ABC):
         each = [self.judge(table) for table in predictions]
         return {key: float(np.mean([metrics[key] for metrics in each])) for key in each[0]}
 
+    def remarks(self) -> list[str]:
+        """What a user should know before training, of what the test split is too small to show."""
+        return []
+
     @abstractmethod
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """A small table that `dvc plots` draws: a `score` for each `part` of the test split: horizon, class, length."""

@@ -31,6 +31,7 @@ from rnnlab.errors import UserError
 from rnnlab.modules.module import Diverged, SequenceModule, check_training
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import CONF, Results
+from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.mlflow.store import Row, Tracker, open_store
@@ -198,6 +199,9 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
                 shutil.rmtree(results.checkpoints(seed) / kept, ignore_errors=True)
         run = describe_run(cfg, task, module, results, seed, setting)
         write_json(results.checkpoints(seed) / "run.json", run)
+        judging: Judging = instantiate(cfg.task.judging, task)
+        for remark in judging.remarks():
+            log.info("%s: %s", label, remark)
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
         with store.live(run) as live:
             recorder = Recorder(live.send)

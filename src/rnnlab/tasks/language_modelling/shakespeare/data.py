@@ -1,9 +1,9 @@
 """The next character of Shakespeare's plays."""
 
-from rnnlab.tasks.language_modelling.base import LanguageModelling
+from rnnlab.tasks.language_modelling.data import LanguageModellingData
 
 
-class ShakespeareData(LanguageModelling):
+class ShakespeareData(LanguageModellingData):
     """The next character of a play, after all those before it:
 
         input    T o   b e ,   o r   n o t

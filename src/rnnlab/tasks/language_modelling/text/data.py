@@ -1,11 +1,11 @@
 """The next character, or byte, of a user's own text."""
 
 from rnnlab.datasets.plain_text import UNITS
-from rnnlab.tasks.language_modelling.base import LanguageModelling
+from rnnlab.tasks.language_modelling.data import LanguageModellingData
 from rnnlab.tasks.task import check_choice
 
 
-class TextData(LanguageModelling):
+class TextData(LanguageModellingData):
     """The next character of a text, or the next byte of any file, after all those before it:
 
         unit=character   input    G r ü ß e        target   r ü ß e !

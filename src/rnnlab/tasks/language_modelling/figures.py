@@ -1,17 +1,28 @@
-"""Pictures of a text and of what was predicted in it."""
+"""Figures of a text and of what was predicted in it."""
 
 from collections.abc import Sequence
 from functools import cache
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
+from rnnlab.data.batches import Batch
+from rnnlab.data.sampling import probabilities
+from rnnlab.tasks.figures import Figures, Passage
+from rnnlab.tasks.judging import Model
+from rnnlab.tasks.language_modelling.data import WARM_UP
+from rnnlab.tasks.language_modelling.judging import NEVER, mean_nats
 from rnnlab.tasks.task import Array
+
+PASSAGE = 800
+SENTENCE = 70
 
 COLUMNS = 80
 LARGEST_NATS = 6.0
@@ -21,6 +32,58 @@ CANDIDATES = 5
 LONGEST_WORD = 10
 
 SIGNS = {"\n": "↵", "\t": "→", "\r": "←", " ": "␣"}
+
+
+class LanguageModellingFigures(Figures):
+    """A passage of the test part, and a line of it read by one net."""
+
+    def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
+        tokens, nats = predictions[0]["token"].to_numpy(), mean_nats(predictions)
+        # the first row is of the second token
+        begin = max(0, self._line() - self.task.meta["splits"]["test"][0] - 1)
+        passage = slice(begin, begin + PASSAGE)
+        in_word = np.array([len(token) == 1 and token.isalnum() for token in self.task.vocabulary.tokens])
+        title = f"{name}: nats per {self.task.unit}"
+        parts = self.judging.plot_rows(predictions)["score"].to_numpy()
+        return {
+            "passage": draw_passage(self._characters(tokens[passage]), nats[passage], title),
+            "places": draw_places(parts, in_word[tokens], nats, title),
+        }
+
+    def inspect(self, model: Model) -> dict[str, Figure]:
+        """What is likely to come next, over a line of the test part."""
+        first = self._line()
+        model.eval()
+        with torch.no_grad():
+            _, state = model.net(self._batch(first - WARM_UP, WARM_UP).to(model.device))
+            logits, _ = model.net(self._batch(first, SENTENCE).to(model.device), state)
+        p = probabilities(logits[0].double(), never=NEVER).cpu().numpy()
+        characters = self._characters(self.task.tokens[first : first + SENTENCE + 1])
+        return {"next": draw_next(characters, p, self._characters(np.arange(len(self.task.vocabulary))))}
+
+    def passage(self) -> Passage:
+        """The same line, after what comes before it."""
+        first = self._line()
+        labels = [shown(character) for character in self._characters(self.task.tokens[first : first + SENTENCE])]
+        past = self._batch(first - WARM_UP, WARM_UP)
+        return Passage(self._batch(first, SENTENCE), labels, self.task.unit, past)
+
+    def _line(self) -> int:
+        """Where the first line of the test part begins that does not begin with it."""
+        first, end = self.task.meta["splits"]["test"]
+        line_end = int(self.task.vocabulary.encode(["\n"])[0])
+        found = np.flatnonzero(self.task.tokens[first : min(first + PASSAGE, end - SENTENCE - 1)] == line_end)
+        return int(first + found[0] + 1) if len(found) else int(first)
+
+    def _batch(self, first: int, size: int) -> Batch:
+        tokens = torch.from_numpy(self.task.tokens[first : first + size + 1].astype(np.int64))[None]
+        return Batch(tokens[:, :-1], tokens[:, 1:])
+
+    def _characters(self, tokens: NDArray[np.integer]) -> list[str]:
+        """Each token as one character; U+FFFD for those that stand for none."""
+        return [
+            token if len(token) == 1 else "\ufffd" for token in map(self.task.vocabulary.tokens.__getitem__, tokens)
+        ]
 
 
 def shown(character: str) -> str:
