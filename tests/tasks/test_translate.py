@@ -24,7 +24,8 @@ from rnnlab.data.vocabulary import END, IGNORED, PADDING, UNKNOWN
 from rnnlab.datasets.dates import DAYS, FIRST, FORMATS, Dates
 from rnnlab.datasets.language_names import LanguageNames
 from rnnlab.datasets.multi30k import SHA256, SPLITS, Multi30k
-from rnnlab.datasets.pairs import Pairs, Translations
+from rnnlab.datasets.paired_texts import Pairs
+from rnnlab.datasets.pairs import Translations
 from rnnlab.errors import UserError
 from rnnlab.tasks.task import Task
 from rnnlab.tasks.transduction.data import MEASURES, read_texts, write_texts

@@ -13,7 +13,8 @@ from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random
 from rnnlab.data.vocabulary import IGNORED, SPECIAL, Vocabulary
-from rnnlab.datasets.pairs import Pairs, Translations
+from rnnlab.datasets.paired_texts import Pairs
+from rnnlab.datasets.pairs import Translations
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, texts
