@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from rnnlab.addresses import shown
+from rnnlab.data.midi import notes_of
 from rnnlab.data.tables.table import Table
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
@@ -134,7 +135,7 @@ def _kinds_of_files(columns: dict[str, Column]) -> tuple[str, ...]:
         return SOUNDS
     if any(column.shape for column in columns.values()):
         return PICTURES
-    return SCORES if "notes" in columns else ()
+    return SCORES if any(column.kind == "note" for column in columns.values()) else ()
 
 
 def _text_column(columns: dict[str, Column]) -> str | None:
@@ -169,8 +170,6 @@ def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
         return pd.DataFrame({name: [content]})
     if column.shape:
         return pd.DataFrame({name: [_picture(path, column.shape).ravel().tolist()]})
-    from rnnlab.tasks.music.base import notes_of
-
     return pd.DataFrame({name: [notes_of(content, str(path))]})
 
 

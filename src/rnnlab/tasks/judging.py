@@ -1,7 +1,7 @@
 """What the outputs of a net mean on a task: predictions of the test split, their metrics, and answers to raw input."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -37,6 +37,13 @@ class Judging(ABC):
 
     def __init__(self, task: Task) -> None:
         self.task = task
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """options: of the constructor, by name, as `task.judging` has them.
+
+        Raises: `UserError` for one that cannot work; no data is needed to know.
+        """
 
     @abstractmethod
     def predict(self, model: Model) -> pd.DataFrame:

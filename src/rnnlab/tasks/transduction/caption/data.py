@@ -1,30 +1,27 @@
-"""Captions: a picture of some digits, put into words."""
+"""Pictures of some digits, and their captions."""
 
-import io
 from itertools import groupby
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
-from rnnlab.data.vocabulary import END, IGNORED, Vocabulary
+from rnnlab.data.vocabulary import IGNORED, Vocabulary
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.images import Images, put, shrunk
 from rnnlab.tasks.raw_input import Column, images, unlabelled
-from rnnlab.tasks.task import SPLITS, Model, Split, check_parts, check_whole
-from rnnlab.tasks.transduction.base import MEASURES, Written, read_texts, write_texts
+from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.transduction.data import MEASURES, TransductionData, read_texts, write_texts
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLURALS = ("zeros", "ones", "twos", "threes", "fours", "fives", "sixes", "sevens", "eights", "nines")
@@ -45,14 +42,6 @@ LONGEST = 3 * MOST + (MOST - 1) + 1
 
 COMPOSED_SEED = 0
 
-DISTANCES = 200
-"""Test images that are compared with all training images at a time."""
-
-SHOWN = 8
-
-SHOWN_LETTERS = 70
-"""Of a caption under a picture; a right one is never longer."""
-
 
 class Thing(NamedTuple):
     """One digit of a picture. size: a key of `SIDES`."""
@@ -69,7 +58,7 @@ class Composed(NamedTuple):
     counts: NDArray[np.int64]
 
 
-class CaptionData(Written):
+class CaptionData(TransductionData):
     """One to four handwritten digits, large and small, from left to right:
 
         input    [image: a large 3, another large 3, a small 7, a large 0]     16 x 64 pixels
@@ -85,11 +74,9 @@ class CaptionData(Written):
     images: pictures in all, shared out to the splits as the digits are.
     """
 
-    reference: ClassVar[str] = "nearest"
     learnt: ClassVar[tuple[str, ...]] = ("vocabulary",)
     measures = ("exact_match", "bleu")
     separator = " "
-    parts = "digits in the picture"
     longest = LONGEST
 
     def __init__(
@@ -99,7 +86,6 @@ class CaptionData(Written):
         validation: float = 0.1,
         test: float = 0.2,
         batch_size: int = 32,
-        beam: int = 1,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -107,11 +93,10 @@ class CaptionData(Written):
         self.validation = validation
         self.test = test
         self.batch_size = batch_size
-        self.beam = beam
 
     def check(self) -> None:
         check_parts(self.validation, self.test)
-        for key in ("images", "batch_size", "beam"):
+        for key in ("images", "batch_size"):
             check_whole(key, getattr(self, key))
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:
@@ -143,10 +128,10 @@ class CaptionData(Written):
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)
         self.seed = seed
-        self._images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
+        self.pictures = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
         self._targets = {split: Ragged.open(folder, split) for split in SPLITS}
-        self._captions = {split: read_texts(folder, f"{split}_captions") for split in SPLITS}
-        self._test_counts: NDArray[np.int64] = np.load(folder / "test_counts.npy")
+        self.captions = {split: read_texts(folder, f"{split}_captions") for split in SPLITS}
+        self.test_counts: NDArray[np.int64] = np.load(folder / "test_counts.npy")
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -174,69 +159,17 @@ class CaptionData(Written):
     def encode(self, table: pd.DataFrame) -> Batch:
         return unlabelled(torch.from_numpy(images(table, "image", HEIGHT, WIDTH)))
 
-    def _take(self, split: Split, indices: Tensor) -> Batch:
-        images = torch.from_numpy(self._images[split][indices.numpy()]).float().div_(255)
+    def take(self, split: Split, indices: Tensor) -> Batch:
+        images = torch.from_numpy(self.pictures[split][indices.numpy()]).float().div_(255)
         targets, _ = self._targets[split].take(indices, padding=IGNORED)
         return Batch(images, targets)
 
     def loader(self, split: Split) -> Batches:
-        order = Order(len(self._images[split]), self.seed if split == "train" else None)
-        return Batches(lambda indices: self._take(split, indices), order, self.batch_size)
+        order = Order(len(self.pictures[split]), self.seed if split == "train" else None)
+        return Batches(lambda indices: self.take(split, indices), order, self.batch_size)
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
-        return [f"picture {number}" for number in range(len(self._captions[split]))], self._captions[split]
-
-    def text(self, numbers: list[int]) -> str:
-        return super().text(numbers).replace(" ,", ",")
-
-    def columns(self) -> dict[str, Any]:
-        return {"digits": self._test_counts}
-
-    def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
-        names = pd.Categorical([NAMES[count] for count in predictions["digits"]], NAMES[1 : MOST + 1], ordered=True)
-        return pd.Series(names, predictions.index)
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """nearest: the caption of the training picture whose pixels differ least (Euclid). frequent: the caption that
-        most training pictures have."""
-        train, test = (torch.from_numpy(np.array(self._images[split], np.float32)) for split in ("train", "test"))
-        nearest: list[int] = []
-        for some in torch.split(test.flatten(1), DISTANCES):
-            nearest += torch.cdist(some, train.flatten(1)).argmin(dim=1).tolist()
-        captions = self._captions["train"]
-        frequent = pd.Series(captions).mode()[0]
-        return {
-            "nearest": self.table([captions[index] for index in nearest]),
-            "frequent": self.table([frequent] * len(test)),
-        }
-
-    def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        table = predictions[0].iloc[_spread(len(predictions[0]), SHOWN)]
-        pictures = self._images["test"][table.index.to_numpy()]
-        return {
-            "parts": super().figures(predictions, name)["parts"],
-            "written": draw_captions(pictures, table["reference"].tolist(), table["written"].tolist(), name),
-        }
-
-    def samples(self, model: Model) -> dict[str, str | bytes]:
-        """Validation pictures with what the net writes of them."""
-        indices = _spread(len(self._captions["validation"]), SHOWN)
-        batch = self._take("validation", torch.from_numpy(indices))
-        references = [self._captions["validation"][index] for index in indices]
-        figure = draw_captions(self._images["validation"][indices], references, self.write(model, batch))
-        return {"written.png": _png(figure)}
-
-    def look(self, model: Model) -> dict[str, Figure]:
-        """With attention: for each word that is written of some test pictures, the columns that the net looks at."""
-        indices = _spread(len(self._captions["test"]), SHOWN // 2)
-        batch = self._take("test", torch.from_numpy(indices)).to(model.device)
-        decoded = model.net.decode(batch, self.longest)
-        if decoded.weights is None:
-            return {}
-        tokens = decoded.tokens.tolist()
-        words = [self.vocabulary.decode(numbers) + ["(end)"] * (END in numbers) for numbers in tokens]
-        weights = [found[: len(row)] for found, row in zip(decoded.weights.cpu().numpy(), words, strict=True)]
-        return {"attention": draw_attention(self._images["test"][indices], words, weights)}
+        return [f"picture {number}" for number in range(len(self.captions[split]))], self.captions[split]
 
 
 def tokens_of(text: str) -> list[str]:
@@ -294,51 +227,3 @@ def places(things: list[Thing], rng: np.random.Generator) -> list[int]:
 def _column_width(side: int) -> int:
     """What a digit itself takes: the images of MNIST have a border of 4 of their 28 pixels."""
     return side - side * 4 // 28
-
-
-def _spread(size: int, count: int) -> NDArray[np.int64]:
-    """`count` indices from the first to the last of `size`, or all."""
-    return np.unique(np.linspace(0, size - 1, count).astype(np.int64))
-
-
-def draw_captions(pictures: Images, references: list[str], written: list[str], name: str = "") -> Figure:
-    """Each picture under its caption; where what was written is another, that stands below it, in red."""
-    rows = -(-len(pictures) // 2)
-    figure = Figure(figsize=(8.6, 0.4 + 1.35 * rows), layout="constrained")
-    all_axes = figure.subplots(rows, 2, squeeze=False).ravel()
-    for axes in all_axes[len(pictures) :]:
-        axes.set_axis_off()
-    for axes, picture, reference, text in zip(all_axes, pictures, references, written, strict=False):
-        axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(f"\n{reference}", fontsize=8)
-        if text != reference:
-            axes.set_xlabel(shorten(text, SHOWN_LETTERS, placeholder=" ...") or "(nothing)", fontsize=8, color="C3")
-    figure.suptitle(
-        f"{name}{': ' if name else ''}captions, and below them in red what was written wrongly", fontsize=10
-    )
-    return figure
-
-
-def draw_attention(pictures: Images, words: list[list[str]], weights: list[NDArray[np.floating]]) -> Figure:
-    """Below each picture a row for each word that was written of it: how much of it each column of the image had."""
-    rows = -(-len(pictures) // 2)
-    longest = max(map(len, words))
-    figure = Figure(figsize=(9, rows * (1.3 + 0.17 * longest)), layout="constrained")
-    grid = figure.add_gridspec(2 * rows, 2, height_ratios=[1.0, 0.17 * longest] * rows)
-    for number, (picture, text, looks) in enumerate(zip(pictures, words, weights, strict=True)):
-        row, column = 2 * (number // 2), number % 2
-        upper, lower = figure.add_subplot(grid[row, column]), figure.add_subplot(grid[row + 1, column])
-        upper.imshow(picture, cmap="gray_r", vmin=0, vmax=255, aspect="auto")
-        upper.set(xticks=[], yticks=[])
-        lower.imshow(looks, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        lower.set_xticks([])
-        lower.set_yticks(range(len(text)), text, fontsize=8)
-    figure.suptitle("where the net looks for each word, darker for more", fontsize=10)
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=100, metadata={"Software": None})
-    return content.getvalue()

@@ -1,84 +1,71 @@
-"""What all tasks share that answer with a text: letting a net write it, metrics of texts, pictures and samples."""
+"""What all tasks share that answer with a text: letting a net write it, metrics of texts, and samples."""
 
-from abc import abstractmethod
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rnnlab.data.batches import Batch, Batches
-from rnnlab.data.ragged import Ragged
-from rnnlab.data.vocabulary import Vocabulary
 from rnnlab.statistics import proportion_interval
-from rnnlab.tasks.task import Array, Model, Split, Task
-
-MEASURES: dict[str, Literal["min", "max"]] = {
-    "exact_match": "max",
-    "character_error_rate": "min",
-    "word_error_rate": "min",
-    "bleu": "max",
-    "chrf": "max",
-}
+from rnnlab.tasks.judging import Judging, Model
+from rnnlab.tasks.task import Array, check_whole
+from rnnlab.tasks.transduction.data import TransductionData
 
 PARTS = 6
 SAMPLES = 12
-SHOWN_CHARACTERS = 64
 
 
-class Written(Task):
-    """A task that writes a text for each example, token by token. A task that derives from it sets what `open` finds:
-
-    measures: some of `MEASURES`; the first one ranks, and says what `losses` are.
-    vocabulary: of what is written. separator: what stands between two tokens of a text: "" where tokens are characters,
-    " " where they are words.
-    longest: how many tokens may be written, END included. beam: width of the search for the likeliest text, 1: greedy.
-    parts: what the parts of the test split differ in that pictures tell apart, see `part`.
-
-    The table of predictions has a row for each test example: `source`, what was read, as text; the `reference`; what
+class TransductionJudging(Judging):
+    """The table of predictions has a row for each test example: `source`, what was read, as text; the `reference`; what
     was `written`; and what `columns` adds.
+
+    beam: width of the search for the likeliest text, 1: greedy.
     """
 
-    measures: tuple[str, ...]
-    vocabulary: Vocabulary
-    separator: str
-    longest: int
-    beam: int
-    parts: str = "length of the source"
+    task: TransductionData
 
-    @abstractmethod
-    def texts(self, split: Split) -> tuple[list[str], list[str]]:
-        """Sources and references of a split, in the order in which the examples lie; what has no text has a name."""
+    def __init__(self, task: TransductionData, beam: int = 1) -> None:
+        super().__init__(task)
+        self.check_options({"beam": beam})
+        self.beam = beam
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        check_whole("beam", options["beam"])
 
     def columns(self) -> dict[str, Any]:
         """Further columns of the table of predictions: what the errors may depend on, such as a language."""
         return {}
 
+    @property
+    def parts(self) -> str:
+        """What the parts of the test split differ in, see `part`."""
+        return "length of the source"
+
     def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
-        """Which part of the test split each row belongs to in pictures; here, how long the source is."""
-        return by_length(predictions["source"], self.separator)
+        """Which part of the test split each row belongs to in figures; here, how long the source is."""
+        return by_length(predictions["source"], self.task.separator)
 
     def text(self, numbers: list[int]) -> str:
         """The tokens up to END, as a text."""
-        return self.separator.join(self.vocabulary.decode(numbers))
+        return self.task.separator.join(self.task.vocabulary.decode(numbers))
 
     def write(self, model: Model, batch: Batch) -> list[str]:
         """What the net writes for each example of a batch."""
-        decoded = model.net.decode(batch.to(model.device), self.longest, self.beam)
+        decoded = model.net.decode(batch.to(model.device), self.task.longest, self.beam)
         return [self.text(numbers) for numbers in decoded.tokens.tolist()]
 
     def table(self, written: list[str]) -> pd.DataFrame:
         """Predictions from a text for each test example, in the order in which the examples lie."""
-        sources, references = self.texts("test")
+        sources, references = self.task.texts("test")
         return pd.DataFrame({"source": sources, "reference": references, "written": written, **self.columns()})
 
     def predict(self, model: Model) -> pd.DataFrame:
         model.eval()
-        loader = self.loader("test")
+        loader = self.task.loader("test")
         assert isinstance(loader, Batches)
         found = [text for batch in loader for text in self.write(model, batch)]
         written = [""] * len(found)
@@ -97,16 +84,16 @@ class Written(Task):
         the text, as BLEU says little of a single one.
         """
         written, reference = predictions["written"], predictions["reference"]
-        if self.measures[0] == "exact_match":
-            return 1.0 - _exact(predictions)
-        if self.measures[0] in ("bleu", "chrf"):
+        if self.task.measures[0] == "exact_match":
+            return 1.0 - exact(predictions)
+        if self.task.measures[0] in ("bleu", "chrf"):
             from sacrebleu.metrics.chrf import CHRF
 
             score = CHRF().sentence_score
             return np.array(
                 [1 - score(text, [true]).score / 100 for text, true in zip(written, reference, strict=True)]
             )
-        rate = _character_error_rate if self.measures[0] == "character_error_rate" else _word_error_rate
+        rate = _character_error_rate if self.task.measures[0] == "character_error_rate" else _word_error_rate
         return np.array([rate([text], [true]) for text, true in zip(written, reference, strict=True)])
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
@@ -120,10 +107,10 @@ class Written(Task):
         """
         written, reference = predictions["written"].tolist(), predictions["reference"].tolist()
         result = {}
-        for measure in self.measures:
+        for measure in self.task.measures:
             result[measure] = self._measure(measure, written, reference)
             if measure == "exact_match":
-                result["exact_match_low"], result["exact_match_high"] = proportion_interval(_exact(predictions), 1)
+                result["exact_match_low"], result["exact_match_high"] = proportion_interval(exact(predictions), 1)
         return result
 
     def _measure(self, measure: str, written: list[str], reference: list[str]) -> float:
@@ -138,7 +125,7 @@ class Written(Task):
             return _word_error_rate(written, reference)
         if measure == "bleu":
             # force: texts made of words with spaces between them are as they should be
-            bleu = BLEU(tokenize="13a" if self.separator else "char", lowercase=True, force=True)
+            bleu = BLEU(tokenize="13a" if self.task.separator else "char", lowercase=True, force=True)
             return float(bleu.corpus_score(written, [reference]).score)
         return float(CHRF().corpus_score(written, [reference]).score)
 
@@ -147,22 +134,16 @@ class Written(Task):
         whole = pd.concat(predictions, ignore_index=True)
         rows = []
         for part, table in whole.groupby(self.part(whole), sort=True, observed=True):
-            score = self._measure(self.measures[0], table["written"].tolist(), table["reference"].tolist())
+            score = self._measure(self.task.measures[0], table["written"].tolist(), table["reference"].tolist())
             rows.append({"part": str(part), "score": score, "examples": len(table) // len(predictions)})
         return pd.DataFrame(rows)
 
-    def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        return {
-            "parts": draw_parts(self.plot_rows(predictions), self.measures[0], self.parts, name),
-            "written": draw_written(predictions[0], name),
-        }
-
     def samples(self, model: Model) -> dict[str, str | bytes]:
         """Some examples of the validation part, what is written beside what should be."""
-        loader = self.loader("validation")
+        loader = self.task.loader("validation")
         assert isinstance(loader, Batches)
-        sources, references = self.texts("validation")
-        indices = _spread(np.arange(len(sources)), SAMPLES)
+        sources, references = self.task.texts("validation")
+        indices = spread(len(sources), SAMPLES)
         written = self.write(model, loader.take(torch.from_numpy(indices)))
         return {
             "written.txt": "\n".join(
@@ -170,16 +151,6 @@ class Written(Task):
                 for index, text in zip(indices, written, strict=True)
             )
         }
-
-
-def write_texts(folder: Path, name: str, texts: list[str]) -> None:
-    """Keep texts beside the arrays that were made of them."""
-    Ragged.write(folder, name, [np.frombuffer(text.encode(), np.uint8) for text in texts], np.uint8)
-
-
-def read_texts(folder: Path, name: str) -> list[str]:
-    texts = Ragged.open(folder, name)
-    return [texts[index].tobytes().decode() for index in range(len(texts))]
 
 
 def by_length(texts: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
@@ -195,7 +166,8 @@ def by_length(texts: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
     return pd.Series(labels, texts.index)
 
 
-def _exact(predictions: pd.DataFrame) -> Array:
+def exact(predictions: pd.DataFrame) -> Array:
+    """1 for a text written without any error, else 0."""
     return np.asarray(predictions["written"] == predictions["reference"], np.float64)
 
 
@@ -211,56 +183,6 @@ def _word_error_rate(written: list[str], reference: list[str]) -> float:
     return float(word_error_rate(written, reference))
 
 
-def draw_parts(rows: pd.DataFrame, measure: str, parts: str, name: str) -> Figure:
-    """A bar for each part of the test split; parts: what they differ in."""
-    figure = Figure(figsize=(max(4.0, 1.6 + 0.6 * len(rows)), 3.6), layout="constrained")
-    axes: Axes = figure.subplots()
-    bars = axes.bar(rows["part"], rows["score"], color="C1", width=0.7)
-    axes.bar_label(bars, fmt="%.3g" if rows["score"].max() <= 1 else "%.0f", fontsize=8)
-    axes.set_xlabel(parts)
-    axes.set_ylabel(measure.replace("_", " "))
-    axes.margins(y=0.1)
-    axes.tick_params(axis="x", rotation=90 if rows["part"].str.len().max() > 8 else 0)
-    axes.set_title(name, fontsize=10)
-    return figure
-
-
-def draw_written(predictions: pd.DataFrame, name: str) -> Figure:
-    """Some rows of the table of predictions, half of them with an error where there are as many; errors are red."""
-    right = _exact(predictions) == 1
-    shown = max(SAMPLES // 2, SAMPLES - int((~right).sum()))
-    without = _spread(np.flatnonzero(right), shown)
-    rows = np.sort(np.concatenate([without, _spread(np.flatnonzero(~right), SAMPLES - len(without))]))
-    columns = ["source", "reference", "written"]
-    cells = [columns, *([_shortened(str(cell)) for cell in row] for row in predictions[columns].to_numpy()[rows])]
-    widths = [3 + max(len(row[index]) for row in cells) for index in range(len(columns))]
-    figure = Figure(figsize=(0.2 + 0.08 * sum(widths), 0.5 + 0.24 * len(cells)), layout="constrained")
-    axes: Axes = figure.subplots()
-    axes.set(xlim=(0, sum(widths)), ylim=(len(cells) - 0.5, -0.5))
-    axes.set_title(f"{name}: {right.mean():.1%} of all texts are right; errors are red", fontsize=10, loc="left")
-    axes.set_axis_off()
-    axes.axhline(0.5, color="black", linewidth=0.8)
-    for row, texts in enumerate(cells):
-        colour = "black" if row == 0 or right[rows[row - 1]] else "C3"
-        for index, text in enumerate(texts):
-            # no formulas: a dollar is a dollar
-            axes.text(
-                sum(widths[:index]),
-                row,
-                text,
-                color=colour if index == 2 else "black",
-                va="center",
-                fontsize=9,
-                parse_math=False,
-            )
-    return figure
-
-
-def _spread(indices: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """At most `count` of the indices, at even distances."""
-    chosen: NDArray[np.intp] = indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
-    return chosen
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+def spread(size: int, count: int) -> NDArray[np.int64]:
+    """`count` indices from the first to the last of `size`, at even distances; all where there are fewer."""
+    return np.linspace(0, size - 1, min(count, size)).astype(np.int64)

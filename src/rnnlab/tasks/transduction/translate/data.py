@@ -1,38 +1,30 @@
-"""One language into another: dates into ISO 8601, names of languages, sentences."""
+"""Texts and what they become in another language: dates in ISO 8601, names of languages, sentences."""
 
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random
-from rnnlab.data.vocabulary import END, IGNORED, SPECIAL, Vocabulary
-from rnnlab.datasets.pairs import Pairs, Translations
+from rnnlab.data.vocabulary import IGNORED, SPECIAL, Vocabulary
+from rnnlab.datasets.paired_texts import Pairs
+from rnnlab.datasets.pairs import Translations
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, texts
-from rnnlab.tasks.task import SPLITS, Model, Split, check_choice, check_parts, check_whole
-from rnnlab.tasks.transduction.base import MEASURES, Written, by_length, read_texts, write_texts
+from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.transduction.data import MEASURES, TransductionData, read_texts, write_texts
 
 TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 """A word, hyphens and apostrophes within it included, or a mark."""
 
 WORD = re.compile(r"\w+")
-
-MOST_KINDS = 30
-"""Kinds of sources that a picture can tell apart."""
-
-LOOKED_AT = 3
-"""Texts whose attention is drawn."""
 
 
 class Manner(NamedTuple):
@@ -52,7 +44,7 @@ MANNERS = {
 }
 
 
-class TranslateData(Written):
+class TranslateData(TransductionData):
     """A text read token by token, and another one written:
 
         source=dates     input   en_GB Monday, 4 March 2019
@@ -69,8 +61,6 @@ class TranslateData(Written):
     seed. All texts of one day stay together: no day of the test split occurs in training.
     """
 
-    reference: ClassVar[str] = "dictionary"
-
     def __init__(
         self,
         name: str,
@@ -78,7 +68,6 @@ class TranslateData(Written):
         validation: float = 0.1,
         test: float = 0.1,
         at_least: int = 2,
-        beam: int = 1,
         batch_size: int = 64,
     ) -> None:
         super().__init__()
@@ -87,12 +76,11 @@ class TranslateData(Written):
         self.validation = validation
         self.test = test
         self.at_least = at_least
-        self.beam = beam
         self.batch_size = batch_size
 
     def check(self) -> None:
         check_choice("source", self.source, tuple(MANNERS))
-        for key in ("at_least", "beam", "batch_size"):
+        for key in ("at_least", "batch_size"):
             check_whole(key, getattr(self, key))
         check_parts(self.validation, self.test)
 
@@ -109,11 +97,11 @@ class TranslateData(Written):
             for split, indices in splits.items()
         }
         fewest = self.at_least if self._of_words else 1
-        vocabularies = [Vocabulary.fit(map(self._tokens, side), at_least=fewest) for side in texts["train"]]
+        vocabularies = [Vocabulary.fit(map(self.tokens, side), at_least=fewest) for side in texts["train"]]
         for split, indices in splits.items():
             for side, found, vocabulary in zip(("sources", "targets"), texts[split], vocabularies, strict=True):
                 write_texts(folder, f"{split}_{side}_text", found)
-                numbers = [vocabulary.encode(self._tokens(text), end=side == "targets") for text in found]
+                numbers = [vocabulary.encode(self.tokens(text), end=side == "targets") for text in found]
                 Ragged.write(folder, f"{split}_{side}", numbers, np.int32)
             if pairs.kinds:
                 number_of = {kind: number for number, kind in enumerate(kinds)}
@@ -121,7 +109,7 @@ class TranslateData(Written):
         return {
             "vocabularies": [vocabulary.as_list() for vocabulary in vocabularies],
             "kinds": kinds,
-            "longest": 1 + max(len(self._tokens(text)) for text in texts["train"][1]),
+            "longest": 1 + max(len(self.tokens(text)) for text in texts["train"][1]),
             "report": {
                 **{split: f"{len(indices):,} pairs" for split, indices in splits.items()},
                 "splits": "drawn" if pairs.splits is None else "official",
@@ -143,7 +131,7 @@ class TranslateData(Written):
         """The text as it is read and written: of words, in lower case with spaces between them."""
         return " ".join(TOKEN.findall(text.lower())) if self._of_words else text
 
-    def _tokens(self, text: str) -> list[str]:
+    def tokens(self, text: str) -> list[str]:
         return text.split(" ") if self._of_words else list(text)
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
@@ -153,9 +141,8 @@ class TranslateData(Written):
         self._sequences = {
             split: [Ragged.open(folder, f"{split}_{side}") for side in ("sources", "targets")] for split in SPLITS
         }
-        self._tells_kinds = 0 < len(meta["kinds"]) <= MOST_KINDS
-        if self._tells_kinds:
-            self.parts = MANNERS[self.source].kinds
+        kinds = meta["kinds"]
+        self.test_kinds = np.array(kinds)[np.load(folder / "test_kinds.npy")] if kinds else None
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -191,20 +178,10 @@ class TranslateData(Written):
 
     def encode(self, table: pd.DataFrame) -> Batch:
         plain = map(self._plain, texts(table, "source"))
-        return sequences([self.read_vocabulary.encode(self._tokens(text)) for text in plain])
+        return sequences([self.read_vocabulary.encode(self.tokens(text)) for text in plain])
 
     def texts(self, split: Split) -> tuple[list[str], list[str]]:
         return read_texts(self._folder, f"{split}_sources_text"), read_texts(self._folder, f"{split}_targets_text")
-
-    def columns(self) -> dict[str, Any]:
-        if not self.meta["kinds"]:
-            return {}
-        return {"kind": np.array(self.meta["kinds"])[np.load(self._folder / "test_kinds.npy")]}
-
-    def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
-        if self._tells_kinds:
-            return predictions["kind"]
-        return by_length(predictions["source"], self.separator)
 
     def loader(self, split: Split) -> Batches:
         sources, targets = self._sequences[split]
@@ -215,46 +192,6 @@ class TranslateData(Written):
             return Batch(inputs, wanted, lengths)
 
         return Batches(take, ByLength(sources.lengths, self.seed if split == "train" else None), self.batch_size)
-
-    def baselines(self) -> dict[str, pd.DataFrame]:
-        """What stands for the source, of a date without its locale.
-
-        dictionary: each word becomes the one that goes with it in training, see `dictionary`; of a date, joined by
-        hyphens. copy: the source as it is. nearest: the target of the training source that is most alike, by the cosine
-        of their characters' n-grams, n up to 3, weighed by tf-idf.
-        """
-        sources, targets = self.texts("train")
-        asked, _ = self.texts("test")
-        if self.source == "dates":
-            sources, asked = ([text.partition(" ")[2] for text in side] for side in (sources, asked))
-        words = dictionary(sources, targets)
-        if self.source == "dates":
-            translated = ["-".join(words(word) for word in WORD.findall(text)) for text in asked]
-        else:
-            translated = [WORD.sub(lambda found: words(found[0]), text) for text in asked]
-        return {
-            "dictionary": self.table(translated),
-            "copy": self.table(asked),
-            "nearest": self.table([targets[index] for index in most_alike(sources, asked)]),
-        }
-
-    def look(self, model: Model) -> dict[str, Figure]:
-        """Where a net with attention looks as it writes."""
-        sources, _ = self.texts("test")
-        indices = np.unique(np.linspace(0, len(sources) - 1, LOOKED_AT).astype(np.int64))
-        model.eval()
-        batch = self.loader("test").take(torch.from_numpy(indices)).to(model.device)
-        decoded = model.net.decode(batch, self.longest)
-        if decoded.weights is None:
-            return {}
-        maps = []
-        for row, index in enumerate(indices):
-            read = self._tokens(sources[index])
-            numbers = decoded.tokens[row].tolist()
-            numbers = numbers[: numbers.index(END) + 1] if END in numbers else numbers
-            weights = decoded.weights[row, : len(numbers), : len(read)].cpu().double().numpy()
-            maps.append((read, [self.vocabulary.tokens[number] for number in numbers], weights))
-        return {"attention": draw_attention(maps)}
 
 
 def _unseen(train: list[str], test: list[str]) -> str:
@@ -269,63 +206,3 @@ def _unseen(train: list[str], test: list[str]) -> str:
     return (
         f"{new:.1%} of the sources of the test split, {words} of their words, {pieces} of their pieces of 3 characters"
     )
-
-
-def dictionary(sources: list[str], targets: list[str]) -> Callable[[str], str]:
-    """For a word s of the sources, the word t of the targets with the highest 2 c(s, t) / (c(s) + c(t)) (Dice 1945).
-
-    c: in how many pairs they stand. Of several t, it is the most frequent; a word that no source has stays as it is.
-    """
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    counters = [
-        CountVectorizer(tokenizer=WORD.findall, token_pattern=None, lowercase=False, binary=True) for _ in range(2)
-    ]
-    in_sources, in_targets = (
-        counter.fit_transform(side).astype(np.float64)
-        for counter, side in zip(counters, (sources, targets), strict=True)
-    )
-    of_source, of_target = (np.asarray(side.sum(axis=0)).ravel() for side in (in_sources, in_targets))
-    together = (in_sources.T @ in_targets).tocsr()
-    words = counters[1].get_feature_names_out()
-    found = {}
-    for word, row in counters[0].vocabulary_.items():
-        columns = together.indices[together.indptr[row] : together.indptr[row + 1]]
-        counts = together.data[together.indptr[row] : together.indptr[row + 1]]
-        if len(columns):
-            score = 2 * counts / (of_source[row] + of_target[columns])
-            found[word] = str(words[columns[np.lexsort((words[columns], -of_target[columns], -score))[0]]])
-    return lambda word: found.get(word, word)
-
-
-def most_alike(known: list[str], asked: list[str]) -> NDArray[np.int64]:
-    """The index of the known text that is most alike, for each text asked."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False, sublinear_tf=True, dtype=np.float32)
-    x = vectors.fit_transform(known).T.tocsc()
-    queries = vectors.transform(asked)
-    rows = [queries[first : first + 256] @ x for first in range(0, len(asked), 256)]
-    return np.concatenate([np.asarray(row.argmax(axis=1)).ravel() for row in rows])
-
-
-def draw_attention(maps: list[tuple[list[str], list[str], NDArray[np.float64]]]) -> Figure:
-    """For each text, what was read from left to right, what was written from top to bottom; dark: looked at."""
-    heights = [len(written) + 3 for _, written, _ in maps]
-    width = max(len(read) for read, _, _ in maps)
-    words = any(len(token) > 1 for read, _, _ in maps for token in read)
-    figure = Figure(figsize=(1.2 + (0.34 if words else 0.2) * width, 0.2 * sum(heights)), layout="constrained")
-    for axes, (read, written, weights) in zip(
-        figure.subplots(len(maps), 1, squeeze=False, height_ratios=heights)[:, 0], maps, strict=True
-    ):
-        axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        axes.set_xlim(-0.5, width - 0.5)
-        axes.set_xticks(range(len(read)), read, rotation=60 if words else 0, ha="right" if words else "center")
-        axes.set_yticks(range(len(written)), ["END" if token == SPECIAL[END] else token for token in written])
-        axes.tick_params(length=0, labelsize=8)
-        for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-            label.set_parse_math(False)
-        axes.spines[:].set_visible(False)
-    figure.supxlabel("read", fontsize=10)
-    figure.supylabel("written", fontsize=10)
-    return figure
