@@ -17,10 +17,10 @@ from benchmarks.timing import pin
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batches, Streams
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.paths import CONF
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 
 CELLS = ("rnn", "gru")
 BATCHES, ROUNDS, STEPS = 40, 5, 20

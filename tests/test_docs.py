@@ -21,7 +21,7 @@ from rnnlab.layouts.per_timestep import ManyToOne
 from rnnlab.losses import AbsoluteError
 from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
-from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.program import trace
 from tests.layouts.nets import options_of

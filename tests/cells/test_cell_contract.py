@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import GatedCell, HiddenState
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.errors import UserError
-from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.recurrent import Recurrent
 
 

@@ -11,11 +11,11 @@ import torch
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.results.paths import CHECKOUT
 from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import Predictor
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")

@@ -29,6 +29,7 @@ from rnnlab.datasets.plays import Plays, plain
 from rnnlab.errors import UserError
 from rnnlab.layouts.per_timestep import ManyToMany
 from rnnlab.losses import CrossEntropy
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec
@@ -40,7 +41,6 @@ from rnnlab.tasks.language_modelling.figures import COLUMNS, LanguageModellingFi
 from rnnlab.tasks.language_modelling.judging import LanguageModellingJudging
 from rnnlab.tasks.language_modelling.text.data import TextData
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run
 

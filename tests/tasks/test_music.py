@@ -22,13 +22,13 @@ from rnnlab.data.midi import LARGEST, LONGEST, TICKS, midi_file, notes_of
 from rnnlab.data.ragged import Ragged
 from rnnlab.datasets.chorales import FULL, KEYS, LOWEST, Chorales, Piece, distinct, read_score
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.results.files import write_json
 from rnnlab.tasks.music.baselines import MusicBaselines
 from rnnlab.tasks.music.data import MusicData, transposed
 from rnnlab.tasks.music.judging import GIVEN, WRITTEN, MusicJudging
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 
 rolls = arrays.arrays(np.uint8, st.tuples(st.integers(2, 12), st.just(KEYS)), elements=st.integers(0, 1))
 

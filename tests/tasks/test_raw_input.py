@@ -15,22 +15,22 @@ from hydra.utils import instantiate
 from mlflow.models.utils import _enforce_schema, convert_input_example_to_serving_input
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from omegaconf import DictConfig
+from rnnlab.tasks.music.base import midi_file, notes_of
 
 from rnnlab.config.stages import _compose
 from rnnlab.data.audio import wav_file
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
+from rnnlab.modules.build import build_module
 from rnnlab.serving.model import signature_of
 from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
 from rnnlab.tasks.classification.sentiment import _each_once
-from rnnlab.tasks.music.base import midi_file, notes_of
 from rnnlab.tasks.raw_input import RowError, tone
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task, prepared_data
-from rnnlab.training.train import build_module
 from tests.tasks.examples.catalogue import Example, examples
 from tests.tasks.parts import judging_of
 

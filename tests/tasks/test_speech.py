@@ -20,13 +20,13 @@ from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import ARCHIVE, Recording, read_recordings
 from rnnlab.datasets.vowels import parse_ts
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.baselines.dtw import warped_distances
 from rnnlab.tasks.classification.speech.baselines import SpeechBaselines
 from rnnlab.tasks.classification.speech.data import SpeechData
 from rnnlab.tasks.classification.speech.figures import SpeechFigures
 from rnnlab.tasks.classification.speech.judging import SpeechJudging
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from tests.data.test_audio import tone, wav
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")

@@ -19,12 +19,12 @@ from rnnlab.datasets import grammar
 from rnnlab.datasets.grammar import Sentence, generate
 from rnnlab.datasets.treebank import ALL, TAGS, Treebank, read_conllu
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.classification.tagging.baselines import TaggingBaselines
 from rnnlab.tasks.classification.tagging.data import TaggingData, encode, learn, stand_ins
 from rnnlab.tasks.classification.tagging.figures import TaggingFigures
 from rnnlab.tasks.classification.tagging.judging import KINDS, TaggingJudging
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from tests.tasks.examples.tagging import GOOD, line, sentences
 from tests.tasks.test_music import take_the_test_part_away
 

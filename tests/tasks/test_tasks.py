@@ -21,11 +21,11 @@ from rnnlab.data.vocabulary import IGNORED
 from rnnlab.diagnosis.activations import draw_passage
 from rnnlab.errors import MissingExtra
 from rnnlab.losses import ConnectionistTemporal, CrossEntropy
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.paths import CONF
 from rnnlab.tasks.task import SPLITS, Task
 from rnnlab.training.prepare import open_task, prepared_data
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 from tests.layouts.nets import LAYOUTS
 from tests.tasks.examples.catalogue import Bad, Example, examples

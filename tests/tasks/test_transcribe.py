@@ -24,10 +24,10 @@ from rnnlab.datasets.digit_strings import DigitStrings
 from rnnlab.datasets.spoken_digits import RATE, WORDS, Recording
 from rnnlab.datasets.synthetic_speech import VOICES, Utterance, say
 from rnnlab.errors import MissingExtra, UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.transduction.transcribe.baselines import TranscribeBaselines
 from rnnlab.tasks.transduction.transcribe.data import TranscribeData
 from rnnlab.tasks.transduction.transcribe.judging import TranscribeJudging
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")

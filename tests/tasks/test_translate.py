@@ -27,13 +27,13 @@ from rnnlab.datasets.multi30k import SHA256, SPLITS, Multi30k
 from rnnlab.datasets.paired_texts import Pairs
 from rnnlab.datasets.pairs import Translations
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tasks.task import Task
 from rnnlab.tasks.transduction.data import MEASURES, read_texts, write_texts
 from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
 from rnnlab.tasks.transduction.translate.baselines import dictionary, most_alike
 from rnnlab.tasks.transduction.translate.data import TOKEN, TranslateData
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module
 from tests.conftest import Run
 from tests.tasks.parts import baselines_of, figures_of, judging_of
 

@@ -12,12 +12,12 @@ from omegaconf import OmegaConf
 from rnnlab.config.fingerprint import plain, train_setting
 from rnnlab.config.stages import _compose
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.tracking.recorder import KeepHistory, Recorder
 from rnnlab.training import budget
 from rnnlab.training.budget import Budget
 from rnnlab.training.prepare import open_task
 from rnnlab.training.sizing import match_parameters, nearest_size, sizing_setting
-from rnnlab.training.train import build_module
 from tests.conftest import Run, start
 from tests.training.test_train import same, wait_for, weights
 

@@ -15,15 +15,14 @@ import torch
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.lstm import LSTMCell, PeepholeLSTMCell
 from rnnlab.cells.rnn import RNNCell
-from rnnlab.unroll import backends
-from rnnlab.unroll.cpp import build
+from rnnlab.unroll.cpp import backend, build
 from rnnlab.unroll.recurrent import Recurrent
 
 ANSWER = 'extern "C" long answer() { return 42; }'
 
 
 def forget() -> None:
-    for function in (build.compiler, build.library, build._warn_once, backends._has_compiler):
+    for function in (build.compiler, build.library, build._warn_once, backend.has_compiler):
         function.cache_clear()
 
 

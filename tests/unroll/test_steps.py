@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from rnnlab.cells.cell import Cell, HiddenState
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.rnn import RNNCell
-from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.cpp.workspace import Workspace
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.loop import loop
@@ -193,10 +194,43 @@ def test_lent_memory_is_not_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     del array
     again = [workspace.take(4, 3, dtype=torch.float64) for _ in range(2)]
     assert address in {tensor.data_ptr() for tensor in again}
-    assert len(workspace.buffers) == 2
+    assert not workspace.free
     del again
+    assert len({buffer.ctypes.data for buffer in workspace.returned}) == 2
     workspace.clear()
-    assert not workspace.buffers
+    assert not workspace.free
+    assert not workspace.returned
+
+
+def test_a_graph_holds_what_it_saved_of_lent_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.unroll.cpp.workspace.LARGE", 0)
+    workspace = Workspace()
+    weight = torch.ones(4, 3, dtype=torch.float64, requires_grad=True)
+    lent = workspace.take(4, 3, dtype=torch.float64).fill_(2.0)
+    address, loss = lent.data_ptr(), (weight * lent).sum()
+    del lent
+    others = [workspace.take(4, 3, dtype=torch.float64).fill_(5.0) for _ in range(2)]
+    assert address not in {tensor.data_ptr() for tensor in others}
+    loss.backward()
+    assert (weight.grad == 2.0).all()
+    del loss, others
+    assert address in {workspace.take(4, 3, dtype=torch.float64).data_ptr() for _ in range(3)}
+
+
+def test_memory_of_another_size_is_given_back_and_each_thread_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.unroll.cpp.workspace.LARGE", 0)
+    workspace = Workspace()
+    workspace.take(100, dtype=torch.float64)
+    workspace.take(1000, dtype=torch.float64)
+    assert not workspace.free
+    assert [buffer.nbytes for buffer in workspace.returned] == [8064]
+
+    def use(number: int) -> bool:
+        lent = [workspace.take(50, dtype=torch.float64).fill_(number) for _ in range(20)]
+        return all((tensor == number).all() for tensor in lent)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(200)))
 
 
 def test_two_graphs_at_once_and_one_backward_twice() -> None:

@@ -20,7 +20,8 @@ from rnnlab.cells.cell import Cell, HiddenState, Shared, State
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.errors import UserError
-from rnnlab.unroll.cpp.autograd import Compiled
+from rnnlab.unroll.buffers import Division
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.loop import loop
 from rnnlab.unroll.masks import detached
@@ -677,12 +678,12 @@ def test_a_kernel_takes_no_memory_of_another_size() -> None:
     for name, (of, width) in zip(made.names["forward_only"], made.sizes["forward_only"], strict=True):
         shape = {"timestep": (5, 2, width), "pair": (2, 2, width), "sequence": (2, width), "once": (width,)}[of]
         places[name] = torch.zeros(shape, dtype=torch.float64)
-    sizes = [5, 2, 1, 2, places["projected0"].stride(0)]
-    made.call("forward_only", places, sizes)
+    division = Division(time=5, batch=2, workers=1, tile=2)
+    made.run("forward_only", places, division)
     for name, tensor in places.items():
         for wrong in (tensor[..., :-1], tensor.float(), torch.zeros(*tensor.shape, 2, dtype=tensor.dtype)[..., 0]):
             with pytest.raises(RuntimeError, match=f"buffer {name} is"):
-                made.call("forward_only", {**places, name: wrong}, sizes)
+                made.run("forward_only", {**places, name: wrong}, division)
 
 
 def test_a_weight_that_is_not_given_is_named() -> None:

@@ -160,6 +160,10 @@ GIVEN: dict[str, tuple[str, ...]] = {
 }
 """What their makers add to the options of such a node."""
 
+MAKERS = {"cell": "rnnlab.modules.build.module_class"}
+"""Nodes that may also name something simpler, and the function that gives the class which is then made. By its name,
+since it is imported only where objects are made."""
+
 OF_HYDRA = ("_target_", "_args_", "_recursive_", "_convert_", "_partial_")
 """Keys of a made node that say how it is made."""
 
@@ -234,8 +238,13 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
     except (ImportError, AttributeError, ValueError):
         found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
         return
-    ask = getattr(made, "parameters_of", None)
-    kinds, is_open = ask(node) if ask else parameters(made)
+    try:
+        taker = resolve_name(MAKERS[key])(made) if key in MAKERS else made
+    except UserError as error:
+        found[f"{key}._target_"] = str(error)
+        return
+    ask = getattr(taker, "parameters_of", None)
+    kinds, is_open = ask(node) if ask else parameters(taker)
     kinds = {name: kind for name, kind in kinds.items() if name not in GIVEN.get(key, ())}
     if key == "schedule" and "T_max" in kinds:
         kinds = {**kinds, "T_max": int | None}  # null: over the budget, see `rnnlab.training.budget`

@@ -7,12 +7,13 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from rnnlab.diagnosis.memory_length import measure, sample, scalars, write_memory
+from rnnlab.modules.build import build_module
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import origin
 from rnnlab.tracking.mlflow.store import open_store
 from rnnlab.training.evaluate import require_trained
 from rnnlab.training.prepare import open_task
-from rnnlab.training.train import build_module, check, results_folder, seeds_of, setting_of, settle_threads
+from rnnlab.training.train import check, results_folder, seeds_of, setting_of, settle_threads
 
 log = logging.getLogger("rnnlab")
 

@@ -1,6 +1,6 @@
 """The one LightningModule that all cells' modules derive from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -40,7 +40,8 @@ class Diverged(UserError):
 class SequenceModule(pl.LightningModule):
     """A cell, stacked and unrolled, in the layout of a task, and how it is trained.
 
-    A cell type derives from this and names its `cell_class`; nothing else is needed.
+    A cell type derives from this and names its `cell_class`; nothing else is needed. `SequenceModule.of(cell_class)` is
+    such a class, for a cell that has none of its own.
 
     name: the cell's name in results, the stem of its file in conf/cell.
     spec: `TaskSpec.as_dict()` of the task.
@@ -51,7 +52,7 @@ class SequenceModule(pl.LightningModule):
     Raises: `Diverged` when a loss, in training or validation, is NaN or infinite.
     """
 
-    cell_class: ClassVar[type[Cell]]
+    cell_class: ClassVar[Callable[..., Cell]]
 
     def __init__(
         self,
@@ -79,6 +80,13 @@ class SequenceModule(pl.LightningModule):
         self._carried: dict[str, list[State]] = {}
 
     @classmethod
+    def of(cls, cell_class: Callable[..., Cell]) -> "type[SequenceModule]":
+        """The module of a cell. cell_class: a `Cell`, or a function that makes one of its sizes and options."""
+        name = getattr(cell_class, "__name__", type(cell_class).__name__)
+        held = cell_class if isinstance(cell_class, type) else staticmethod(cell_class)  # a function is no method here
+        return type(f"{name}Module", (cls,), {"cell_class": held, "__module__": __name__, "__doc__": cls.__doc__})
+
+    @classmethod
     def parameters_of(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """The type of each of the `options` that conf/cell may hold, and whether there may be others."""
         found: dict[str, Any] = {}
@@ -89,7 +97,7 @@ class SequenceModule(pl.LightningModule):
         return {name: kind for name, kind in found.items() if name not in NOT_OF_THE_CELL}, is_open
 
     @classmethod
-    def takers(cls, options: Mapping[str, Any]) -> list[type]:  # noqa: ARG003 (TorchRecurrent overrides it and needs them)
+    def takers(cls, options: Mapping[str, Any]) -> list[Callable[..., Any]]:  # noqa: ARG003 (TorchRecurrent overrides it and needs them)
         """The classes that the `options` go to, the last of which says whether there may be others."""
         return [cls, Recurrent, cls.cell_class]
 

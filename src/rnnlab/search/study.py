@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback
 
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_keep
 from rnnlab.errors import MissingExtra, UserError
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import Diverged
 from rnnlab.results.files import atomic_file, is_locked, locked
 from rnnlab.results.paths import root
@@ -27,7 +28,7 @@ from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
 from rnnlab.training.prepare import open_task
 from rnnlab.training.sizing import match_parameters
-from rnnlab.training.train import build_module, check, fit, setting_of, settle_threads
+from rnnlab.training.train import check, fit, setting_of, settle_threads
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -10,26 +10,27 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from rnnlab.cells.cell import Cell
 from rnnlab.config.fingerprint import plain
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Layout
 from rnnlab.losses import Loss
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
-from rnnlab.training.train import build_module
 
 CONFIG, LEARNT, WEIGHTS = "config.json", "learnt.json", "weights.safetensors"
 """What a net's folder holds: how it is built, what its task learnt from data, its weights. No code, no pickle."""
 
 OURS = "rnnlab."
 
-NAMED = {
-    "cell._target_": SequenceModule,
-    "task.data._target_": Task,
-    "task.judging._target_": Judging,
-    "task.net._target_": Layout,
+NAMED: dict[str, tuple[type, ...]] = {
+    "cell._target_": (SequenceModule, Cell),
+    "task.data._target_": (Task,),
+    "task.judging._target_": (Judging,),
+    "task.net._target_": (Layout,),
 }
 """What a config names, and what each is made from."""
 
@@ -121,7 +122,7 @@ def _check(cfg: DictConfig, folder: Path) -> None:
     loss = OmegaConf.select(cfg, "task.data.loss._target_")  # of those tasks that leave it open
     classes |= {} if loss is None else {"task.data.loss._target_": str(loss)}
     if sorted(named) != sorted(classes.values()) or not all(
-        _is_ours(target, NAMED.get(key, Loss)) for key, target in classes.items()
+        _is_ours(target, NAMED.get(key, (Loss,))) for key, target in classes.items()
     ):
         raise UserError(f"{folder} names {', '.join(named)}, and not the parts of a net of rnnlab's: not loaded.")
 
@@ -137,13 +138,13 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(child)
 
 
-def _is_ours(target: str, base: type) -> bool:
-    """Whether the target is a class made from `base` in rnnlab, and not what one of its modules has imported."""
+def _is_ours(target: str, bases: tuple[type, ...]) -> bool:
+    """Whether the target is a class derived from one of `bases` in rnnlab, and not what a module there imports."""
     try:
         found = get_class(target)
     except (ImportError, ValueError):
         return False
-    return issubclass(found, base) and found.__module__.startswith(OURS)
+    return issubclass(found, bases) and found.__module__.startswith(OURS)
 
 
 ROW = "row"

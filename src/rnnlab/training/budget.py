@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
 from rnnlab.errors import UserError
+from rnnlab.modules.build import follows_budget
 
 LIMITS = ("steps", "seconds")
 
@@ -27,14 +28,6 @@ def check_budget(cfg: DictConfig) -> None:
         raise UserError("trainer.max_epochs=null: a whole number of at least 1 is needed with budget=epochs.")
     if kind == "epochs" and follows_budget(cfg):
         raise UserError("schedule.T_max=null: a number of epochs is needed with budget=epochs.")
-
-
-def follows_budget(cfg: DictConfig) -> bool:
-    """Whether the learning rate falls over the budget: a cosine without an end of its own.
-
-    Read from the schedule alone, which is all that a trained net's own config has of it.
-    """
-    return cfg.schedule is not None and cfg.schedule.get("T_max", 0) is None
 
 
 def make_budget(cfg: DictConfig) -> "Budget | None":

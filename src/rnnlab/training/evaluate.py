@@ -17,6 +17,7 @@ from rnnlab.config.fingerprint import fingerprint
 from rnnlab.diagnosis.activations import draw_passage
 from rnnlab.diagnosis.memory_length import MEMORY
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.selection import SIZING, policy
@@ -33,7 +34,6 @@ from rnnlab.training.samples import write_samples
 from rnnlab.training.sizing import match_parameters
 from rnnlab.training.train import (
     UNREADABLE,
-    build_module,
     check,
     results_folder,
     seeds_of,

@@ -6,7 +6,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.errors import UserError
@@ -66,11 +65,8 @@ def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig,
 
     def parameters(candidate: DictConfig) -> int:
         # on "meta" no number is drawn or kept; a cell that draws some all the same must not move the seed's
-        try:
-            with torch.random.fork_rng(devices=[]), torch.device("meta"):
-                module = build(candidate, task)
-        except InstantiationException as error:
-            raise (error.__cause__ if isinstance(error.__cause__, UserError) else error) from None
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            module = build(candidate, task)
         return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
     @cache

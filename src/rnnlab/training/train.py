@@ -3,7 +3,6 @@
 import logging
 import math
 import pickle
-import re
 import shutil
 import tempfile
 import time
@@ -16,8 +15,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
@@ -28,6 +26,7 @@ from rnnlab.config.stages import grid
 from rnnlab.diagnosis.gradients import LogNorms, LogTimestepGradients
 from rnnlab.diagnosis.memory_length import MEMORY, LogMemory, read_measurements, write_memory
 from rnnlab.errors import UserError
+from rnnlab.modules.build import build_module, module_class, schedule_of
 from rnnlab.modules.module import Diverged, SequenceModule, check_training
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import CONF, Results
@@ -36,7 +35,7 @@ from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.mlflow.store import Row, Tracker, open_store
 from rnnlab.tracking.recorder import KeepHistory, Recorder
-from rnnlab.training.budget import Budget, check_budget, follows_budget, make_budget
+from rnnlab.training.budget import Budget, check_budget, make_budget
 from rnnlab.training.prepare import open_task
 from rnnlab.training.progress import Progress
 from rnnlab.training.samples import KeepSamples
@@ -105,7 +104,7 @@ def check(cfg: DictConfig) -> None:
     if not cfg.optimizer.lr > 0:
         raise UserError(f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed.")
     check_budget(cfg)
-    check_training(plain(cfg.optimizer), _schedule(cfg))
+    check_training(plain(cfg.optimizer), schedule_of(cfg))
     check_sizing(cfg)
     if cfg.tuning.name != "none":
         overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
@@ -114,8 +113,7 @@ def check(cfg: DictConfig) -> None:
                 f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no "
                 f"{overlay.relative_to(CONF.parent)}."
             )
-    module: type[SequenceModule] = get_class(cfg.cell._target_)
-    module.check_options(cfg.cell)
+    module_class(get_object(cfg.cell._target_)).check_options(cfg.cell)
 
 
 def seeds_of(cfg: DictConfig) -> list[int]:
@@ -142,33 +140,6 @@ def results_folder(cfg: DictConfig) -> Iterator[Results]:
 def setting_of(cfg: DictConfig, task: Task) -> str:
     """The fingerprint of everything that decides the trained net but its seed: config, code and data."""
     return fingerprint({**train_setting(cfg), "data": task.meta["digest"]})
-
-
-def build_module(cfg: DictConfig, task: Task) -> SequenceModule:
-    """The cell's module, sized for the task, with fresh weights."""
-    try:
-        module: SequenceModule = instantiate(
-            cfg.cell,
-            spec=task.spec.as_dict(),
-            net=plain(cfg.task.net),
-            optimizer=plain(cfg.optimizer),
-            schedule=_schedule(cfg),
-            log_every_n_steps=cfg.trainer.log_every_n_steps,
-            _convert_="all",
-            _recursive_=False,
-        )
-    except InstantiationException as error:
-        if re.search("allocate|overflow", str(error.__cause__)):
-            raise UserError(
-                f"cell.hidden_size={cfg.cell.hidden_size}: a net of this size does not fit into memory."
-            ) from None
-        raise
-    return module
-
-
-def _schedule(cfg: DictConfig) -> dict[str, Any] | None:
-    """Of the rate over epochs; a budget of steps or seconds has one of its own."""
-    return plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None
 
 
 def settle_threads(cfg: DictConfig) -> None:

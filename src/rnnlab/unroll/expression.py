@@ -16,8 +16,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
+from rnnlab.unroll.no_kernel import NoKernel
 
-class NotRowwise(Exception):
+
+class NotRowwise(NoKernel):
     """A step does what cannot be said of one row: it multiplies matrices by itself, or its tensors have three sizes."""
 
 

@@ -1,4 +1,4 @@
-"""What is done around a cell's step, whatever the cell: padding, resets, zoneout, dropout of recurrent products.
+"""What modifies a cell's step, whatever the cell: padding, resets, zoneout, dropout of recurrent products.
 
 All of it reaches the step as further parts of its projected input, so that every way of unrolling runs it alike.
 """
@@ -20,8 +20,8 @@ START = "initial_state"
 
 
 @dataclass(frozen=True)
-class Around:
-    """Which of the parts are there, in this order behind those of the cell.
+class StepModifiers:
+    """Which masks a step takes, in this order behind the parts of the cell's own projected input.
 
     keep: 1 at real timesteps, 0 at padding, where the state stays. reset: 1 where a new sequence begins.
     zoneout: for each field of the state, in training 1 where it stays as it was (Krueger et al. 2017), else the share
@@ -36,7 +36,7 @@ class Around:
 
     @property
     def nothing(self) -> bool:
-        return self == Around(training=self.training)
+        return self == StepModifiers(training=self.training)
 
     def step(self, cell_step: Step, projected: Projected) -> Step:
         """The step over the extended input; `projected` shows what the cell's own looks like."""
@@ -54,10 +54,10 @@ class Around:
             zones = [next(parts) for _ in state] if self.zoneout is not None and self.training else None
             factors = iter(list(parts))
 
-            def thinned(name: str, h: Tensor) -> Tensor:
+            def with_dropout(name: str, h: Tensor) -> Tensor:
                 return matmul(name, h * next(factors))
 
-            output, after = cell_step(make(projected[:own]), state, thinned if self.dropped else matmul, shared)
+            output, after = cell_step(make(projected[:own]), state, with_dropout if self.dropped else matmul, shared)
             position = next((i for i, field in enumerate(after) if field is output), None)
             if zones is not None:
                 after = make_state(

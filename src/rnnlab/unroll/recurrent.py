@@ -14,7 +14,7 @@ from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
 from rnnlab.unroll.backends import WAYS, can, choose
 from rnnlab.unroll.loop import Step, loop
-from rnnlab.unroll.masks import START, Around, check_regularisation, detached, dropout_masks
+from rnnlab.unroll.masks import START, StepModifiers, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.runner import Runner
 
 Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]
@@ -92,15 +92,17 @@ class Recurrent(nn.Module):
         self.batch_first = batch_first
         self.unroll = unroll
         self.chosen: set[str] = set()
+        name = getattr(cell_class, "__name__", str(cell_class))
         try:
             inspect.signature(cell_class).bind(input_size, hidden_size, **cell_options)
         except TypeError as error:
-            name = getattr(cell_class, "__name__", str(cell_class))
             raise UserError(f"{name}, options {', '.join(cell_options) or 'none'}: {error}.") from None
         cells: list[Cell] = []
         for _ in range(num_layers):
             size = self.directions * cells[-1].output_size if cells else input_size
             cells += [cell_class(size, hidden_size, **cell_options) for _ in range(self.directions)]
+            if not isinstance(cells[-1], Cell):
+                raise UserError(f"{name} makes a {type(cells[-1]).__name__}; it must make a Cell.")
         for cell in cells:
             initialize(cell, **({"name": initialization} if isinstance(initialization, str) else initialization))
         self.cells = nn.ModuleList(cells)
@@ -332,8 +334,8 @@ class Recurrent(nn.Module):
         reset: Tensor | None,
         drops: list[Tensor],
     ) -> tuple[Tensor, State]:
-        around = self._around(cell, keep is not None, reset is not None)
-        way = self.unroll if self.unroll != "auto" else choose(cell, x, around)
+        modifiers = self._modifiers(cell, keep is not None, reset is not None)
+        way = self.unroll if self.unroll != "auto" else choose(cell, x, modifiers)
         if way == "compiled" and not all(part.is_floating_point() or part.is_complex() for part in state):
             way = "loop"  # of whole numbers, which have no derivative
         if (way == "compiled" and _is_traced()) or (way == "scan" and _is_recorded()):
@@ -346,14 +348,14 @@ class Recurrent(nn.Module):
             outputs, states = cell.scan(projected, state, shared)
             return outputs, _at_the_end(states, state, lengths)
         step = cell.step
-        if not around.nothing:
-            step = around.step(step, projected)
-            projected = around.parts(projected, state, keep, reset, drops)
-            shared = self._with_start(index, shared) if around.reset else shared
+        if not modifiers.nothing:
+            step = modifiers.step(step, projected)
+            projected = modifiers.parts(projected, state, keep, reset, drops)
+            shared = self._with_start(index, shared) if modifiers.reset else shared
         if way == "loop":
             return loop(self.watch(index, step) if self.watch else step, projected, state, shared)
         # a kernel holds the cell's own numbers as they were when it was made
-        key = (id(cell), around, _constants(cell))
+        key = (id(cell), modifiers, _constants(cell))
         if key not in self._runners:
             self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
@@ -362,8 +364,8 @@ class Recurrent(nn.Module):
     def _dropping(self) -> bool:
         return bool(self.recurrent_dropout) and self.training
 
-    def _around(self, cell: Cell, keep: bool, reset: bool) -> Around:
-        return Around(
+    def _modifiers(self, cell: Cell, keep: bool, reset: bool) -> StepModifiers:
+        return StepModifiers(
             keep=keep,
             reset=reset,
             zoneout=self.zoneout or None,
@@ -417,11 +419,11 @@ class Recurrent(nn.Module):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
             projected = cell.project(x[None])
-            around = self._around(cell, keep=False, reset=False)
+            modifiers = self._modifiers(cell, keep=False, reset=False)
             step = cell.step
-            if not around.nothing:
-                step = around.step(step, projected)
-                projected = around.parts(projected, before, None, None, dropped)
+            if not modifiers.nothing:
+                step = modifiers.step(step, projected)
+                projected = modifiers.parts(projected, before, None, None, dropped)
             y, after = step(_first(projected), before, matmul_of(shared), shared)
             x = self._leave(index, x, [y])
             final.append(after)

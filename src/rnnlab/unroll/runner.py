@@ -1,4 +1,4 @@
-"""`unroll=compiled`: the fastest that this step, this device and this machine's compiler allow."""
+"""`unroll=compiled`: the fastest that this step, this device and this machine allow."""
 
 import logging
 from functools import reduce
@@ -10,11 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlab.cells.cell import Projected, Shared, State, matmul_of
 from rnnlab.errors import UserError
-from rnnlab.unroll.cpp.autograd import Compiled
-from rnnlab.unroll.cpp.build import BrokenKernel, NoCompiler, say_slow
-from rnnlab.unroll.expression import NotRowwise
+from rnnlab.unroll.backends import Backend, backend_of
+from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.masks import detached
+from rnnlab.unroll.no_kernel import NoKernel
 from rnnlab.unroll.program import parts_of, rebuilt
 from rnnlab.unroll.recompute import Chunks
 
@@ -26,7 +26,7 @@ ROWS = 61
 
 
 class Runner:
-    """A step over all timesteps: on a CPU by a kernel made for it, else in chunks."""
+    """A step over all timesteps: by a kernel that the device's backend makes of it, else in chunks."""
 
     def __init__(self, step: Step, name: str) -> None:
         self.step = step
@@ -38,37 +38,34 @@ class Runner:
     def __call__(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
         tensors = (*parts_of(projected), *state, *shared.values())
         kinds = {tensor.dtype for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()}
-        device = tensors[0].device.type
-        plain = any(kind.is_complex for kind in kinds) or kinds in ({torch.float32}, {torch.float64})
-        if plain or (len(kinds) == 1 and device != "cpu"):
-            return self._run(projected, state, shared)
-        # under autocast types are mixed, and on a CPU no kernel computes in half of a float
+        device = tensors[0].device
+        backend = backend_of(device)
+        if any(kind.is_complex for kind in kinds) or (len(kinds) == 1 and (backend is None or kinds <= backend.dtypes)):
+            return self._run(projected, state, shared, backend)
+        # under autocast types are mixed, and not every backend computes in half precision
         kind = reduce(torch.promote_types, kinds, torch.float32)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device.type, enabled=False):
             held = {name: _as(tensor, kind) for name, tensor in shared.items()}
-            output, last = self._run(_as(projected, kind), _as(state, kind), held)
+            output, last = self._run(_as(projected, kind), _as(state, kind), held, backend)
         return output.to(state[0].dtype), type(last)._make(
             part.to(old.dtype) for part, old in zip(last, state, strict=True)
         )
 
-    def _run(self, projected: Projected, state: State, shared: Shared) -> tuple[Tensor, State]:
-        first = parts_of(projected)[0]
+    def _run(self, projected: Projected, state: State, shared: Shared, backend: Backend | None) -> tuple[Tensor, State]:
         if not self.checked and not torch.is_inference_mode_enabled():
             self._check(projected, state, shared)
             self.checked = True
-        if self.chunks is None and first.device.type == "cpu" and not first.is_complex():
+        if self.chunks is None and backend is not None and not parts_of(projected)[0].is_complex():
             try:
                 return self.kernel(projected, state, shared)
-            except NotRowwise as reason:
-                log.info("%s runs in chunks of torch's operations: %s", self.name, reason)
-            except NoCompiler as reason:
-                say_slow(reason)
-            except BrokenKernel as reason:
-                log.warning("%s: its kernel is no C++, a fault of rnnlab; it runs in chunks. %s", self.name, reason)
+            except NoKernel as reason:
+                log.log(reason.level, "%s runs in chunks of torch's operations: %s", self.name, reason)
         if self.chunks is None:
-            # on a CPU what comes here is bound by its matrices, and Inductor takes minutes for little
-            self.chunks = Chunks(self.step, compile=first.device.type != "cpu")
+            self.chunks = self._make_chunks(backend)
         return self.chunks(projected, state, shared)
+
+    def _make_chunks(self, backend: Backend | None) -> Chunks:
+        return Chunks(self.step, compile=backend is None or backend.uses_inductor)
 
     def _check(self, projected: Projected, state: State, shared: Shared) -> None:
         """A step of nothing that needs a gradient must make nothing that does: else it took a parameter of its own.
@@ -81,7 +78,7 @@ class Runner:
         with torch.enable_grad(), draws:
             output, after = self.step(rebuilt(projected)(parts), detached(state), matmul_of(held), held)
         if not self._is_the_same_in_any_batch(projected, state, held):
-            self.chunks = Chunks(self.step, compile=parts[0].device.type != "cpu")  # of the batch as it is
+            self.chunks = self._make_chunks(backend_of(parts[0].device))  # of the batch as it is
         if any(tensor.requires_grad for tensor in (output, *after)):
             raise UserError(
                 f"{self.name}.step takes a parameter from the cell itself, where its gradient would be lost: let "

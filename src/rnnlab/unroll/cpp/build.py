@@ -22,18 +22,24 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from rnnlab.unroll.no_kernel import NoKernel
+
 log = logging.getLogger("rnnlab")
 
 FLAGS = ("-O2", "-march=native", "-std=c++17", "-shared", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-w")
 KEPT = 512
 
 
-class NoCompiler(Exception):
-    """There is no C++ compiler here that works, or no place for what it makes."""
+class NoCompiler(NoKernel):
+    """There is no C++ compiler here that works, or no place for what it makes; reported once, by `say_slow`."""
+
+    level = logging.DEBUG
 
 
-class BrokenKernel(Exception):
+class BrokenKernel(NoKernel):
     """The compiler refuses a kernel, and compiles other text."""
+
+    level = logging.WARNING
 
 
 @cache
@@ -160,7 +166,7 @@ def _compile(command: tuple[str, ...], text: str, place: Path, name: str) -> cty
             source.write_text('extern "C" void nothing() {}')
             if _run(command, source, made):
                 raise NoCompiler(f"{shlex.join(command)} compiles nothing: {refused}")
-            raise BrokenKernel(refused)
+            raise BrokenKernel(f"the generated kernel does not compile, please report it ({refused})")
         with made.open("rb+") as file:
             content = file.read()
             os.fsync(file.fileno())

@@ -4,7 +4,8 @@ The C library gives large pieces back to the system as soon as they are free, an
 every 4 KiB of it: for a long sequence a third of the time of a step.
 """
 
-import sys
+import weakref
+from collections import deque
 from math import prod
 from threading import Lock
 
@@ -24,14 +25,9 @@ class Workspace:
     """Buffers, each lent as a tensor until nobody holds that tensor, a view of it or a graph that saved it."""
 
     def __init__(self) -> None:
-        self.buffers: list[np.ndarray] = []
+        self.free: list[np.ndarray] = []
+        self.returned: deque[np.ndarray] = deque()
         self.lock = Lock()
-        self._unused = self._references([np.empty(0)], 0)
-
-    @staticmethod
-    def _references(buffers: list[np.ndarray], index: int) -> int:
-        """Those of the list and of asking; a tensor made of a buffer holds one more."""
-        return sys.getrefcount(buffers[index])
 
     def take(self, *shape: int, dtype: torch.dtype) -> Tensor:
         """An uninitialised tensor on the CPU."""
@@ -40,24 +36,30 @@ class Workspace:
         if size < LARGE:
             return torch.empty(shape, dtype=dtype)
         with self.lock:
-            free = [i for i in range(len(self.buffers)) if self._references(self.buffers, i) == self._unused]
-            fitting = [i for i in free if size <= self.buffers[i].nbytes <= 2 * size]
+            self._collect()
+            fitting = [i for i, buffer in enumerate(self.free) if size <= buffer.nbytes <= 2 * size]
             if fitting:
-                best = min(fitting, key=lambda i: self.buffers[i].nbytes)
+                buffer = self.free.pop(min(fitting, key=lambda i: self.free[i].nbytes))
             else:
                 # what is free and does not fit is given back, so that changing shapes pile nothing up
-                self.buffers = [buffer for i, buffer in enumerate(self.buffers) if i not in free]
-                self.buffers.append(np.empty(size, dtype=np.uint8))
-                best = len(self.buffers) - 1
-            skip = -self.buffers[best].ctypes.data % LINE
-            # in place: a view would be one more tensor for autograd to tell apart
-            return torch.frombuffer(self.buffers[best], dtype=dtype, count=count, offset=skip).resize_(shape)
+                self.free.clear()
+                buffer = np.empty(size, dtype=np.uint8)
+        # the tensor's storage holds this slice: it dies with the last tensor, view or graph that uses the memory
+        lease = buffer[:]
+        # without a lock, since it may run at any moment, also within this method
+        weakref.finalize(lease, self.returned.append, buffer).atexit = False
+        # in place: a view would be one more tensor for autograd to keep apart
+        return torch.frombuffer(lease, dtype=dtype, count=count, offset=-buffer.ctypes.data % LINE).resize_(shape)
 
     def clear(self) -> None:
         """Give back to the system what is not lent."""
         with self.lock:
-            free = [i for i in range(len(self.buffers)) if self._references(self.buffers, i) == self._unused]
-            self.buffers = [buffer for i, buffer in enumerate(self.buffers) if i not in free]
+            self._collect()
+            self.free.clear()
+
+    def _collect(self) -> None:
+        while self.returned:
+            self.free.append(self.returned.popleft())
 
 
 WORKSPACE = Workspace()

@@ -1,0 +1,76 @@
+"""From a composed config to a net: the module that `conf/cell` names, sized for a task."""
+
+import re
+from typing import Any, Protocol
+
+from hydra.utils import get_object
+from omegaconf import DictConfig
+
+from rnnlab.cells.cell import Cell
+from rnnlab.config.fingerprint import plain
+from rnnlab.errors import UserError
+from rnnlab.modules.module import SequenceModule
+from rnnlab.spec import TaskSpec
+
+TOO_LARGE = re.compile("allocate|overflow", re.IGNORECASE)
+"""What torch's errors say of a tensor that no memory holds."""
+
+
+class Specified(Protocol):
+    """What a net is sized for: a task, of which no more is read than its `spec`."""
+
+    @property
+    def spec(self) -> TaskSpec: ...
+
+
+def module_class(named: Any) -> type[SequenceModule]:
+    """The module of what a `_target_` of conf/cell names.
+
+    named: a `SequenceModule`, which is its own; a `Cell`, or a function that makes one of (input_size, hidden_size,
+    **options): these are wrapped.
+
+    Raises: `UserError` for anything else.
+    """
+    if isinstance(named, type) and issubclass(named, SequenceModule):
+        return named
+    if callable(named) and (not isinstance(named, type) or issubclass(named, Cell)):
+        return SequenceModule.of(named)
+    name = getattr(named, "__qualname__", repr(named))
+    raise UserError(f"cell._target_ names {name}: it must be a Cell, a function that makes one, or a SequenceModule.")
+
+
+def build_module(cfg: DictConfig, task: Specified) -> SequenceModule:
+    """The cell's module, sized for the task, with fresh weights.
+
+    Raises: `UserError` for options that the cell or the layout cannot have, and for a net that no memory holds.
+    """
+    options = plain(cfg.cell)
+    make = module_class(get_object(options.pop("_target_")))
+    try:
+        return make(
+            **options,
+            spec=task.spec.as_dict(),
+            net=plain(cfg.task.net),
+            optimizer=plain(cfg.optimizer),
+            schedule=schedule_of(cfg),
+            log_every_n_steps=cfg.trainer.log_every_n_steps,
+        )
+    except (MemoryError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        if TOO_LARGE.search(str(error)):
+            raise UserError(
+                f"cell.hidden_size={cfg.cell.hidden_size}: a net of this size does not fit into memory."
+            ) from None
+        raise
+
+
+def schedule_of(cfg: DictConfig) -> dict[str, Any] | None:
+    """The learning rate's schedule over epochs; None where there is none, or where the budget sets the rate."""
+    return plain(cfg.schedule) if cfg.schedule and not follows_budget(cfg) else None
+
+
+def follows_budget(cfg: DictConfig) -> bool:
+    """Whether the learning rate falls over the budget: a cosine without an end of its own.
+
+    Read from the schedule alone, which is all that a trained net's own config has of it.
+    """
+    return cfg.schedule is not None and cfg.schedule.get("T_max", 0) is None
