@@ -6,9 +6,9 @@ from rnnlab.config.cli import pipeline
 from rnnlab.config.schema import MADE
 
 
-@pipeline(*MADE)
+@pipeline(*MADE, "tracking")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.diagnosis.diagnose import diagnose
+    from rnnlab.commands.diagnose import diagnose
 
     diagnose(cfg)
 

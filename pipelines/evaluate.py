@@ -6,12 +6,12 @@ from rnnlab.config.cli import pipeline
 from rnnlab.config.schema import MADE
 
 
-@pipeline(*MADE)
+@pipeline(*MADE, "tracking")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.evaluate import evaluate, rehearse
+    from rnnlab.commands.evaluate import evaluate, smoke_test
 
     if cfg.discard:
-        rehearse(cfg)
+        smoke_test(cfg)
     else:
         evaluate(cfg)
 

@@ -5,9 +5,9 @@ from omegaconf import DictConfig
 from rnnlab.config.cli import pipeline
 
 
-@pipeline()
+@pipeline("tracking")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.serving.predict import predict
+    from rnnlab.commands.predict import predict
 
     predict(cfg)
 

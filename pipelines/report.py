@@ -5,9 +5,9 @@ from omegaconf import DictConfig
 from rnnlab.config.cli import pipeline
 
 
-@pipeline()
+@pipeline("tracking")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.report.report import report
+    from rnnlab.commands.report import report
 
     report(cfg)
 

@@ -5,11 +5,11 @@ from omegaconf import DictConfig
 from rnnlab.config.cli import pipeline
 
 
-@pipeline()
+@pipeline("tracking")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.tracking.mlflow.ui import serve
+    from rnnlab.commands.ui import ui
 
-    serve(cfg)
+    ui(cfg)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ NEUTRAL = tuple(
     for name in (
         "addresses",
         "arguments",
+        "commands",
         "config",
-        "diagnosis.diagnose",
         "diagnosis.figures",
         "diagnosis.gradients",
         "diagnosis.jacobian",
@@ -221,10 +221,11 @@ def evaluate_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides how the predictions of a trained net are made, judged and drawn."""
     parts = {part: plain(cfg.task[part]) for part in ("judging", "figures")}
     targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), *named_in(parts)]
+    judging = ("rnnlab.training.evaluate", "rnnlab.diagnosis.activations")
     return {
         "task": plain(cfg.task.data),
         **parts,
-        "sources": source_digests([*targets, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
+        "sources": source_digests([*targets, *judging], SOURCES_OF_DATA),
     }
 
 

@@ -96,13 +96,6 @@ class Parameters:
 
 
 @dataclass(frozen=True)
-class Tracking:
-    enabled: bool
-    uri: str | None
-    sync: bool
-
-
-@dataclass(frozen=True)
 class Tuning:
     name: Name
     trials: int | None
@@ -141,7 +134,7 @@ class Config:
     schedule: dict[str, Any] | None
     budget: Budget
     parameters: Parameters
-    tracking: Tracking
+    tracking: dict[str, Any]
     tuning: Tuning
     search: Search
 
@@ -185,6 +178,14 @@ def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = ()
     except InterpolationResolutionError:
         if not found:
             raise  # otherwise it points to a value that is reported
+    if found:
+        raise UserError(" ".join(found.values()))
+
+
+def check_made(cfg: DictConfig, key: str) -> None:
+    """Check one node of `MADE` alone. Raises: `UserError` as `check` does."""
+    found: dict[str, str] = {}
+    _check_made(cfg[key], key, found)
     if found:
         raise UserError(" ".join(found.values()))
 

@@ -46,7 +46,7 @@ DRAW = "draw"
 """Of a trial: the number that seeds the sampler for it."""
 
 
-def search(cfg: DictConfig) -> None:
+def search(cfg: DictConfig) -> float | None:
     """Go on with the study of this very config until it has `search.trials` trials, then write the overlay.
 
     A trial trains one seed as `pipelines/train.py` would, with values drawn for `search.space`, and keeps no weights.
@@ -56,6 +56,8 @@ def search(cfg: DictConfig) -> None:
 
     The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011), seeded for each trial by its `DRAW`: a
     search by one process gives the same values whether it was interrupted or not.
+
+    Returns: the lowest validation loss; None while trials still run in other processes.
 
     Raises: `MissingExtra` without Optuna; `UserError` for a space or a config that cannot be searched, and when no
     trial came to its end.
@@ -88,7 +90,7 @@ def search(cfg: DictConfig) -> None:
         while _next_trial(cfg, study, space, task, folder):
             pass
         with locked(folder / ".lock"):
-            _conclude(cfg, study, folder)
+            return _conclude(cfg, study, folder)
 
 
 def _check(cfg: DictConfig) -> None:
@@ -260,7 +262,7 @@ class _Report(Callback):
             raise TrialPruned
 
 
-def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
+def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> float | None:
     """Write the trials as a table and the best of them as an overlay, once there are enough."""
     from optuna.trial import TrialState
 
@@ -273,14 +275,14 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
     if len(spent) < cfg.search.trials:
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         log.info("%d of %d trials are done; %d run in other processes", len(spent), cfg.search.trials, running)
-        return
+        return None
     if not any(trial.state == TrialState.COMPLETE for trial in spent):
         raise UserError(f"None of {len(spent)} trials came to its end: try a lower search.space.optimizer.lr.high.")
     best = study.best_trial
     pair = f"{cfg.task.name}/{cfg.cell.name}"
     log.info("%s: lowest validation loss %.4f, in trial %d of %d", pair, best.value, best.number, len(spent))
     if cfg.discard:
-        return
+        return best.value
     words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     about = [
         f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
@@ -288,6 +290,7 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
     ]
     path = write_overlay(cfg, nested(best.params), about, {"trials": len(spent), "study": folder.name})
     log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)
+    return best.value
 
 
 def _short(value: Any) -> Any:

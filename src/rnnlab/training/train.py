@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -33,8 +34,9 @@ from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import CONF, Results
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.describe import describe_run
-from rnnlab.tracking.mlflow.store import Row, Tracker, open_store
+from rnnlab.tracking.live import Row
 from rnnlab.tracking.recorder import KeepHistory, Recorder
+from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.budget import Budget, check_budget, follows_budget, make_budget
 from rnnlab.training.prepare import open_task
 from rnnlab.training.progress import Progress
@@ -64,22 +66,6 @@ SAMPLES = "samples"
 
 UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
 """What `torch.load` raises for a file that is cut off or no checkpoint."""
-
-
-def train(cfg: DictConfig) -> None:
-    """Train `cfg.seed`, or every seed of the grid where DVC asks, skipping what is already there under this setting."""
-    check(cfg)
-    store = open_store(cfg)
-    with results_folder(cfg) as results:
-        train_seeds(cfg, results, store)
-
-
-def train_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
-    """Train what is not yet there; every seed under its own lock, written whole or not at all."""
-    for seed in seeds_of(cfg):
-        _train_seed(cfg, results, seed, store)
-    if cfg.dvc:
-        _forget_other_seeds(results, seeds_of(cfg))
 
 
 def check(cfg: DictConfig) -> None:
@@ -177,15 +163,18 @@ def settle_threads(cfg: DictConfig) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> None:
+def train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> Tracked | None:
+    """Train a seed that is not there yet, under its own lock, written whole or not at all.
+
+    Returns: the seed as the store has it.
+    """
     label = f"{cfg.task.name}/{cfg.cell.name} seed {seed}"
     task = open_task(cfg, seed)
     setting = setting_of(cfg, task)
     with locked(results.lock(seed), wait_seconds=2):
         if not cfg.force and _is_done(results, seed, setting):
             log.info("%s: already trained under this setting; force=true trains it again", label)
-            store.put(results, seed)
-            return
+            return store.put(results, seed)
         settle_threads(cfg)
         # before the module is made: its initial weights are the first numbers drawn
         pl.seed_everything(seed, verbose=False)
@@ -203,7 +192,7 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
             recorder = Recorder(live.send)
             facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
             _write(results, cfg, run, facts, recorder.rows, module, task)
-        store.put(results, seed, live)
+        tracked = store.put(results, seed, live)
         log.info(
             "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
             label,
@@ -212,9 +201,15 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
             facts["train_seconds"],
             facts["steps_per_second"],
         )
+        return tracked
 
 
-def _forget_other_seeds(results: Results, seeds: list[int]) -> None:
+def validation_loss(results: Results, seeds: list[int]) -> float:
+    """The mean over seeds that are trained."""
+    return mean(float(read_json(results.train(seed) / "metrics.json")["validation_loss"]) for seed in seeds)
+
+
+def forget_other_seeds(results: Results, seeds: list[int]) -> None:
     """What DVC keeps of a pair is what the grid names, no seed of an earlier grid."""
     for folder in results.train(0).parent.iterdir():
         if folder not in {results.train(seed) for seed in seeds}:
