@@ -13,7 +13,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab import layouts
 from rnnlab.arguments import check_arguments, parameters
 from rnnlab.cells.dynamical import AntisymmetricRNNCell
 from rnnlab.cells.gru import GRUCell
@@ -21,10 +20,12 @@ from rnnlab.cells.initialization import initialize
 from rnnlab.config.schema import MADE, check
 from rnnlab.config.stages import _compose
 from rnnlab.errors import UserError
+from rnnlab.layouts.ctc import ConnectionistTemporal
 from rnnlab.results.paths import CONF, of_seeds
 from rnnlab.search.space import distributions
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import CHECKOUT, Run, start
+from tests.layouts.nets import LAYOUTS
 
 CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
@@ -253,7 +254,7 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         ("cell.spec", "cell.spec=1: "),
         ("task.data.foo", "task.data.foo=1: XorData does not take it. There are name, repeats, batch_size."),
         ("task.dataset.foo", "task.dataset.foo=1: Generated does not take it."),
-        ("task.net.foo", "task.net.foo=1: no layout takes it."),
+        ("task.net.foo", "task.net.foo=1: ManyToOne does not take it."),
         ("schedule.foo", "schedule.foo=1: CosineAnnealingLR does not take it."),
     ],
 )
@@ -424,7 +425,7 @@ def test_the_library_says_what_is_of_a_wrong_type() -> None:
         AntisymmetricRNNCell(3, 4, gated="no")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="gain=True: a number is needed"):
         initialize(GRUCell(3, 4), "orthogonal", gain=True)
-    for layout in layouts.LAYOUTS.values():
+    for layout in (*LAYOUTS.values(), ConnectionistTemporal):
         for name, parameter in [*inspect.signature(layout).parameters.items()][2:]:
             with pytest.raises(UserError, match=f"{name}="):
                 check_arguments(layout, {name: 7 if parameter.annotation in (bool, str) else True})

@@ -32,6 +32,7 @@ from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task, prepared_data
 from rnnlab.training.train import build_module
 from tests.tasks.examples.catalogue import Example, examples
+from tests.tasks.parts import judging_of
 
 EXAMPLES = examples()
 by_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
@@ -63,7 +64,7 @@ def without_data(cfg: DictConfig, task: Task) -> Predictor:
     alone: Task = instantiate(cfg.task.data)
     alone.restore(json.loads(json.dumps(task.state_dict())))
     torch.manual_seed(0)
-    return Predictor(alone, build_module(cfg, task))
+    return Predictor(judging_of(cfg, alone), build_module(cfg, task))
 
 
 @by_example
@@ -73,7 +74,7 @@ def test_what_was_learnt_is_all_that_raw_input_needs(opened: Opened, example: Ex
     assert predictor.task.spec == task.spec
     table = predictor.task.raw_example()
     assert list(table.columns) == list(predictor.task.raw_columns())
-    options = {"length": 5} if "length" in predictor.task.raw_options() else {}
+    options = {"length": 5} if "length" in predictor.judging.raw_options() else {}
     answers = predictor.predict(table, **options)
     assert len(answers) >= (1 if "date" in table else len(table))
     numbers = answers.select_dtypes("number").to_numpy()
@@ -154,7 +155,7 @@ TEXT = ("text", "shakespeare")
 def test_raw_input_of_the_test_split_has_the_numbers_of_evaluate(opened: Opened, example: Example) -> None:
     cfg, task, raw = opened(example)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
+    expected = judging_of(cfg, task).predict(predictor.module)
     answers = predictor.predict(raw_test_split(task, cfg, raw))
     if "written" in expected:
         assert answers["written"].tolist() == expected["written"].tolist()
@@ -183,7 +184,7 @@ def asked(task: Any) -> np.ndarray:
 def test_a_raw_series_has_the_forecasts_of_evaluate(opened: Opened, example: Example) -> None:
     cfg, task, raw = opened(example)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
+    expected = judging_of(cfg, task).predict(predictor.module)
     frame = instantiate(cfg.task.dataset).read(raw).frame
     table = frame if "date" in frame else frame.rename_axis("date").reset_index()
     table["date"] = table["date"].dt.strftime("%Y-%m-%dT%H:%M:%S")
@@ -205,14 +206,14 @@ def test_a_raw_text_has_the_nats_of_evaluate(tmp_path: Path, monkeypatch: pytest
     cfg = _compose("text", f"task.path={tmp_path / 'my.txt'}", f"task.unit={unit}", "task.largest_part=300")
     task = open_task(cfg, 0)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
+    expected = judging_of(cfg, task).predict(predictor.module)
     units = predictor.task._units(text)  # type: ignore[attr-defined]
     first = task.meta["splits"]["test"][0] - 100
     tail = "".join(units[first:])
     tail = tail.encode("latin-1").decode("utf-8", errors="strict") if unit == "byte" else tail
-    whole = pd.concat(list(predictor.task.score(predictor.module, [tail])))  # type: ignore[attr-defined]
+    whole = pd.concat(list(predictor.judging.score(predictor.module, [tail])))  # type: ignore[attr-defined]
     cut = [tail[start : start + 7] for start in range(0, len(tail), 7)]
-    pieces = pd.concat(list(predictor.task.score(predictor.module, cut)))  # type: ignore[attr-defined]
+    pieces = pd.concat(list(predictor.judging.score(predictor.module, cut)))  # type: ignore[attr-defined]
     assert whole["place"].tolist() == list(range(1, len(units) - first))
     assert pieces["token"].tolist() == whole["token"].tolist() == units[first + 1 :]
     assert np.allclose(whole["nats"].to_numpy()[100:], expected["nats"], rtol=0, atol=1e-5)
@@ -259,7 +260,7 @@ def test_the_signature_takes_the_example_as_a_table_and_as_what_is_sent_to_a_ser
     table = predictor.task.raw_example()
     signature = signature_of(predictor, table)
     sent = infer_and_parse_data(json.loads(str(convert_input_example_to_serving_input(table))), signature.inputs)
-    options = {"length": 1} if predictor.task.raw_options() else {}
+    options = {"length": 1} if predictor.judging.raw_options() else {}
     expected = predictor.predict(table, **options)
     assert [column.name for column in signature.outputs] == list(expected.columns)
     for given in (table, sent):
