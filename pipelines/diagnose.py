@@ -6,7 +6,7 @@ from rnnlab.config.cli import pipeline
 from rnnlab.config.schema import MADE
 
 
-@pipeline(*MADE, "tracking")
+@pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
     from rnnlab.commands.diagnose import diagnose
 

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 from rnnlab.config.cli import pipeline
 
 
-@pipeline("tracking")
+@pipeline()
 def main(cfg: DictConfig) -> None:
     from rnnlab.commands.export import export
 

@@ -18,7 +18,7 @@ from rnnlab.results.paths import Results, of_seeds
 GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
 """Of the config, by which runs are chosen."""
 
-OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc")
+OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc", "packages")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from rnnlab.results.paths import root
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
+from rnnlab.training.callbacks import bound_callbacks
 from rnnlab.training.prepare import open_task
 from rnnlab.training.sizing import match_parameters
 from rnnlab.training.train import build_module, check, fit, setting_of, settle_threads
@@ -242,7 +243,8 @@ def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
     pl.seed_everything(cfg.seed, verbose=False)
     module = build_module(cfg, its)
     label = f"{cfg.task.name}/{cfg.cell.name} trial {trial.number}"
-    facts = fit(cfg, module, its, Recorder(None), folder, None, label, _Report(trial))
+    callbacks = bound_callbacks(cfg, its, folder)
+    facts = fit(cfg, module, its, Recorder(None), folder, None, label, *callbacks, _Report(trial))
     for key in ("best_epoch", "epochs", "steps", "train_seconds", "parameters"):
         trial.set_user_attr(key, facts[key])
     return float(facts["validation_loss"])

@@ -26,21 +26,20 @@ from safetensors.torch import save_file
 
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, train_setting
 from rnnlab.config.stages import grid
-from rnnlab.diagnosis.gradients import LogNorms, LogTimestepGradients
-from rnnlab.diagnosis.memory_length import MEMORY, LogMemory, read_measurements, write_memory
 from rnnlab.errors import UserError
 from rnnlab.modules.module import Diverged, SequenceModule, check_training
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import CONF, Results
 from rnnlab.tasks.task import Task
+from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.live import Row
 from rnnlab.tracking.recorder import KeepHistory, Recorder
 from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.budget import Budget, check_budget, follows_budget, make_budget
+from rnnlab.training.callbacks import bound_callbacks, make_callbacks
 from rnnlab.training.prepare import open_task
 from rnnlab.training.progress import Progress
-from rnnlab.training.samples import KeepSamples
 from rnnlab.training.sizing import check_sizing, match_parameters
 
 log = logging.getLogger("rnnlab")
@@ -61,9 +60,6 @@ HINTS = (
 ACCELERATORS = ("auto", "cpu", "gpu")
 PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
 
-SAMPLES = "samples"
-"""Beside the checkpoints and then beside the weights: what the net wrote as its training went on."""
-
 UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
 """What `torch.load` raises for a file that is cut off or no checkpoint."""
 
@@ -75,9 +71,8 @@ def check(cfg: DictConfig) -> None:
             raise UserError(f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}.")
     if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
-    whole = ("max_epochs", "threads", "patience", "log_every_n_steps")
-    rarely = ("limit_batches", "log_timestep_gradients", "log_memory", "log_samples")
-    for key in (*(f"trainer.{name}" for name in (*whole, *rarely)), "cell.hidden_size", "cell.num_layers"):
+    whole = ("max_epochs", "threads", "patience", "limit_batches", "log_every_n_steps")
+    for key in (*(f"trainer.{name}" for name in whole), "cell.hidden_size", "cell.num_layers"):
         value = OmegaConf.select(cfg, key)
         if value is not None and value < 1:
             raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
@@ -101,6 +96,7 @@ def check(cfg: DictConfig) -> None:
             )
     module: type[SequenceModule] = get_class(cfg.cell._target_)
     module.check_options(cfg.cell)
+    make_callbacks(cfg)
 
 
 def seeds_of(cfg: DictConfig) -> list[int]:
@@ -181,17 +177,15 @@ def train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> 
         module = build_module(cfg, task)
         resume = None if cfg.force else _checkpoint_to_resume(results, seed, setting)
         if resume is None:
-            for old in results.checkpoints(seed).glob("*.ckpt"):
-                old.unlink()
-            for kept in (SAMPLES, MEMORY):
-                shutil.rmtree(results.checkpoints(seed) / kept, ignore_errors=True)
+            _clear(results, seed)
         run = describe_run(cfg, task, module, results, seed, setting)
         write_json(results.checkpoints(seed) / "run.json", run)
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
         with store.live(run) as live:
             recorder = Recorder(live.send)
-            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
-            _write(results, cfg, run, facts, recorder.rows, module, task)
+            callbacks = bound_callbacks(cfg, task, results.checkpoints(seed))
+            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label, *callbacks)
+            _write(results, cfg, run, facts, recorder.rows, module, task, callbacks)
         tracked = store.put(results, seed, live)
         log.info(
             "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
@@ -214,6 +208,15 @@ def forget_other_seeds(results: Results, seeds: list[int]) -> None:
     for folder in results.train(0).parent.iterdir():
         if folder not in {results.train(seed) for seed in seeds}:
             shutil.rmtree(folder)
+
+
+def _clear(results: Results, seed: int) -> None:
+    """What an earlier training and its callbacks have left beside the checkpoints; the lock is held."""
+    for path in results.checkpoints(seed).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != results.lock(seed):
+            path.unlink()
 
 
 def _is_done(results: Results, seed: int, setting: str) -> bool:
@@ -270,7 +273,6 @@ def make_trainer(
             Progress(label, (lambda: budget.share) if budget else None),
             _checkpoint(folder, "best", monitor="loss/validation"),
             _checkpoint(folder, "last", monitor=None),
-            *_looking_into(options),
             *further,
         ],
         default_root_dir=folder,
@@ -285,14 +287,6 @@ def _stopping(options: DictConfig, budget: Budget | None) -> Iterator[Callback]:
         yield EarlyStopping("loss/validation", patience=options.patience, verbose=False)
     if budget is not None:
         yield budget
-
-
-def _looking_into(options: DictConfig) -> Iterator[Callback]:
-    """Only what was asked for: Lightning calls each callback at every step, whether it does anything or not."""
-    if options.log_norms:
-        yield LogNorms()
-    if options.log_timestep_gradients is not None:
-        yield LogTimestepGradients(options.log_timestep_gradients)
 
 
 def fit(
@@ -311,12 +305,7 @@ def fit(
 
     Raises: `Diverged` when the loss is no longer a number.
     """
-    every = cfg.trainer.log_samples
-    samples = [KeepSamples(instantiate(cfg.task.judging, task), checkpoints / SAMPLES, every)] if every else []
-    every = cfg.trainer.log_memory
-    memory = [LogMemory(task, checkpoints / MEMORY, every)] if every else []
-    looking = [*samples, *memory, *further]
-    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *looking, budget=make_budget(cfg))
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *further, budget=make_budget(cfg))
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
@@ -326,8 +315,9 @@ def fit(
         raise Diverged(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
-    for look in memory:
-        look.look(module, int(checkpoint["epoch"]) + 1)
+    for callback in further:
+        if isinstance(callback, RunCallback):
+            callback.conclude(module, int(checkpoint["epoch"]) + 1)
     recorder.flush()
     assert best.best_model_score is not None
     return {
@@ -365,6 +355,7 @@ def _write(
     rows: list[Row],
     module: SequenceModule,
     task: Task,
+    callbacks: list[Callback],
 ) -> None:
     seed = run["seed"]
     with atomic_folder(results.train(seed)) as part:
@@ -375,7 +366,6 @@ def _write(
         # all that raw input needs beside the weights: a model can be made of this folder alone
         write_json(part / "learnt.json", {"spec": task.spec.as_dict(), "learnt": task.state_dict()})
         save_file(module.state_dict(), part / "weights.safetensors")
-        if (results.checkpoints(seed) / SAMPLES).exists():
-            shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)
-        if measured := read_measurements(results.checkpoints(seed) / MEMORY):
-            write_memory(measured, facts["best_epoch"] + 1, run["name"], part / MEMORY)
+        for callback in callbacks:
+            if isinstance(callback, RunCallback):
+                callback.write(part, run["name"])
