@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.data.batches import Batch
-from rnnlab.data.vocabulary import IGNORED, PADDING
+from rnnlab.data.vocabulary import BLANK, IGNORED
 from rnnlab.errors import UserError
-
-BLANK = PADDING
-"""The output of a net trained by `ConnectionistTemporal` that stands for no token."""
 
 
 @dataclass(frozen=True)
