@@ -82,7 +82,8 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
         store = MLflowStore(f"sqlite:///{folder}/mlflow.db")
         for index in range(ROUNDS + 1):
             modules = [
-                module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, net=NET, hidden_size=HIDDEN) for _ in range(2)
+                module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, net=NET, hidden_size=HIDDEN)
+                for _ in range(2)
             ]
             if index % 2:
                 first = pipeline(modules[0], loader, store, Path(folder))

@@ -24,8 +24,10 @@ from rnnlab.modules.lstm import LSTM
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.results.paths import CONF
-from rnnlab.tracking.mlflow.store import MLflowStore, Row, Tracker
+from rnnlab.tracking.live import Row
+from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.recorder import Recorder
+from rnnlab.tracking.tracker import Tracker
 from rnnlab.training.train import make_trainer
 
 EPOCHS = 3

@@ -237,7 +237,7 @@ def test_a_killed_run_on_a_stream_goes_on_and_ends_as_if_nothing_had_happened(ru
     text.write_text("".join(np.random.default_rng(0).choice(list("abc de\n"), 30_000)))
     command = (
         "task=text", f"task.path={text}", "cell=lstm", "cell.hidden_size=16", "cell.dropout=0.1", "cell.num_layers=2",
-        "trainer.max_epochs=6", "trainer.log_samples=null", "task.epoch_steps=20", "tracking=none",
+        "trainer.max_epochs=6", "callbacks=none", "task.epoch_steps=20", "tracking=none",
     )  # fmt: skip
 
     def weights() -> dict[str, Tensor]:

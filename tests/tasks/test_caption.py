@@ -229,7 +229,13 @@ def test_metrics_of_right_and_wrong_captions(opened: Callable[..., CaptionData])
 
 
 def test_a_trained_net_leaves_its_pictures(run: Run, root: Path) -> None:
-    common = ("task=caption", "cell=gru", "task.images=200", "trainer.max_epochs=1", "trainer.log_samples=1")
+    common = (
+        "task=caption",
+        "cell=gru",
+        "task.images=200",
+        "trainer.max_epochs=1",
+        "callbacks.samples.every_n_epochs=1",
+    )
     assert run("train", *common, "tracking=none").code == 0
     outcome = run("evaluate", *common, "tracking=none")
     assert outcome.code == 0, outcome.err

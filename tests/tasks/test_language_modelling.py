@@ -509,7 +509,7 @@ def test_a_text_is_trained_on_and_written_by_the_byte(run: Run, root: Path) -> N
     (root / "my.bin").write_bytes(bytes(np.random.default_rng(0).choice([0, 200, 255, 65, 13], 20_000).tolist()))
     command = (
         "task=text", f"task.path={root / 'my.bin'}", "task.unit=byte", "task.epoch_steps=5", "cell=gru",
-        "trainer.max_epochs=2", "trainer.log_samples=1", "tracking=none",
+        "trainer.max_epochs=2", "callbacks.samples.every_n_epochs=1", "tracking=none",
     )  # fmt: skip
     trained = run("train", *command)
     assert trained.code == 0, trained.err

@@ -23,8 +23,8 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.modules.build import build_module
+from rnnlab.serving.answers import answers_to
 from rnnlab.serving.model import signature_of
-from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
 from rnnlab.tasks.classification.sentiment import _each_once

@@ -14,7 +14,8 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
-from rnnlab.tracking.mlflow.store import MLflowStore, Row
+from rnnlab.tracking.live import Row
+from rnnlab.tracking.mlflow.store import MLflowStore
 from tests.conftest import Run, start
 
 SHORT = ("trainer.max_epochs=2",)

@@ -30,7 +30,7 @@ FADED = 1e-9
 
 
 def write_lengths(into: Path) -> list[Path]:
-    """Of every task that was trained on several lengths and looked into (`trainer.log_memory`, or diagnose.py): the
+    """Of every task that was trained on several lengths and looked into (`callbacks=memory`, or diagnose.py): the
     table <task>.csv, <task>_lengths.png and <task>_gradients.png. Returns the pictures; none, and no folder, where
     there is no such task."""
     found = read_runs()

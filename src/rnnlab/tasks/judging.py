@@ -39,7 +39,7 @@ class Judging(ABC):
         self.task = task
 
     @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> None:
+    def check_options(cls, options: Mapping[str, Any]) -> None:  # noqa: B027 (most have no options)
         """options: of the constructor, by name, as `task.judging` has them.
 
         Raises: `UserError` for one that cannot work; no data is needed to know.

@@ -28,8 +28,8 @@ def report(cfg: DictConfig) -> None:
         if cfg.report.folder == "runs":
             for picture in write_lengths(folder / "lengths"):
                 log.info("wrote %s", picture)
-    if cfg.tracking.sync:
-        from rnnlab.tracking.mlflow.store import open_store
+    if cfg.tracking.get("sync"):
+        from rnnlab.commands.tracking import open_store  # only then: MLflow takes seconds to import
 
         open_store(cfg)
     if cfg.report.show:

@@ -6,11 +6,12 @@ from typing import Any
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
+from rnnlab.commands.tracking import open_store
 from rnnlab.diagnosis.memory_length import measure, sample, scalars, write_memory
 from rnnlab.modules.build import build_module
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import origin
-from rnnlab.tracking.mlflow.store import open_store
+from rnnlab.serving.champions import crown
 from rnnlab.training.evaluate import require_trained
 from rnnlab.training.prepare import open_task
 from rnnlab.training.train import check, results_folder, seeds_of, setting_of, settle_threads
@@ -19,7 +20,7 @@ log = logging.getLogger("rnnlab")
 
 
 def diagnose(cfg: DictConfig) -> None:
-    """Measure the weights that each seed's training kept, on validation sequences; write tables and pictures.
+    """Measure the weights that each seed's training kept, on validation sequences; write tables and figures.
 
     Raises: `UserError` when a seed is not trained under this config, and for a net that is run token by token.
     """
@@ -42,8 +43,8 @@ def diagnose(cfg: DictConfig) -> None:
                     facts = {**origin(results, seed), "metrics": scalars(measured)}
                     write_json(part / "diagnosed.json", facts)
             log.info("%s/%s seed %d: %s", cfg.task.name, cfg.cell.name, seed, in_words(measured))
-            log.info("  pictures in %s", results.diagnosis(seed))
-            store.put(results, seed)
+            log.info("  figures in %s", results.diagnosis(seed))
+            crown(store, store.put(results, seed))
 
 
 def in_words(measured: dict[str, Any]) -> str:

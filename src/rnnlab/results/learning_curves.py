@@ -1,4 +1,4 @@
-"""Pictures that are the same for every task."""
+"""Learning curves: the losses of each epoch, as they are kept with every trained seed, and a figure of them."""
 
 from textwrap import fill
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import without_secrets
 from rnnlab.config.fingerprint import shown_in, words_to_keep
-from rnnlab.config.schema import Named, Tracking, check
+from rnnlab.config.schema import Named, check, check_made
 from rnnlab.errors import UserError
 
 
@@ -22,13 +22,13 @@ class BeforeSweep(Callback):
         sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
         given = [*sweep, *hydra["overrides"]["task"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
-        from rnnlab.tracking.mlflow.store import open_store
+        from rnnlab.commands.tracking import open_store  # here: an answer to --help needs no store
 
         try:
             for word in (*given, *hydra["overrides"]["hydra"]):
                 _check_addresses(*word.lstrip("+~").partition("=")[::2])
             _check_addresses("", content)
-            check(config.tracking, group=Tracking)
+            check_made(config, "tracking")
             check(config.task, group=Named)
             open_store(config)
         except UserError as error:
