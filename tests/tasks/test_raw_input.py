@@ -15,10 +15,10 @@ from hydra.utils import instantiate
 from mlflow.models.utils import _enforce_schema, convert_input_example_to_serving_input
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from omegaconf import DictConfig
-from rnnlab.tasks.music.base import midi_file, notes_of
 
 from rnnlab.config.stages import _compose
 from rnnlab.data.audio import wav_file
+from rnnlab.data.midi import midi_file, notes_of
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
@@ -27,7 +27,7 @@ from rnnlab.serving.answers import answers_to
 from rnnlab.serving.model import signature_of
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
-from rnnlab.tasks.classification.sentiment import _each_once
+from rnnlab.tasks.classification.sentiment.data import _each_once
 from rnnlab.tasks.raw_input import RowError, tone
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task, prepared_data
@@ -118,13 +118,13 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         test = split_by_class(found.labels[kept], task.validation, task.test, names=found.classes)["test"]
         return pd.DataFrame({"name": [found.names[index].title() for index in kept[test]]})
     if kind in ("digits", "caption"):
-        return pd.DataFrame({"image": [image.ravel().tolist() for image in task._images["test"]]})
+        return pd.DataFrame({"image": [image.ravel().tolist() for image in task.images["test"]]})
     if kind == "frames":
-        return pd.DataFrame({"frames": list(task._videos["test"].frames)})
+        return pd.DataFrame({"frames": list(task.filmed["test"].frames)})
     if kind == "translate":
         return pd.DataFrame({"source": task.texts("test")[0]})
     if kind == "tagging":
-        words = np.split(np.array(task._text["test"], dtype=object), task._words["test"].offsets[1:-1].numpy())
+        words = np.split(np.array(task.text["test"], dtype=object), task.words["test"].offsets[1:-1].numpy())
         return pd.DataFrame({"sentence": [" ".join(sentence) for sentence in words]})
     if kind == "speech":
         return pd.DataFrame({"frames": [series.tolist() for series in dataset.read_vowels(raw)[1].series]})
@@ -132,14 +132,14 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         return pd.DataFrame({"sound": [wav_file(*sound) for split, _, sound in task._synthetic() if split == "test"]})
     if kind == "handwriting":
         strokes = {character.text: list(character.strokes) for character in dataset.read(raw)}
-        return pd.DataFrame({"strokes": [strokes[character] for character in task._test_characters]})
+        return pd.DataFrame({"strokes": [strokes[character] for character in task.test_characters]})
     if kind == "music":
-        rolls = task._rolls["test"]
+        rolls = task.rolls["test"]
         pieces = [[np.flatnonzero(frame) + LOWEST for frame in rolls[index][:-1]] for index in range(len(rolls))]
         return pd.DataFrame({"notes": pieces})
     if kind == "xor":
         return task.raw_example()
-    inputs = task._inputs["test"]
+    inputs = task.inputs["test"]
     if kind == "adding":
         return pd.DataFrame({"sequence": [inputs[index].tolist() for index in range(len(inputs))]})
     return pd.DataFrame({"sequence": [[task.tokens[n] for n in inputs[index]] for index in range(len(inputs))]})
@@ -175,7 +175,7 @@ def test_raw_input_of_the_test_split_has_the_numbers_of_evaluate(opened: Opened,
 
 
 def asked(task: Any) -> np.ndarray:
-    targets = task._targets["test"]
+    targets = task.targets["test"]
     found, _ = targets.take(torch.arange(len(targets)), padding=-100)
     return np.asarray(found != -100)
 
@@ -207,7 +207,7 @@ def test_a_raw_text_has_the_nats_of_evaluate(tmp_path: Path, monkeypatch: pytest
     task = open_task(cfg, 0)
     predictor = without_data(cfg, task)
     expected = judging_of(cfg, task).predict(predictor.module)
-    units = predictor.task._units(text)  # type: ignore[attr-defined]
+    units = predictor.task.units(text)  # type: ignore[attr-defined]
     first = task.meta["splits"]["test"][0] - 100
     tail = "".join(units[first:])
     tail = tail.encode("latin-1").decode("utf-8", errors="strict") if unit == "byte" else tail
@@ -244,11 +244,11 @@ def test_a_midi_file_says_what_sounds_at_each_quarter_note() -> None:
     roll = np.zeros((5, 88), np.uint8)
     for frame, note in enumerate((60, 60, 62, 64)):
         roll[frame, [note - LOWEST, 48 - LOWEST]] = 1
-    assert notes_of(midi_file(roll), "a.mid") == [[48, 60], [48, 60], [48, 62], [48, 64]]
+    assert notes_of(midi_file(roll, LOWEST), "a.mid") == [[48, 60], [48, 60], [48, 62], [48, 64]]
     with pytest.raises(UserError, match=r"b\.mid is cut off"):
-        notes_of(midi_file(roll)[:30], "b.mid")
+        notes_of(midi_file(roll, LOWEST)[:30], "b.mid")
     with pytest.raises(UserError, match="no note"):
-        notes_of(midi_file(0 * roll), "c.mid")
+        notes_of(midi_file(0 * roll, LOWEST), "c.mid")
 
 
 @by_example

@@ -38,8 +38,8 @@ class Judging(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
 
-    @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> None:  # noqa: B027 (most have no options)
+    @classmethod  # noqa: B027 (most have no options)
+    def check_options(cls, options: Mapping[str, Any]) -> None:
         """options: of the constructor, by name, as `task.judging` has them.
 
         Raises: `UserError` for one that cannot work; no data is needed to know.
