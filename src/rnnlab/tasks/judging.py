@@ -38,7 +38,7 @@ class Judging(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
 
-    @classmethod
+    @classmethod  # noqa: B027 - most take no options
     def check_options(cls, options: Mapping[str, Any]) -> None:
         """options: of the constructor, by name, as `task.judging` has them.
 
