@@ -118,7 +118,8 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         test = split_by_class(found.labels[kept], task.validation, task.test, names=found.classes)["test"]
         return pd.DataFrame({"name": [found.names[index].title() for index in kept[test]]})
     if kind in ("digits", "caption"):
-        return pd.DataFrame({"image": [image.ravel().tolist() for image in task.images["test"]]})
+        images = task.images if kind == "digits" else task.pictures
+        return pd.DataFrame({"image": [image.ravel().tolist() for image in images["test"]]})
     if kind == "frames":
         return pd.DataFrame({"frames": list(task.filmed["test"].frames)})
     if kind == "translate":
