@@ -21,6 +21,10 @@ from rnnlab.tracking.tracker import Tracker
 Path(__file__).with_name("imported").touch()
 
 
+def touch(path, **_):
+    Path(path).touch()
+
+
 class CountSteps(RunCallback):
     def __init__(self, start: int) -> None:
         self.count = start
@@ -55,24 +59,22 @@ def own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     return folder
 
 
-# of a file of --config-dir; FILE is what it would make if it ran, OWN the package
+# of a file of --config-dir; FILE is what it would make if it ran, by a function that Hydra itself would call
 STRANGE = {
-    "optimizer": "optimizer: {_target_: os.system, command: touch FILE}",
-    "task.data": "task: {data: {_target_: subprocess.call, args: [touch, FILE]}}",
-    "nested": "optimizer: {foreach: {_target_: os.system, command: touch FILE}}",
-    "in a list": "optimizer: {betas: [{_target_: os.system, command: touch FILE}]}",
-    "where nothing is made": "trainer: {patience: {_target_: os.system, command: touch FILE}}",
-    "callback": "callbacks: {x: {_target_: os.system, command: touch FILE}}",
-    "tracker": "tracking: {_target_: os.system, command: touch FILE}",
+    "optimizer": "optimizer: {_target_: ownpackage.touch, path: FILE}",
+    "task.data": "task: {data: {_target_: ownpackage.touch, path: FILE}}",
+    "nested": "optimizer: {foreach: {_target_: ownpackage.touch, path: FILE}}",
+    "in a list": "optimizer: {betas: [{_target_: ownpackage.touch, path: FILE}]}",
+    "where nothing is made": "trainer: {patience: {_target_: ownpackage.touch, path: FILE}}",
+    "callback": "callbacks: {x: {_target_: ownpackage.touch, path: FILE}}",
+    "tracker": "tracking: {_target_: ownpackage.touch, path: FILE}",
     "partial": "callbacks: {x: {_target_: rnnlab.diagnosis.gradients.LogNorms, _partial_: true}}",
     "arguments": "callbacks: {x: {_target_: rnnlab.diagnosis.gradients.LogNorms, _args_: [1]}}",
-    "by way of an import of ours": (
-        "callbacks: {x: {_target_: rnnlab.tracking.describe.os.system, command: touch FILE}}"
-    ),
+    "by way of an import of ours": ("callbacks: {x: {_target_: rnnlab.results.files.os.mkdir, path: FILE}}"),
     "a function of ours": "callbacks: {x: {_target_: rnnlab.results.files.write_json, path: FILE, content: x}}",
     "an import": "callbacks: {x: {_target_: ownpackage.CountSteps, start: 1}}",
-    "by interpolation": "callbacks: {x: {_target_: '${oc.select:nothing,os.system}', command: touch FILE}}",
-    "a made node": "optimizer: {foreach: \"${oc.create:{_target_:os.system,command:'touch FILE'}}\"}",
+    "by interpolation": "callbacks: {x: {_target_: '${oc.select:nothing,ownpackage.touch}', path: FILE}}",
+    "a made node": "optimizer: {foreach: \"${oc.create:{_target_:ownpackage.touch,path:'FILE'}}\"}",
     "its own packages": "packages: [ownpackage]\ncallbacks: {x: {_target_: ownpackage.CountSteps, start: 1}}",
     "packages among the overrides": (
         "hydra: {overrides: {task: ['packages=[ownpackage]']}}\n"
@@ -86,15 +88,15 @@ STRANGE = {
         "hydra: {mode: MULTIRUN, sweeper: {params: {packages: '[[ownpackage]]'}}}\n"
         "callbacks: {x: {_target_: ownpackage.CountSteps, start: 1}}"
     ),
-    "a callback of Hydra's": "hydra: {callbacks: {x: {_target_: os.system, command: touch FILE}}}",
-    "that of ours": "hydra: {callbacks: {sweep: {_target_: os.system, command: touch FILE}}}",
+    "a callback of Hydra's": "hydra: {callbacks: {x: {_target_: ownpackage.touch, path: FILE}}}",
+    "that of ours": "hydra: {callbacks: {sweep: {_target_: ownpackage.touch, path: FILE}}}",
     "a function of Hydra's": (
-        "hydra: {callbacks: {x: {_target_: hydra.utils.call, config: {_target_: os.system, command: touch FILE}}}}"
+        "hydra: {callbacks: {x: {_target_: hydra.utils.call, config: {_target_: ownpackage.touch, path: FILE}}}}"
     ),
-    "a launcher": "hydra: {mode: MULTIRUN, launcher: {_target_: os.system, command: touch FILE}}",
-    "a sweeper": "hydra: {mode: MULTIRUN, sweeper: {x: {_target_: os.system, command: touch FILE}}}",
-    "logging": "hydra: {job_logging: {formatters: {x: {(): os.system, command: touch FILE}}}}",
-    "Hydra's logging": "hydra: {hydra_logging: {handlers: {x: {class: subprocess.Popen, args: [touch, FILE]}}}}",
+    "a launcher": "hydra: {mode: MULTIRUN, launcher: {_target_: ownpackage.touch, path: FILE}}",
+    "a sweeper": "hydra: {mode: MULTIRUN, sweeper: {x: {_target_: ownpackage.touch, path: FILE}}}",
+    "logging": "hydra: {job_logging: {formatters: {x: {(): ownpackage.touch, path: FILE}}}}",
+    "Hydra's logging": "hydra: {hydra_logging: {handlers: {x: {class: ownpackage.touch, path: FILE}}}}",
     "a search path": "hydra: {job: {env_set: {PATH: DIRECTORY}}}",
     "a circle": "search: {space: '${search}'}",
 }
@@ -112,7 +114,7 @@ def test_nothing_that_a_strangers_experiment_names_is_run(run: Run, root: Path, 
 
 
 @pytest.mark.parametrize("content", [STRANGE["tracker"], STRANGE["a callback of Hydra's"]])
-def test_nor_by_an_entry_point_that_makes_nothing_of_it(run: Run, root: Path, content: str) -> None:
+def test_nor_by_an_entry_point_that_makes_nothing_of_it(run: Run, root: Path, own: Path, content: str) -> None:
     assert with_strange_experiment(run, root, "compose", content).code == 2
     assert not (root / "made").exists()
 

@@ -107,8 +107,8 @@ def check_hydra(cfg: DictConfig, packages: Sequence[str]) -> None:
         if target is None or (key == "hydra.callbacks.sweep" and target == BEFORE_SWEEP) or target in HYDRA_DEFAULTS:
             continue
         _check_target(key, target, HYDRA_PLACES, allowed, found)
-        if key not in found and not is_class_of(_resolved(target), allowed):
-            found[key] = f"{key}._target_={target}: this is no class of {' or '.join(allowed)}."
+        if f"{key}._target_" not in found and not is_class_of(_resolved(target), allowed):
+            found[f"{key}._target_"] = f"{key}._target_={target}: this is no class of {' or '.join(allowed)}."
     for key in ("job_logging", "hydra_logging"):
         if cfg.hydra[key] != SILENT:
             found[key] = f"hydra.{key}: rnnlab does not use Hydra's logging; leave hydra/{key} out."
