@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.timing import pin
 from rnnlab.data.batches import Batch, Batches, Order
+from rnnlab.losses import AbsoluteError
 from rnnlab.modules.gru import GRU
 from rnnlab.modules.lstm import LSTM
 from rnnlab.modules.module import SequenceModule
@@ -32,8 +33,9 @@ STEPS = 200
 ROUNDS = 7
 CLIP = 1.0
 
-SPEC = TaskSpec("benchmark", "many_to_one", INPUT, 5, "mae", {"mae": "min"}, "mae")
+SPEC = TaskSpec("benchmark", "many_to_one", INPUT, 5, AbsoluteError(), {"mae": "min"}, "mae")
 ADAM = {"_target_": "torch.optim.Adam", "lr": 1e-3}
+NET = {"_target_": "rnnlab.layouts.per_timestep.ManyToOne"}
 
 
 def batches() -> Batches:
@@ -80,7 +82,8 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
         store = MLflowStore(f"sqlite:///{folder}/mlflow.db")
         for index in range(ROUNDS + 1):
             modules = [
-                module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, hidden_size=HIDDEN) for _ in range(2)
+                module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, net=NET, hidden_size=HIDDEN)
+                for _ in range(2)
             ]
             if index % 2:
                 first = pipeline(modules[0], loader, store, Path(folder))

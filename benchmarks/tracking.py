@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from benchmarks.overhead import ADAM, BATCH, HIDDEN, INPUT, SPEC, TIMESTEPS, batches
+from benchmarks.overhead import ADAM, BATCH, HIDDEN, INPUT, NET, SPEC, TIMESTEPS, batches
 from benchmarks.timing import pin
 from rnnlab.data.batches import Batches, Order
 from rnnlab.modules.gru import GRU
@@ -24,8 +24,10 @@ from rnnlab.modules.lstm import LSTM
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.results.paths import CONF
-from rnnlab.tracking.mlflow.store import MLflowStore, Row, Tracker
+from rnnlab.tracking.live import Row
+from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.recorder import Recorder
+from rnnlab.tracking.tracker import Tracker
 from rnnlab.training.train import make_trainer
 
 EPOCHS = 3
@@ -78,7 +80,7 @@ def compare(module_class: type[SequenceModule], name: str) -> dict[str, Any]:
         for index in range(ROUNDS + 1):
             taken = {}
             for tracker in trackers if index % 2 else trackers[::-1]:
-                module = module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, hidden_size=HIDDEN)
+                module = module_class(name=name, spec=SPEC.as_dict(), optimizer=ADAM, net=NET, hidden_size=HIDDEN)
                 taken[tracker] = train(module, loader, tracker, Path(folder))
             if index > 0:  # the first round warms both up
                 rounds.append([taken[tracker] for tracker in trackers])

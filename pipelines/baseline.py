@@ -7,9 +7,9 @@ from rnnlab.config.cli import pipeline
 
 @pipeline("task.dataset", "task.data", "task.judging", "task.baselines")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.baseline import evaluate_baselines
+    from rnnlab.commands.baseline import baseline
 
-    evaluate_baselines(cfg)
+    baseline(cfg)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from rnnlab.config.cli import pipeline
 
 
 @pipeline()
-def main(_: DictConfig) -> None:
-    from rnnlab.config.stages import write_configs
+def main(cfg: DictConfig) -> None:
+    from rnnlab.commands.compose import compose
 
-    write_configs()
+    compose(cfg)
 
 
 if __name__ == "__main__":

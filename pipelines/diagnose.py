@@ -8,7 +8,7 @@ from rnnlab.config.schema import MADE
 
 @pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
-    from rnnlab.diagnosis.diagnose import diagnose
+    from rnnlab.commands.diagnose import diagnose
 
     diagnose(cfg)
 

@@ -8,10 +8,10 @@ from rnnlab.config.schema import MADE
 
 @pipeline(*MADE)
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.evaluate import evaluate, rehearse
+    from rnnlab.commands.evaluate import evaluate, smoke_test
 
     if cfg.discard:
-        rehearse(cfg)
+        smoke_test(cfg)
     else:
         evaluate(cfg)
 

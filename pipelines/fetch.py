@@ -7,7 +7,7 @@ from rnnlab.config.cli import pipeline
 
 @pipeline("task.dataset")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.prepare import fetch
+    from rnnlab.commands.fetch import fetch
 
     fetch(cfg)
 

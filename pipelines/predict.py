@@ -7,7 +7,7 @@ from rnnlab.config.cli import pipeline
 
 @pipeline()
 def main(cfg: DictConfig) -> None:
-    from rnnlab.serving.predict import predict
+    from rnnlab.commands.predict import predict
 
     predict(cfg)
 

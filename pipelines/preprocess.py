@@ -7,7 +7,7 @@ from rnnlab.config.cli import pipeline
 
 @pipeline("task.dataset", "task.data")
 def main(cfg: DictConfig) -> None:
-    from rnnlab.training.prepare import preprocess
+    from rnnlab.commands.preprocess import preprocess
 
     preprocess(cfg)
 

@@ -7,7 +7,7 @@ from rnnlab.config.cli import pipeline
 
 @pipeline()
 def main(cfg: DictConfig) -> None:
-    from rnnlab.report.report import report
+    from rnnlab.commands.report import report
 
     report(cfg)
 

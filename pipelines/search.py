@@ -7,10 +7,10 @@ from rnnlab.config.schema import MADE
 
 
 @pipeline(*MADE)
-def main(cfg: DictConfig) -> None:
-    from rnnlab.search.study import search
+def main(cfg: DictConfig) -> float | None:
+    from rnnlab.commands.search import search
 
-    search(cfg)
+    return search(cfg)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,12 @@ from rnnlab.config.schema import MADE
 
 
 @pipeline(*MADE)
-def main(cfg: DictConfig) -> None:
-    from rnnlab.training.evaluate import rehearse
-    from rnnlab.training.train import train
-
+def main(cfg: DictConfig) -> float:
     if cfg.discard:
-        rehearse(cfg)
+        from rnnlab.commands.evaluate import smoke_test as train
     else:
-        train(cfg)
+        from rnnlab.commands.train import train
+    return train(cfg)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ from rnnlab.config.cli import pipeline
 
 @pipeline()
 def main(cfg: DictConfig) -> None:
-    from rnnlab.tracking.mlflow.ui import serve
+    from rnnlab.commands.ui import ui
 
-    serve(cfg)
+    ui(cfg)
 
 
 if __name__ == "__main__":

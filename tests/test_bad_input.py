@@ -176,9 +176,9 @@ def test_evaluating_what_is_not_trained_says_so(run: Run) -> None:
 def test_a_loss_that_becomes_nan_stops_at_its_step_and_keeps_the_best(run: Run, root: Path) -> None:
     """A rate that grows a hundred million times from epoch to epoch."""
     outcome = run(
-        "train", "cell=rnn", "cell.activation=relu", "task.loss=mse", "trainer.gradient_clip_val=null", "tracking=none",
-        "optimizer=sgd", "schedule=constant", "schedule._target_=torch.optim.lr_scheduler.ExponentialLR",
-        "~schedule.factor", "+schedule.gamma=1e8",
+        "train", "cell=rnn", "cell.activation=relu", "task.loss=SquaredError",
+        "trainer.gradient_clip_val=null", "tracking=none", "optimizer=sgd", "schedule=constant",
+        "schedule._target_=torch.optim.lr_scheduler.ExponentialLR", "~schedule.factor", "+schedule.gamma=1e8",
     )  # fmt: skip
     assert outcome.code == 2
     assert re.search(r"loss became (nan|inf) at step \d+ \(epoch [1-9]\)", outcome.err), outcome.err

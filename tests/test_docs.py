@@ -17,12 +17,15 @@ from rnnlab.cells.cell import Cell, HiddenState
 from rnnlab.config.fingerprint import plain
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
+from rnnlab.layouts.per_timestep import ManyToOne
+from rnnlab.losses import AbsoluteError
 from rnnlab.modules.build import module_class
 from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.compiled import Compiled
 from rnnlab.unroll.expression import NotRowwise
 from rnnlab.unroll.program import trace
+from tests.layouts.nets import options_of
 
 HERE = Path(__file__).parents[1]
 SHARED = {str(key) for key in OmegaConf.load(CONF / "recurrent.yaml")}
@@ -59,8 +62,8 @@ def test_the_guide_s_yaml_makes_its_module() -> None:
     assert isinstance(options, dict)
     assert options.pop("defaults") == ["/recurrent@_here_", "_self_"]
     make = module_class(run("docs/writing-a-cell.md")[options.pop("_target_").rpartition(".")[2]])
-    spec = TaskSpec("any", "many_to_one", INPUTS, 2, "mae", {"mae": "min"}, "mae")
-    module = make(**options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"})
+    spec = TaskSpec("any", "many_to_one", INPUTS, 2, AbsoluteError(), {"mae": "min"}, "mae")
+    module = make(**options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"}, net=options_of(ManyToOne))
     assert module(Batch(torch.randn(5, 6, INPUTS), torch.zeros(5, 2))).shape == (5, 2)
 
 

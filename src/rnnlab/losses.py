@@ -10,11 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.data.batches import Batch
-from rnnlab.data.vocabulary import IGNORED, PADDING
+from rnnlab.data.vocabulary import BLANK, IGNORED
 from rnnlab.errors import UserError
-
-BLANK = PADDING
-"""The output of a net trained by `ConnectionistTemporal` that stands for no token."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,12 @@ class Loss(ABC):
 
 
 @dataclass(frozen=True)
-class AbsoluteError(Loss):
+class RegressionLoss(Loss):
+    """A loss of targets that are numbers, y: (batch, targets)."""
+
+
+@dataclass(frozen=True)
+class AbsoluteError(RegressionLoss):
     """|ŷ - y|. Both: (batch, targets)."""
 
     name: ClassVar[str] = "mae"
@@ -49,7 +51,7 @@ class AbsoluteError(Loss):
 
 
 @dataclass(frozen=True)
-class SquaredError(Loss):
+class SquaredError(RegressionLoss):
     """(ŷ - y)². Both: (batch, targets)."""
 
     name: ClassVar[str] = "mse"

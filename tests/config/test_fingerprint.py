@@ -62,7 +62,13 @@ def test_the_setting_of_a_cell_is_its_own() -> None:
     )
     assert "cells/gru.py" in gru
     assert "cells/gru.py" not in lstm
-    shared = {"module.py", "training.py", "unroll/recurrent.py", "tasks/price.py", "cells/cell.py"}
+    shared = {
+        "modules/module.py",
+        "training/train.py",
+        "unroll/recurrent.py",
+        "tasks/forecasting/price/data.py",
+        "cells/cell.py",
+    }
     assert shared <= gru.keys()
     assert shared <= lstm.keys()
     assert not any(name.startswith("tracking") for name in gru)

@@ -13,7 +13,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab import layouts
 from rnnlab.arguments import check_arguments, parameters
 from rnnlab.cells.dynamical import AntisymmetricRNNCell
 from rnnlab.cells.gru import GRUCell
@@ -21,10 +20,12 @@ from rnnlab.cells.initialization import initialize
 from rnnlab.config.schema import MADE, check
 from rnnlab.config.stages import _compose
 from rnnlab.errors import UserError
+from rnnlab.layouts.ctc import ConnectionistTemporal
 from rnnlab.results.paths import CONF, of_seeds
 from rnnlab.search.space import distributions
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import CHECKOUT, Run, start
+from tests.layouts.nets import LAYOUTS
 
 CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (CONF / "task").glob("*.yaml"))
@@ -90,7 +91,7 @@ def check_types(cfg: DictConfig) -> None:
     values = [(key, value) for key, value in leaves(cfg) if not key.startswith("search.space.")]
     truths = [key for key, value in values if isinstance(value, bool)]
     numbers = [key for key, value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    assert {"force", "discard", "dvc", "tracking.enabled", "trainer.deterministic", "cell.bidirectional"} <= {*truths}
+    assert {"force", "discard", "dvc", "tracking.sync", "trainer.deterministic", "cell.bidirectional"} <= {*truths}
     assert {"seed", "task.training.lr", "trainer.threads", "cell.zoneout", "port"} <= {*numbers}
     found = checked(cfg, **{key: "no" if value else "yes" for key, value in values if key in truths})
     assert all(OmegaConf.select(found, key) is (not value) for key, value in values if key in truths)
@@ -158,8 +159,8 @@ def test_what_an_interpolation_points_to_is_converted_and_it_stays_one(
     assert "task.two_ways=maybe: true or false" in faults(cfg, **{"task.two_ways": "maybe"})
     assert "task.batch_size=true: a whole number" in faults(price, **{"task.batch_size": True})
 
-    monkeypatch.setenv("TRACKED", "off")
-    assert checked(price, **{"tracking.enabled": "${oc.env:TRACKED}"}).tracking.enabled is False
+    monkeypatch.setenv("SYNCED", "off")
+    assert checked(price, **{"tracking.sync": "${oc.env:SYNCED}"}).tracking.sync is False
 
 
 def test_a_number_that_is_read_as_a_text_elsewhere_stays_one(xor: DictConfig) -> None:
@@ -225,7 +226,7 @@ def test_a_name_is_one_part_of_a_path(price: DictConfig) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CHECKOUT / "pipelines").glob("*.py")))
 def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Run, root: Path, name: str) -> None:
-    wrong = ("+foo=1", "task.name=../../outside", "tracking.enabled=maybe")
+    wrong = ("+foo=1", "task.name=../../outside", "tracking.sync=maybe")
     if name == "ui":  # which becomes the server, where nothing stops it
         process = start(root, name, *wrong)
         told, _ = process.communicate(timeout=60)
@@ -234,7 +235,7 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         outcome = run(name, *wrong)
         code, told = outcome.code, outcome.err
     assert code == 2, told
-    for fault in ("foo: nothing reads this key.", "task.name=../../outside: a name", "tracking.enabled=maybe: true or"):
+    for fault in ("foo: nothing reads this key.", "task.name=../../outside: a name", "tracking.sync=maybe: true or"):
         assert fault in told
     assert not list(root.iterdir())
     assert not (root.parents[1] / "outside").exists()
@@ -253,7 +254,7 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         ("cell.spec", "cell.spec=1: "),
         ("task.data.foo", "task.data.foo=1: XorData does not take it. There are name, repeats, batch_size."),
         ("task.dataset.foo", "task.dataset.foo=1: Generated does not take it."),
-        ("task.net.foo", "task.net.foo=1: no layout takes it."),
+        ("task.net.foo", "task.net.foo=1: ManyToOne does not take it."),
         ("schedule.foo", "schedule.foo=1: CosineAnnealingLR does not take it."),
     ],
 )
@@ -371,7 +372,7 @@ def test_a_run_with_words_is_that_of_the_truth_values(run: Run, root: Path) -> N
     assert run("train", *SMALL, "cell.bidirectional=false").code == 0
     (folder,) = root.glob("runs/xor/rnn/*")
     outcome = run(
-        "train", *SMALL[:-1], "tracking.enabled=no", "cell.bidirectional=no", "cell.layer_norm=off", "force=n",
+        "train", *SMALL, "cell.bidirectional=no", "cell.layer_norm=off", "force=n",
         "discard=NO", "trainer.deterministic=yes",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -382,7 +383,7 @@ def test_a_run_with_words_is_that_of_the_truth_values(run: Run, root: Path) -> N
 
 
 def test_a_wrong_value_of_a_sweep_fails_its_job_alone(run: Run, root: Path) -> None:
-    outcome = run("train", "-m", *SMALL[:-1], "tracking.enabled=no", "cell.bidirectional=maybe,no")
+    outcome = run("train", "-m", *SMALL, "cell.bidirectional=maybe,no")
     assert outcome.code != 0
     assert "error: cell.bidirectional=maybe: true or false is needed." in outcome.err
     assert len([*root.glob("runs/xor/rnn/*/train/seed=0")]) == 1
@@ -424,7 +425,7 @@ def test_the_library_says_what_is_of_a_wrong_type() -> None:
         AntisymmetricRNNCell(3, 4, gated="no")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="gain=True: a number is needed"):
         initialize(GRUCell(3, 4), "orthogonal", gain=True)
-    for layout in layouts.LAYOUTS.values():
+    for layout in (*LAYOUTS.values(), ConnectionistTemporal):
         for name, parameter in [*inspect.signature(layout).parameters.items()][2:]:
             with pytest.raises(UserError, match=f"{name}="):
                 check_arguments(layout, {name: 7 if parameter.annotation in (bool, str) else True})

@@ -18,14 +18,17 @@ from rnnlab.config.fingerprint import plain
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch, Streams
 from rnnlab.data.vocabulary import IGNORED
+from rnnlab.layouts.per_timestep import ManyToMany
+from rnnlab.losses import CrossEntropy
 from rnnlab.modules.module import SequenceModule
 from rnnlab.spec import TaskSpec
 from tests.conftest import Run, start
+from tests.layouts.nets import options_of
 from tests.training.test_train import same, wait_for
 
 TOKENS = 7
 SPEC = TaskSpec(
-    "streams", "many_to_many", TOKENS, TOKENS, "cross_entropy", {"nll": "min"}, "nll", tokens=True, causal=True,
+    "streams", "many_to_many", TOKENS, TOKENS, CrossEntropy(), {"nll": "min"}, "nll", tokens=True, causal=True,
     streamed=True,
 )  # fmt: skip
 ADAM = {"_target_": "torch.optim.Adam", "lr": 1e-2}
@@ -124,7 +127,9 @@ def module_of(name: str, **changes: Any) -> SequenceModule:
     options = plain(_compose("digits", f"cell={name}").cell) | {"hidden_size": 6} | changes
     torch.manual_seed(0)
     module_class = get_class(options.pop("_target_"))
-    return module_class(**options, spec=SPEC.as_dict(), optimizer=ADAM, net={"embedding_size": 5}).double()
+    return module_class(
+        **options, spec=SPEC.as_dict(), optimizer=ADAM, net=options_of(ManyToMany, embedding_size=5)
+    ).double()
 
 
 def tokens(size: int) -> np.ndarray:
@@ -232,7 +237,7 @@ def test_a_killed_run_on_a_stream_goes_on_and_ends_as_if_nothing_had_happened(ru
     text.write_text("".join(np.random.default_rng(0).choice(list("abc de\n"), 30_000)))
     command = (
         "task=text", f"task.path={text}", "cell=lstm", "cell.hidden_size=16", "cell.dropout=0.1", "cell.num_layers=2",
-        "trainer.max_epochs=6", "trainer.log_samples=null", "task.epoch_steps=20", "tracking=none",
+        "trainer.max_epochs=6", "callbacks=none", "task.epoch_steps=20", "tracking=none",
     )  # fmt: skip
 
     def weights() -> dict[str, Tensor]:

@@ -22,8 +22,8 @@ from rnnlab.datasets.prices import Prices
 from rnnlab.datasets.series import Series
 from rnnlab.errors import UserError
 from rnnlab.serving.reading import read_input
-from rnnlab.tasks.forecasting.price import PriceData
-from rnnlab.tasks.forecasting.series import SeriesData
+from rnnlab.tasks.forecasting.price.data import PriceData
+from rnnlab.tasks.forecasting.series.data import SeriesData
 
 DAYS = [date(2021, 1, 1) + timedelta(days=day) for day in range(200)]
 
@@ -413,7 +413,7 @@ def test_raw_input_with_dates_that_come_more_than_once_is_advised_too(
     if advice is None:
         table = pd.concat([table, table], ignore_index=True)
     with pytest.raises(UserError, match=advice or "the same in every column: keep one of each"):
-        list(task.respond(None, [table]))  # type: ignore[arg-type]
+        task.read_raw(table)
 
 
 @pytest.mark.parametrize("options", [[], ["hour"]])

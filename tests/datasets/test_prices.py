@@ -21,7 +21,6 @@ import rnnlab
 from rnnlab.datasets import prices as prices_module
 from rnnlab.datasets.prices import Prices, PriceTable
 from rnnlab.errors import UserError
-from tests.conftest import CHECKOUT
 from tests.datasets.yahoo_server import Server, Yahoo, row, session_to
 
 
@@ -334,7 +333,7 @@ def test_yahoo_needs_no_home(tmp_path: Path) -> None:
     )
     home = tmp_path / "home"
     home.mkdir()
-    paths = os.pathsep.join([str(Path(rnnlab.__file__).parents[1]), str(CHECKOUT)])
+    paths = os.pathsep.join([str(Path(rnnlab.__file__).parents[1]), str(Path(__file__).parents[2])])
     environment = os.environ | {"HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONPATH": paths}
     with Server(Yahoo(DAYS).respond) as server:
         command = [sys.executable, "-c", code, str(tmp_path), server.address]

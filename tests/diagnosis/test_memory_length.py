@@ -263,7 +263,7 @@ def test_a_training_is_looked_into_and_ends_in_the_same_weights(run: Run, root: 
     assert not (without / "memory").exists()
     shutil.rmtree(root / "runs")
 
-    assert run("train", *SHORT, "trainer.log_memory=2").code == 0
+    assert run("train", *SHORT, "callbacks=memory", "callbacks.memory.every_n_epochs=2").code == 0
     folder = trained(root)
     for name, weight in load_file(folder / "weights.safetensors").items():
         assert weight.equal(weights[name]), "dropout included, nothing drew from the training's random numbers"
@@ -283,16 +283,16 @@ def test_a_training_is_looked_into_and_ends_in_the_same_weights(run: Run, root: 
     assert list(charted["epoch"]) == sorted({0, 2, kept})
     assert charted["value"].iloc[-1] == memory["cells"][1]["largest_singular_value"]
 
-    assert run("evaluate", *SHORT, "trainer.log_memory=2").code == 0
+    assert run("evaluate", *SHORT, "callbacks=memory", "callbacks.memory.every_n_epochs=2").code == 0
     assert (folder.parents[1] / "evaluate/figures/gradients_back.png").exists()
 
 
 def test_a_trained_net_is_looked_into_later_with_the_same_numbers(run: Run, root: Path) -> None:
-    before = run("diagnose", *SHORT, "trainer.log_memory=1")
+    before = run("diagnose", *SHORT, "callbacks=memory")
     assert before.code == 2
     assert "is not trained under this config" in before.err
-    assert run("train", *SHORT, "trainer.log_memory=1").code == 0
-    outcome = run("diagnose", *SHORT, "trainer.log_memory=1")
+    assert run("train", *SHORT, "callbacks=memory").code == 0
+    outcome = run("diagnose", *SHORT, "callbacks=memory")
     assert outcome.code == 0
     assert "cell 1: memory" in outcome.out
     folder = trained(root).parents[1] / "diagnosis/seed=0"
@@ -301,7 +301,7 @@ def test_a_trained_net_is_looked_into_later_with_the_same_numbers(run: Run, root
 
 
 def test_a_run_that_the_code_made_anew_counts_once_in_a_sweep_over_lengths(run: Run, root: Path) -> None:
-    sweep = ("-m", *SHORT, "cell=rnn", "task.length=5,9", "trainer.max_epochs=1", "trainer.log_memory=1")
+    sweep = ("-m", *SHORT, "cell=rnn", "task.length=5,9", "trainer.max_epochs=1", "callbacks=memory")
     for stage in ("train", "evaluate"):
         assert run(stage, *sweep).code == 0
     before = read_runs()
@@ -359,9 +359,9 @@ def test_errors_of_any_range_have_numbers_on_their_axis(scores: tuple[float, flo
 @pytest.mark.slow
 def test_a_diagnosis_goes_into_the_store_and_into_a_rebuilt_one(run: Run, root: Path) -> None:
     tracked = [override for override in SHORT if override != "tracking=none"]
-    assert run("train", *tracked, "trainer.log_memory=2").code == 0
+    assert run("train", *tracked, "callbacks=memory", "callbacks.memory.every_n_epochs=2").code == 0
     for _ in range(2):
-        assert run("diagnose", *tracked, "trainer.log_memory=2").code == 0
+        assert run("diagnose", *tracked, "callbacks=memory", "callbacks.memory.every_n_epochs=2").code == 0
     (root / "mlflow.db").rename(root / "first.db")
     process = start(root, "report", "report.folder=runs", "report.write=false", "report.show=false", "tracking=sync")
     printed, _ = process.communicate(timeout=60)
@@ -380,7 +380,7 @@ def test_a_diagnosis_goes_into_the_store_and_into_a_rebuilt_one(run: Run, root: 
 
 @pytest.mark.slow
 def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
-    overrides = [*SHORT, "trainer.log_memory=1", "trainer.max_epochs=400", "trainer.patience=400"]
+    overrides = [*SHORT, "callbacks=memory", "trainer.max_epochs=400", "trainer.patience=400"]
     process = start(root, "train", *overrides)
     while not list(root.glob("runs/adding/lstm/*/checkpoints/seed=0/memory/epoch_0003.json")):
         assert process.poll() is None
@@ -410,18 +410,18 @@ def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
     ],
 )
 def test_all_layouts_and_precisions_are_looked_into(run: Run, root: Path, overrides: tuple[str, ...]) -> None:
-    outcome = run("train", "debug=fast", "trainer.log_memory=1", *overrides)
+    outcome = run("train", "debug=fast", "callbacks=memory", *overrides)
     assert outcome.code == 0, outcome.err
 
 
 def test_a_decoder_with_attention_is_refused_before_it_is_trained(run: Run, root: Path) -> None:
-    outcome = run("train", "tracking=none", "task=caption", "task.net.attention=bahdanau", "trainer.log_memory=1")
+    outcome = run("train", "tracking=none", "task=caption", "task.net.attention=bahdanau", "callbacks=memory")
     assert outcome.code == 2
     assert "token by token" in outcome.err
 
 
 @pytest.mark.parametrize("value", ["0", "true", "often"])
 def test_settings_that_mean_nothing_are_named(run: Run, value: str) -> None:
-    outcome = run("train", "tracking=none", f"trainer.log_memory={value}")
+    outcome = run("train", "tracking=none", "callbacks=memory", f"callbacks.memory.every_n_epochs={value}")
     assert outcome.code == 2
-    assert "trainer.log_memory" in outcome.err
+    assert "callbacks.memory.every_n_epochs" in outcome.err

@@ -10,21 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from rnnlab import losses
 from rnnlab.cells.gru import GRUCell
 from rnnlab.data.batches import Batch
+from rnnlab.data.ctc import best_path, decode, make_head, prefix_search, timesteps_needed
 from rnnlab.data.vocabulary import IGNORED
-from rnnlab.layouts import build
-from rnnlab.layouts.ctc import (
-    ConnectionistTemporal,
-    best_path,
-    decode,
-    label_loss,
-    make_head,
-    prefix_search,
-    timesteps_needed,
-)
+from rnnlab.layouts.ctc import ConnectionistTemporal
+from rnnlab.layouts.layout import build
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
+from tests.layouts.nets import options_of
 
 TOKENS = 3  # the blank, a and b
 a, b = 1, 2
@@ -51,9 +46,19 @@ def outputs(seed: int, *shape: int, sharpness: float = 1.0) -> Tensor:
 
 
 def net(**options: float) -> ConnectionistTemporal:
-    spec = TaskSpec("any", "sequence_to_sequence", 2, TOKENS, "ctc", {"word_error_rate": "min"}, "word_error_rate")
+    spec = TaskSpec(
+        "any",
+        "sequence_to_sequence",
+        2,
+        TOKENS,
+        losses.ConnectionistTemporal(),
+        {"word_error_rate": "min"},
+        "word_error_rate",
+    )
     torch.manual_seed(0)
-    layout = build(spec, partial(Recurrent, GRUCell, hidden_size=4, batch_first=True), **options)
+    layout = build(
+        spec, partial(Recurrent, GRUCell, hidden_size=4, batch_first=True), options_of(ConnectionistTemporal, **options)
+    )
     assert isinstance(layout, ConnectionistTemporal)
     return layout.double()
 
@@ -70,7 +75,7 @@ def test_the_loss_is_that_of_all_paths_that_say_the_labels(seed: int, time: int)
     found = chances(rows[0])
     assert sum(found.values()) == pytest.approx(1)
     for labels, p in found.items():
-        loss, count = label_loss(rows, Batch(rows, torch.tensor([labels], dtype=torch.long)))
+        loss, count = losses.ConnectionistTemporal()(rows, Batch(rows, torch.tensor([labels], dtype=torch.long)))
         assert count == max(len(labels), 1)
         assert float(loss) * count == pytest.approx(-math.log(p), rel=1e-9, abs=1e-9)
 
@@ -79,7 +84,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_labels_whatever_the_padding() 
     rows = outputs(0, 2, 6, TOKENS)
     lengths = torch.tensor([6, 3])
     targets = torch.tensor([[a, b, b, a], [b, IGNORED, IGNORED, IGNORED]])
-    loss, count = label_loss(rows, Batch(rows, targets, lengths))
+    loss, count = losses.ConnectionistTemporal()(rows, Batch(rows, targets, lengths))
     surprise = -math.log(chances(rows[0])[a, b, b, a]) - math.log(chances(rows[1, :3])[(b,)])
     assert count == 5
     assert float(loss) == pytest.approx(surprise / 5, rel=1e-9)
@@ -88,7 +93,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_labels_whatever_the_padding() 
 def test_the_loss_s_gradient_is_that_of_finite_differences() -> None:
     logits = torch.randn(2, 5, TOKENS, dtype=torch.float64, requires_grad=True)
     batch = Batch(logits, torch.tensor([[a, a], [b, IGNORED]]), torch.tensor([5, 4]))
-    assert torch.autograd.gradcheck(lambda x: label_loss(x.log_softmax(-1), batch)[0], logits)
+    assert torch.autograd.gradcheck(lambda x: losses.ConnectionistTemporal()(x.log_softmax(-1), batch)[0], logits)
 
 
 @given(labels=st.lists(st.integers(1, 2), min_size=1, max_size=3))
@@ -98,7 +103,7 @@ def test_labels_can_be_said_in_as_many_timesteps_as_they_need_and_not_in_fewer(l
     assert timesteps_needed(labels) == needed
     for time in range(1, 7):
         rows = outputs(0, 1, time, TOKENS)
-        loss, _ = label_loss(rows, Batch(rows, torch.tensor([labels])))
+        loss, _ = losses.ConnectionistTemporal()(rows, Batch(rows, torch.tensor([labels])))
         assert bool(torch.isfinite(loss)) == (time >= needed)
 
 
@@ -132,9 +137,9 @@ def test_what_lies_behind_the_end_of_an_input_is_not_decoded() -> None:
     path = torch.tensor([[a, a, 0, a, b, b], [b, 0, a, b, a, b]])
     rows = torch.full((2, 6, TOKENS), 0.1).scatter(2, path[..., None], 0.8).log()
     for beam in (1, 4):
-        decoded = decode(rows, torch.tensor([6, 2]), longest=4, beam=beam)
-        assert decoded.tokens.tolist() == [[a, a, b, 0], [b, 0, 0, 0]]
-    assert decode(rows, None, longest=2).tokens.tolist() == [[a, a], [b, a]]
+        decoded, _ = decode(rows, torch.tensor([6, 2]), longest=4, beam=beam)
+        assert decoded.tolist() == [[a, a, b, 0], [b, 0, 0, 0]]
+    assert decode(rows, None, longest=2)[0].tolist() == [[a, a], [b, a]]
 
 
 def test_at_first_half_of_the_chance_is_the_blank_s() -> None:

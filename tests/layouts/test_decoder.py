@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from rnnlab import layouts
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import END, IGNORED, PADDING, START, UNKNOWN
 from rnnlab.errors import UserError
 from rnnlab.layouts.decoder import NEVER_WRITTEN, Decoded
 from rnnlab.layouts.layout import Layout
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
 from tests.cells.families.catalogue import EXAMPLES
+from tests.layouts.nets import build_net
 
 ATTENTION = pytest.mark.parametrize("attention", ["none", "luong", "bahdanau"])
 CELLS = pytest.mark.parametrize("name", EXAMPLES)
@@ -39,7 +40,7 @@ def make_net(name: str, attention: str, size: int = SIZE, image: tuple[int, int]
         "sequence_to_sequence" if image is None else "one_to_many",
         TOKENS,
         size,
-        "cross_entropy",
+        CrossEntropy(),
         {},
         "",
         tokens=image is None,
@@ -50,7 +51,7 @@ def make_net(name: str, attention: str, size: int = SIZE, image: tuple[int, int]
     def make(input_size: int, **other: Any) -> Recurrent:
         return Recurrent(partial(example.cell_class), input_size, 6, **{**options, **other})
 
-    net = layouts.build(spec, make, attention=attention, embedding_size=5).double().eval()
+    net = build_net(spec, make, attention=attention, embedding_size=5).double().eval()
     with torch.no_grad():
         net.decoder.head.weight *= 8
         net.decoder.head.bias.zero_()
@@ -267,7 +268,7 @@ def test_gradients_reach_no_further_back_than_truncated(attention: str) -> None:
     ("option", "value"), [("attention", "dot"), ("embedding_size", 0), ("output_dropout", 1.0), ("input_dropout", -0.1)]
 )
 def test_options_that_cannot_be_are_named(option: str, value: Any) -> None:
-    spec = TaskSpec("task", "sequence_to_sequence", TOKENS, SIZE, "cross_entropy", {}, "", tokens=True)
+    spec = TaskSpec("task", "sequence_to_sequence", TOKENS, SIZE, CrossEntropy(), {}, "", tokens=True)
     make = partial(Recurrent, EXAMPLES["gru"].cell_class, hidden_size=4)
     with pytest.raises(UserError, match=rf"task\.net\.{option}={value}"):
-        layouts.build(spec, make, **{option: value})
+        build_net(spec, make, **{option: value})

@@ -1,5 +1,6 @@
 """Layouts that say something of a whole sequence or at each timestep: padding changes nothing, state is carried."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -8,28 +9,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlab import layouts
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.lstm import LSTMCell
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
-from rnnlab.layouts.layout import LOSSES, Layout
+from rnnlab.layouts.layout import Layout, build
+from rnnlab.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 from rnnlab.modules.module import SequenceModule
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
+from tests.layouts.nets import LAYOUTS, build_net, options_of
 
 INPUTS, CLASSES, HIDDEN = 3, 4, 5
 
 
 def spec(layout: Any, **other: Any) -> TaskSpec:
-    known = {"input_size": INPUTS, "output_size": CLASSES, "loss": "cross_entropy"}
+    known = {"input_size": INPUTS, "output_size": CLASSES, "loss": CrossEntropy()}
     return TaskSpec("any", layout, metrics={"accuracy": "max"}, rank_by="accuracy", **{**known, **other})
 
 
 def net(of: TaskSpec, cell: Any = GRUCell, recurrent: dict[str, Any] | None = None, **options: Any) -> Layout:
     make = partial(Recurrent, cell, hidden_size=HIDDEN, batch_first=True, **(recurrent or {}))
-    return layouts.build(of, make, **options).double()
+    return build_net(of, make, **options).double()
 
 
 def numbers(*shape: int) -> torch.Tensor:
@@ -102,19 +104,19 @@ def test_a_tied_net_has_one_matrix_of_vectors_and_saves_it_once() -> None:
 def test_cross_entropy_counts_the_targets_that_are_there() -> None:
     prediction = numbers(2, 3, CLASSES)
     targets = torch.tensor([[1, IGNORED, 2], [IGNORED, IGNORED, 0]])
-    loss, count = LOSSES["cross_entropy"](prediction, Batch(torch.zeros(0), targets))
+    loss, count = CrossEntropy()(prediction, Batch(torch.zeros(0), targets))
     log_p = prediction.log_softmax(-1)
     expected = -(log_p[0, 0, 1] + log_p[0, 2, 2] + log_p[1, 2, 0]) / 3
     assert count == 3
     assert torch.allclose(loss, expected)
-    nothing, count = LOSSES["cross_entropy"](prediction, Batch(torch.zeros(0), torch.full((2, 3), IGNORED)))
+    nothing, count = CrossEntropy()(prediction, Batch(torch.zeros(0), torch.full((2, 3), IGNORED)))
     assert (float(nothing), count) == (0.0, 0)
 
 
 def test_binary_cross_entropy_is_a_sum_over_outputs_and_a_mean_over_real_timesteps() -> None:
     prediction, targets = numbers(2, 3, CLASSES), torch.randint(2, (2, 3, CLASSES)).double()
     lengths = torch.tensor([3, 1])
-    loss, count = LOSSES["binary_cross_entropy"](prediction, Batch(torch.zeros(0), targets, lengths))
+    loss, count = BinaryCrossEntropy()(prediction, Batch(torch.zeros(0), targets, lengths))
     p = prediction.sigmoid()
     each = -(targets * p.log() + (1 - targets) * (1 - p).log()).sum(-1)
     assert count == 4
@@ -131,7 +133,6 @@ def test_binary_cross_entropy_is_a_sum_over_outputs_and_a_mean_over_real_timeste
         ("many_to_many", {"tied": True}, {}, "does not put out the tokens"),
         ("many_to_many", {}, {"bidirectional": True}, "predicts what comes next"),
         ("one_to_many", {"attention": "self"}, {}, "task.net.attention=self"),
-        ("many_to_none", {}, {}, "many_to_none"),
     ],
 )
 def test_what_a_layout_cannot_be_is_named(
@@ -141,13 +142,52 @@ def test_what_a_layout_cannot_be_is_named(
         net(spec(layout, causal=True), recurrent=recurrent, **options)
 
 
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        ({}, "_target_=None is no layout"),
+        ({"_target_": "rnnlab.layouts.per_timestep.ManyToNone"}, "ManyToNone is no layout"),
+        ({"_target_": "torch.nn.Linear"}, "torch.nn.Linear is no layout"),
+        ({"_target_": "rnnlab.layouts.per_timestep.ManyToMany"}, "ManyToMany is many_to_many, but any is many_to_one"),
+    ],
+)
+def test_a_layout_that_a_task_cannot_have_is_named(net: dict[str, str], message: str) -> None:
+    make = partial(Recurrent, GRUCell, hidden_size=HIDDEN)
+    with pytest.raises(UserError, match=message):
+        build(spec("many_to_one"), make, net)
+
+
+class Quantiles(SquaredError):
+    """As one that predicts several numbers for each target would begin."""
+
+    outputs_per_target = 3
+
+
+def test_a_net_has_as_many_outputs_as_the_loss_needs() -> None:
+    one = net(spec("many_to_one", loss=SquaredError()))
+    three = net(spec("many_to_one", loss=Quantiles()))
+    batch = Batch(numbers(2, 7, INPUTS), torch.zeros(0))
+    assert one(batch)[0].shape == (2, CLASSES)
+    assert three(batch)[0].shape == (2, 3 * CLASSES)
+
+
+def test_a_spec_is_itself_when_read_again() -> None:
+    of = spec("many_to_one", loss=Quantiles())
+    plain = json.loads(json.dumps(of.as_dict()))
+    assert TaskSpec.of(plain) == of
+    assert type(TaskSpec.of(plain).loss) is Quantiles
+    with pytest.raises(UserError, match=r"os\.system is no loss"):
+        TaskSpec.of({**plain, "loss": {"_target_": "os.system", "command": "true"}})
+
+
 class Gru(SequenceModule):
     cell_class = GRUCell
 
 
 def test_a_module_carries_the_state_of_a_stream_and_forgets_it_where_one_begins() -> None:
     of = spec("many_to_many", input_size=9, output_size=9, tokens=True, streamed=True, causal=True)
-    module = Gru("gru", of.as_dict(), {"_target_": "torch.optim.Adam"}, hidden_size=HIDDEN).double()
+    adam = {"_target_": "torch.optim.Adam"}
+    module = Gru("gru", of.as_dict(), adam, net=options_of(LAYOUTS[of.layout]), hidden_size=HIDDEN).double()
     tokens = torch.randint(9, (2, 12))
     targets = tokens.roll(-1, 1)
     whole = module.net.loss(module.net(Batch(tokens, targets))[0], Batch(tokens, targets))[0]

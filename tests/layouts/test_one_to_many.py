@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rnnlab import layouts
 from rnnlab.cells.gru import GRUCell
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import END, IGNORED, UNKNOWN
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Layout
+from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
+from tests.layouts.nets import build_net
 
 KINDS = ("none", "luong", "bahdanau")
 IMAGE, TOKENS = (8, 20), 8
@@ -28,9 +29,9 @@ def net(
     image: tuple[int, int] | None = IMAGE, seed: int = 0, recurrent: dict[str, Any] | None = None, **options: Any
 ) -> Any:
     torch.manual_seed(seed)
-    spec = TaskSpec("task", "one_to_many", 5, TOKENS, "cross_entropy", {"bleu": "max"}, "bleu", image=image)
+    spec = TaskSpec("task", "one_to_many", 5, TOKENS, CrossEntropy(), {"bleu": "max"}, "bleu", image=image)
     make = partial(Recurrent, GRUCell, hidden_size=12, batch_first=True, **(recurrent or {}))
-    return layouts.build(spec, make, **{"channels": 4, "summary_size": 10, "embedding_size": 6, **options})
+    return build_net(spec, make, **{"channels": 4, "summary_size": 10, "embedding_size": 6, **options})
 
 
 def some(inputs: Tensor, steps: int = 4) -> Batch:

@@ -18,7 +18,7 @@ SIGNS = ["the whole sequence", "at least"]
 
 def test_a_sweep_over_lengths_is_reported_and_its_variants_are_told_apart(run: Run, root: Path) -> None:
     sweeps = [
-        ("-m", *SMALL, "task.length=5,9", "cell=rnn", "seed=0,1", "trainer.log_memory=1"),
+        ("-m", *SMALL, "task.length=5,9", "cell=rnn", "seed=0,1", "callbacks=memory"),
         ("-m", *SMALL, "task.length=5", "cell=lstm", "cell.forget_bias=0.0,1.0", "trainer.gradient_clip_val=null"),
     ]
     for sweep in sweeps:
@@ -49,7 +49,7 @@ def test_a_sweep_over_lengths_is_reported_and_its_variants_are_told_apart(run: R
 
 def test_nothing_is_written_where_no_length_was_swept(run: Run, root: Path) -> None:
     for stage in ("train", "evaluate"):
-        assert run(stage, *SMALL, "task.length=5", "cell=rnn", "trainer.log_memory=1").code == 0
+        assert run(stage, *SMALL, "task.length=5", "cell=rnn", "callbacks=memory").code == 0
     assert run("report", "report.folder=runs", "tracking=none").code == 0
     assert not (root / "reports-runs/lengths").exists()
 

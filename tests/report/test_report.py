@@ -246,7 +246,7 @@ def test_of_several_settings_the_validation_part_chooses_and_the_trials_are_coun
     assert _chosen(lucky, tried=3)[0].name == "gru optimizer.lr=0.001", "three seeds before two that were lucky"
     (alone,) = _chosen(entries[:1], tried=1)
     assert alone.trials == 0
-    other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "mse"})
+    other_loss = replace(entries[0], settings={**entries[0].settings, "task.loss": "SquaredError"})
     assert len(_chosen([other_loss, *entries[1:]], tried=3)) == 3
 
 

@@ -125,7 +125,7 @@ def test_without_optuna_the_extra_is_named(root: Path, monkeypatch: pytest.Monke
 def test_a_search_goes_on_where_it_stood_and_finds_what_one_without_a_stop_finds(
     root: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rnnlab.tasks.forecasting.price import PriceData
+    from rnnlab.tasks.forecasting.price.data import PriceData
 
     read, plain_loader = set(), PriceData.loader
 
@@ -209,8 +209,9 @@ def test_a_trial_without_prospect_is_pruned_and_counts(root: Path, conf: Path) -
 
 def test_a_trial_that_diverges_counts_and_the_search_goes_on(root: Path, conf: Path) -> None:
     wild = (
-        "cell=rnn", "cell.activation=relu", "optimizer=sgd", "optimizer.lr=1e18", "schedule=constant", "task.loss=mse",
-        "trainer.gradient_clip_val=null", "trainer.max_epochs=1", "search.space.trainer.gradient_clip_val=null",
+        "cell=rnn", "cell.activation=relu", "optimizer=sgd", "optimizer.lr=1e18", "schedule=constant",
+        "task.loss=SquaredError", "trainer.gradient_clip_val=null", "trainer.max_epochs=1",
+        "search.space.trainer.gradient_clip_val=null",
         "search.space.optimizer.lr.high=1e19", "search.space.cell.hidden_size=null", "tracking=none",
     )  # fmt: skip
     with pytest.raises(UserError, match="None of 1 trials came to its end"):

@@ -83,7 +83,7 @@ def test_what_is_not_better_or_not_comparable_leaves_the_champion_alone(run: Run
     losses = validation_losses(root)
     assert losses[first] < max(losses.values())
     assert champion(root).tags["rnnlab.key"] == first
-    printed = run("train", *SHORT, "task.loss=mse").out  # whose values are much smaller
+    printed = run("train", *SHORT, "task.loss=SquaredError").out  # whose values are much smaller
     assert "the champion in the registry was chosen on other data or by another loss" in printed
     assert champion(root).tags["rnnlab.key"] == first
     assert versions(root) == 1

@@ -23,6 +23,8 @@ import requests
 import yaml
 from PIL import Image
 
+from rnnlab.commands.evaluate import evaluate
+from rnnlab.commands.train import train
 from rnnlab.config.stages import _compose
 from rnnlab.data.audio import wav_file
 from rnnlab.errors import UserError
@@ -30,8 +32,6 @@ from rnnlab.results.paths import CHECKOUT, Results
 from rnnlab.serving.model import save_model
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.writing import write_answers
-from rnnlab.training.evaluate import evaluate
-from rnnlab.training.train import train
 from tests.conftest import Run
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_batches=3", "cell=gru", "cell.hidden_size=8", "tracking=none")
@@ -520,7 +520,7 @@ def test_a_net_that_names_foreign_code_or_does_not_fit_is_not_loaded(models: Pat
     for group, changes in (
         ("cell", {"_target_": "os.system"}),
         ("cell", {"_target_": "rnnlab.tracking.describe.subprocess.run"}),
-        ("cell", {"_target_": "rnnlab.tasks.classification.sentiment.SentimentData"}),
+        ("cell", {"_target_": "rnnlab.tasks.classification.sentiment.data.SentimentData"}),
         ("cell", {"_target_": None}),
         ("data", {"name": read}),
         ("data", {"name": [read]}),

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,14 +21,14 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.data.vocabulary import END, SPECIAL
 from rnnlab.datasets.mnist import MEMBER, SAMPLE, Mnist
 from rnnlab.results.files import write_json
-from rnnlab.tasks.transduction import caption as module
-from rnnlab.tasks.transduction.caption import (
+from rnnlab.tasks.transduction.caption import baselines as module
+from rnnlab.tasks.transduction.caption.baselines import CaptionBaselines
+from rnnlab.tasks.transduction.caption.data import (
     HEIGHT,
     LONGEST,
     MOST,
     NAMES,
     PLURALS,
-    SHOWN_LETTERS,
     SIDES,
     WIDTH,
     CaptionData,
@@ -38,6 +39,8 @@ from rnnlab.tasks.transduction.caption import (
     places,
     tokens_of,
 )
+from rnnlab.tasks.transduction.caption.drawing import SHOWN_LETTERS
+from rnnlab.tasks.transduction.caption.judging import CaptionJudging
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
@@ -76,6 +79,10 @@ def opened(tmp_path: Path) -> Callable[..., CaptionData]:
         return task
 
     return opened
+
+
+def baselines_of(task: CaptionData) -> dict[str, pd.DataFrame]:
+    return CaptionBaselines(CaptionJudging(task)).predictions()
 
 
 things = st.lists(st.builds(Thing, st.sampled_from(list(SIDES)), st.integers(0, 9)), min_size=1, max_size=MOST)
@@ -154,27 +161,27 @@ def test_a_picture_shows_what_its_caption_says(seed: int) -> None:
 def test_splits_share_no_digit(opened: Callable[..., CaptionData]) -> None:
     task = opened()
     for split, ink in INK.items():
-        for picture in task._images[split]:
+        for picture in task.pictures[split]:
             assert picture.max() == ink
 
 
 def test_splits_have_their_share_of_the_pictures(opened: Callable[..., CaptionData]) -> None:
     task = opened(images=100)
-    assert [len(task._images[split]) for split in INK] == [60, 20, 20]
-    assert not np.array_equal(task._images["validation"], task._images["test"])
+    assert [len(task.pictures[split]) for split in INK] == [60, 20, 20]
+    assert not np.array_equal(task.pictures["validation"], task.pictures["test"])
 
 
 def test_the_vocabulary_is_that_of_the_training_captions(opened: Callable[..., CaptionData]) -> None:
     task = opened(images=5)
-    said = {token for text in task._captions["train"] for token in tokens_of(text)}
+    said = {token for text in task.captions["train"] for token in tokens_of(text)}
     assert set(task.vocabulary.tokens) == said | set(SPECIAL)
-    more = {token for text in task._captions["test"] for token in tokens_of(text)}
+    more = {token for text in task.captions["test"] for token in tokens_of(text)}
     assert more - said, "otherwise this test would say nothing"
 
 
 def test_the_same_pictures_are_composed_each_time(opened: Callable[..., CaptionData]) -> None:
-    first = {split: np.array(images) for split, images in opened()._images.items()}
-    again = opened()._images
+    first = {split: np.array(images) for split, images in opened().pictures.items()}
+    again = opened().pictures
     assert all(np.array_equal(first[split], again[split]) for split in first)
 
 
@@ -183,7 +190,7 @@ def test_targets_are_the_captions_with_an_end(opened: Callable[..., CaptionData]
     batch = next(iter(task.loader("test")))
     for row, reference in zip(batch.targets.tolist(), task.texts("test")[1], strict=False):
         assert row[len(tokens_of(reference))] == END
-        assert task.text(row) == reference
+        assert CaptionJudging(task).text(row) == reference
 
 
 def test_nearest_is_what_comparing_all_pairs_finds(
@@ -192,36 +199,43 @@ def test_nearest_is_what_comparing_all_pairs_finds(
     task = opened()
     monkeypatch.setattr(module, "DISTANCES", 7)
     expected = []
-    for picture in task._images["test"].astype(float):
-        distances = [np.square(picture - other).sum() for other in task._images["train"].astype(float)]
-        expected.append(task._captions["train"][int(np.argmin(distances))])
-    assert task.baselines()["nearest"]["written"].tolist() == expected
+    for picture in task.pictures["test"].astype(float):
+        distances = [np.square(picture - other).sum() for other in task.pictures["train"].astype(float)]
+        expected.append(task.captions["train"][int(np.argmin(distances))])
+    assert baselines_of(task)["nearest"]["written"].tolist() == expected
 
 
 def test_frequent_is_the_caption_that_training_has_most_often(opened: Callable[..., CaptionData]) -> None:
     task = opened(images=400)
-    (written,) = set(task.baselines()["frequent"]["written"])
-    known = task._captions["train"]
+    (written,) = set(baselines_of(task)["frequent"]["written"])
+    known = task.captions["train"]
     assert known.count(written) == max(map(known.count, known))
 
 
 def test_metrics_of_right_and_wrong_captions(opened: Callable[..., CaptionData]) -> None:
     task = opened()
+    judging = CaptionJudging(task)
     references = task.texts("test")[1]
-    right = task.table(references)
-    assert task.judge(right)["exact_match"] == 1
-    assert task.judge(right)["bleu"] == pytest.approx(100)
-    half = task.table([text if index % 2 else "a small one" for index, text in enumerate(references)])
+    right = judging.table(references)
+    assert judging.judge(right)["exact_match"] == 1
+    assert judging.judge(right)["bleu"] == pytest.approx(100)
+    half = judging.table([text if index % 2 else "a small one" for index, text in enumerate(references)])
     same = np.mean([text == reference for text, reference in zip(half["written"], references, strict=True)])
-    assert task.judge(half)["exact_match"] == pytest.approx(same)
-    assert 1 - task.losses(half).mean() == pytest.approx(same)
-    by_count = task.plot_rows([half, half])
+    assert judging.judge(half)["exact_match"] == pytest.approx(same)
+    assert 1 - judging.losses(half).mean() == pytest.approx(same)
+    by_count = judging.plot_rows([half, half])
     assert by_count["part"].tolist() == ["one", "two", "three", "four"]
     assert (by_count["score"] * by_count["examples"]).sum() == pytest.approx(same * len(references))
 
 
 def test_a_trained_net_leaves_its_pictures(run: Run, root: Path) -> None:
-    common = ("task=caption", "cell=gru", "task.images=200", "trainer.max_epochs=1", "trainer.log_samples=1")
+    common = (
+        "task=caption",
+        "cell=gru",
+        "task.images=200",
+        "trainer.max_epochs=1",
+        "callbacks.samples.every_n_epochs=1",
+    )
     assert run("train", *common, "tracking=none").code == 0
     outcome = run("evaluate", *common, "tracking=none")
     assert outcome.code == 0, outcome.err

@@ -15,9 +15,13 @@ from rnnlab.data.batches import Batch
 from rnnlab.datasets.series import Series, SeriesTable, whole
 from rnnlab.datasets.weather import KINDS, Weather
 from rnnlab.errors import UserError
-from rnnlab.tasks.forecasting.base import DIFFERENCES
-from rnnlab.tasks.forecasting.series import SeriesData
-from rnnlab.tasks.forecasting.weather import WeatherData
+from rnnlab.tasks.forecasting.data import DIFFERENCES
+from rnnlab.tasks.forecasting.series.baselines import SeriesBaselines
+from rnnlab.tasks.forecasting.series.data import SeriesData
+from rnnlab.tasks.forecasting.series.figures import SeriesFigures
+from rnnlab.tasks.forecasting.series.judging import SeriesJudging
+from rnnlab.tasks.forecasting.weather.data import WeatherData
+from rnnlab.tasks.forecasting.weather.judging import WeatherJudging
 
 ROWS = 500
 KIND = {"series": SeriesData, "weather": WeatherData}
@@ -54,6 +58,20 @@ def prepared(
     meta = task.prepare(Ready(whole(table, missing, None, (), "my.csv")), folder, folder)
     task.open(folder, {**meta, "digest": ""}, seed=0)
     return task
+
+
+def judging_of(task: SeriesData) -> SeriesJudging:
+    return WeatherJudging(task) if isinstance(task, WeatherData) else SeriesJudging(task)
+
+
+def judged(*args: Any, **options: Any) -> tuple[SeriesJudging, dict[str, pd.DataFrame]]:
+    """The judging of a prepared task, with the predictions of its baselines."""
+    judging = judging_of(prepared(*args, **options))
+    return judging, SeriesBaselines(judging).predictions()
+
+
+def reference(*args: Any, **options: Any) -> str:
+    return SeriesBaselines(judging_of(prepared(*args, **options))).reference
 
 
 # --- nothing of the future --------------------------------------------------------------------------------------------
@@ -100,11 +118,11 @@ def test_a_changed_future_changes_nothing_before_it(
     scaled = [np.load(folder / name / "inputs.npy") for name in "ab"]
     assert np.array_equal(scaled[0][:known], scaled[1][:known])
     for split in ("validation", "test"):
-        before = one._origins[split] < known
-        assert np.array_equal(one._origins[split][: before.sum()], other._origins[split][: before.sum()])
-        for name, forecast in one.simple().items():
-            values = [(f(split) + task._level[task._origins[split]][:, None])[: before.sum()]
-                      for f, task in ((forecast, one), (other.simple()[name], other))]  # fmt: skip
+        before = one.origins[split] < known
+        assert np.array_equal(one.origins[split][: before.sum()], other.origins[split][: before.sum()])
+        for name, forecast in judging_of(one).simple().items():
+            values = [(f(split) + task.level[task.origins[split]][:, None])[: before.sum()]
+                      for f, task in ((forecast, one), (judging_of(other).simple()[name], other))]  # fmt: skip
             assert np.array_equal(values[0], values[1]), name
 
 
@@ -131,7 +149,7 @@ def test_windows_and_targets_are_what_the_docstring_draws(tmp_path: Path, differ
 
 @pytest.mark.parametrize("difference", DIFFERENCES)
 def test_a_net_that_says_the_scaled_target_is_right(tmp_path: Path, difference: str) -> None:
-    task = prepared(tmp_path, frame(), difference=difference)
+    judging = judging_of(prepared(tmp_path, frame(), difference=difference))
 
     class Oracle(torch.nn.Module):
         device = torch.device("cpu")
@@ -139,9 +157,9 @@ def test_a_net_that_says_the_scaled_target_is_right(tmp_path: Path, difference: 
         def net(self, batch: Batch, state: None) -> tuple[torch.Tensor, None]:
             return batch.targets, None
 
-    table = task.predict(Oracle())
+    table = judging.predict(Oracle())
     assert np.allclose(table["predicted"], table["actual"], atol=1e-4)
-    metrics = task.judge(table)
+    metrics = judging.judge(table)
     assert metrics["skill"] == pytest.approx(1, abs=1e-4)
     assert metrics["mae"] < 1e-4
 
@@ -166,8 +184,8 @@ def test_the_weather_docstring_is_true(weather: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("season", [2, 3, 7, 50])
 def test_seasonal_naive_is_the_last_value_of_the_same_phase(tmp_path: Path, season: int) -> None:
     series = frame()
-    task = prepared(tmp_path, series, season=season, horizon=5)
-    table = task.baselines()["seasonal_naive"]
+    _, tables = judged(tmp_path, series, season=season, horizon=5)
+    table = tables["seasonal_naive"]
     level = series["level"]
     for _, row in table.iterrows():
         now = series.index.get_loc(row["origin"])
@@ -177,16 +195,16 @@ def test_seasonal_naive_is_the_last_value_of_the_same_phase(tmp_path: Path, seas
 
 
 def test_without_a_season_there_is_no_seasonal_naive(tmp_path: Path) -> None:
-    assert set(prepared(tmp_path, frame()).baselines()) == {"persistence", "drift", "ridge"}
+    assert set(judged(tmp_path, frame())[1]) == {"persistence", "drift", "ridge"}
 
 
 def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
     series = frame()
-    task = prepared(tmp_path, series, horizon=2, season=7)
+    judging, tables = judged(tmp_path, series, horizon=2, season=7)
     level = series["level"].to_numpy()
     rows = ROWS - 1  # the first row has no change
     validation, test = int(rows * 0.7) + 1, int(rows * 0.85) + 1
-    table = task.baselines()["seasonal_naive"]
+    table = tables["seasonal_naive"]
     scaled, naive, scores = [], [], []
     for step in (1, 2):
         unit = np.mean([abs(level[t + step] - level[t]) for t in range(8, validation - 2)])
@@ -200,35 +218,35 @@ def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
         scaled.append(np.mean(np.abs(errors["test"])) / unit)
         moves = level[origins + step] - level[origins]
         naive.append(np.mean(np.abs(moves)) / unit)
-    metrics = task.judge(table)
+    metrics = judging.judge(table)
     assert metrics["mase_1"] == pytest.approx(scaled[0])
     assert metrics["mase_2"] == pytest.approx(scaled[1])
     assert metrics["mase"] == pytest.approx(np.mean(scaled))
     assert metrics["skill"] == pytest.approx(1 - np.mean(scaled) / np.mean(naive))
     assert metrics["interval_score"] == pytest.approx(np.mean(scores))
-    assert task.losses(table).mean() == pytest.approx(np.mean(scaled))
+    assert judging.losses(table).mean() == pytest.approx(np.mean(scaled))
 
 
 def test_a_test_part_of_few_forecasts_gives_no_p_value_and_says_so(tmp_path: Path) -> None:
     """Eleven origins: enough for tests up to 5 steps ahead."""
-    task = prepared(tmp_path, frame(rows=144), horizon=12, calendar=[])
-    for predictions in task.baselines().values():
-        metrics = task.judge(predictions)
+    judging, tables = judged(tmp_path, frame(rows=144), horizon=12, calendar=[])
+    for predictions in tables.values():
+        metrics = judging.judge(predictions)
         assert np.isfinite(list(metrics.values())).all()
         for key in ("p_value", "skill_low", "skill_high"):
             assert {f"{key}_{step}" for step in range(1, 6)} == {each for each in metrics if each.startswith(key)}
-    (said,) = [note for note in task.meta["report"]["notes"] if "too few" in note]
+    (said,) = judging.remarks()
     assert said.startswith("too few forecasts in the test part to test a difference: 11, overlapping by 11; 24 are")
-    enough = prepared(tmp_path / "enough", frame(rows=300), horizon=12, calendar=[])
-    assert "p_value" in enough.judge(enough.baselines()["ridge"])
-    assert not [note for note in enough.meta["report"]["notes"] if "too few" in note]
+    enough, tables = judged(tmp_path / "enough", frame(rows=300), horizon=12, calendar=[])
+    assert "p_value" in enough.judge(tables["ridge"])
+    assert not enough.remarks()
 
 
 def test_a_wider_interval_covers_more(tmp_path: Path) -> None:
-    task = prepared(tmp_path, frame(rows=2000))
-    table = task.baselines()["ridge"]
-    assert 0.7 < task.judge(table)["coverage"] < 0.9
-    assert task.judge(table.assign(low=-1e9, high=1e9))["coverage"] == 1
+    judging, tables = judged(tmp_path, frame(rows=2000))
+    table = tables["ridge"]
+    assert 0.7 < judging.judge(table)["coverage"] < 0.9
+    assert judging.judge(table.assign(low=-1e9, high=1e9))["coverage"] == 1
 
 
 def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
@@ -236,28 +254,28 @@ def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
     series = frame(rows=1461)
     days = np.arange(1461)
     series["level"] = 15 + 10 * np.sin(2 * np.pi * days / 365.2425)
-    task = prepared(tmp_path, series, "weather", horizon=7)
-    metrics = task.judge(task.baselines()["climatology"])
+    judging, tables = judged(tmp_path, series, "weather", horizon=7)
+    metrics = judging.judge(tables["climatology"])
     assert metrics["mae"] < 1e-6
     assert metrics["skill"] > 0.999
-    assert task.reference == "climatology"
+    assert SeriesBaselines(judging).reference == "climatology"
 
 
 def test_the_reference_is_what_is_hard_to_beat(tmp_path: Path) -> None:
     walk = frame()
     walk["level"] = np.cumsum(np.random.default_rng(3).choice([-1.0, 1.0], ROWS))
-    assert prepared(tmp_path / "a", walk, season=7).reference in ("persistence", "drift")
+    assert reference(tmp_path / "a", walk, season=7) in ("persistence", "drift")
     weekly = frame()
     weekly["level"] = np.tile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 20.0], ROWS)[:ROWS] + 0.01 * frame()["wind"]
-    assert prepared(tmp_path / "b", weekly, season=7).reference == "seasonal_naive"
+    assert reference(tmp_path / "b", weekly, season=7) == "seasonal_naive"
 
 
 def test_the_figure_shows_fans_and_all_simple_baselines(tmp_path: Path) -> None:
-    task = prepared(tmp_path, frame(), season=7)
-    (figure,) = task.figures([task.baselines()["ridge"]] * 2, "ridge").values()
+    judging, tables = judged(tmp_path, frame(), season=7)
+    (figure,) = SeriesFigures(judging).figures([tables["ridge"]] * 2, "ridge").values()
     fans, errors = figure.axes
     assert len(fans.collections) == 8
-    assert [line.get_label() for line in errors.lines] == [*task.simple(), "ridge"]
+    assert [line.get_label() for line in errors.lines] == [*judging.simple(), "ridge"]
     assert list(errors.lines[0].get_xdata()) == [1, 2, 3]
 
 
@@ -274,9 +292,9 @@ def test_a_filled_value_is_the_last_one_and_judges_no_forecast(tmp_path: Path) -
     # array row i is table row i + 1, and one filled target is enough
     left_out = [97, 98, 99, 100, 447, 448, 449]
     assert list(np.flatnonzero(~np.load(tmp_path / "judged.npy"))) == [at - 1 for at in left_out]
-    assert not {at for origins in task._origins.values() for at in origins} & {at - 1 for at in left_out}
-    table = task.baselines()["persistence"]
-    assert len(table) == 3 * len(task._origins["test"])
+    assert not {at for origins in task.origins.values() for at in origins} & {at - 1 for at in left_out}
+    table = SeriesBaselines(judging_of(task)).predictions()["persistence"]
+    assert len(table) == 3 * len(task.origins["test"])
     assert any("3 rows" in note for note in task.meta["report"]["notes"])
 
 

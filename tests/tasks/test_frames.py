@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.modules.gru import GRU
-from rnnlab.tasks.classification import frames as module
-from rnnlab.tasks.classification.frames import (
+from rnnlab.tasks.classification.frames.baselines import FramesBaselines, centred, visible_frames
+from rnnlab.tasks.classification.frames.data import (
     DIGIT_SIDE,
     SHORTEST_SCENE,
     SIDE,
@@ -22,13 +22,15 @@ from rnnlab.tasks.classification.frames import (
     FramesData,
     film,
     scenes,
-    unseen,
     way,
 )
+from rnnlab.tasks.classification.frames.judging import FramesJudging, unseen
 from rnnlab.tasks.images import put, shrunk
 from tests.tasks.test_caption import INK, grey_digits
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
+
+NET = {"_target_": "rnnlab.layouts.per_timestep.ManyToMany"}
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -113,7 +115,7 @@ def test_a_smaller_image_keeps_its_ink_and_is_put_over_what_is_there() -> None:
 def test_splits_share_no_digit(opened: Callable[..., FramesData]) -> None:
     task = opened()
     for split, ink in INK.items():
-        assert set(np.unique(task._videos[split].frames.max(axis=(2, 3)))) == {0, ink}
+        assert set(np.unique(task.filmed[split].frames.max(axis=(2, 3)))) == {0, ink}
 
 
 def test_the_example_of_the_docstring_is_a_video_that_can_be(opened: Callable[..., FramesData]) -> None:
@@ -122,37 +124,39 @@ def test_the_example_of_the_docstring_is_a_video_that_can_be(opened: Callable[..
     shown = lines[2].split("[", 1)[1].split("...")[0].rstrip().rstrip("]").split("]  [")
     targets = [int(label) for label in lines[3].split()[1:-1]]
     known = None
-    for picture, target in zip(shown, targets, strict=True):
-        known = int(picture) if picture.strip() else known
+    for frame, target in zip(shown, targets, strict=True):
+        known = int(frame) if frame.strip() else known
         assert known == target
 
 
 def test_answers_are_judged_by_frame_and_compared_by_video(opened: Callable[..., FramesData]) -> None:
     task = opened()
     rng = np.random.default_rng(0)
-    table = task.table(rng.dirichlet(np.ones(10), len(task.test_labels)))
-    videos = task._videos["test"]
+    judging = FramesJudging(task)
+    table = judging.table(rng.dirichlet(np.ones(10), len(task.test_labels)))
+    videos = task.filmed["test"]
     rows = table.assign(hidden=videos.is_hidden.ravel(), right=table["label"] == table["predicted"])
-    metrics = task.judge(table)
+    metrics = judging.judge(table)
     assert metrics["accuracy"] == pytest.approx(rows["right"].mean())
     assert metrics["accuracy_hidden"] == pytest.approx(rows.loc[rows["hidden"], "right"].mean())
     assert metrics["accuracy_visible"] == pytest.approx(rows.loc[~rows["hidden"], "right"].mean())
-    assert task.losses(table).shape == (12,)
-    assert 1 - task.losses(table).mean() == pytest.approx(metrics["accuracy"])
-    assert task.losses(table)[3] == pytest.approx(1 - rows.loc[rows["video"] == 3, "right"].mean())
-    parts = task.plot_rows([table])
+    assert judging.losses(table).shape == (12,)
+    assert 1 - judging.losses(table).mean() == pytest.approx(metrics["accuracy"])
+    assert judging.losses(table)[3] == pytest.approx(1 - rows.loc[rows["video"] == 3, "right"].mean())
+    parts = judging.plot_rows([table])
     assert parts["part"].tolist()[:2] == ["0", "1"]
     assert parts["score"][0] == pytest.approx(metrics["accuracy_visible"])
 
 
 def test_an_interval_knows_that_frames_of_a_video_go_together(opened: Callable[..., FramesData]) -> None:
     task = opened()
+    judging = FramesJudging(task)
     certain = np.full((12, 8, 10), 1e-3)
-    labels = task._videos["test"].labels
+    labels = task.filmed["test"].labels
     for video in range(12):  # whole videos right, whole videos wrong
         for frame in range(8):
             certain[video, frame, (labels[video, frame] + video % 2) % 10] = 1
-    metrics = task.judge(task.table(certain.reshape(-1, 10)))
+    metrics = judging.judge(judging.table(certain.reshape(-1, 10)))
     assert metrics["accuracy"] == 0.5
     # Student's 97.5 % point of 11 degrees of freedom, and 12 answers of which half are right
     assert metrics["accuracy_high"] - 0.5 == pytest.approx(2.201 * np.sqrt(0.25 / 11), rel=1e-3)
@@ -160,7 +164,7 @@ def test_an_interval_knows_that_frames_of_a_video_go_together(opened: Callable[.
 
 
 def test_carried_is_linear_where_the_digit_is_seen_and_stays_so(opened: Callable[..., FramesData]) -> None:
-    tables = opened(videos=100).baselines()
+    tables = FramesBaselines(FramesJudging(opened(videos=100))).predictions()
     carried, linear = tables["carried"], tables["linear"]
     columns = ["predicted", "confidence", "p_true"]
     seen = carried["unseen"] == 0
@@ -183,7 +187,7 @@ def test_a_digit_is_centred_wherever_it_stands(seed: int) -> None:
     for frame in frames[:2]:
         top, left = rng.integers(0, SIDE - DIGIT_SIDE + 1, 2)
         put(digit, frame, top, left)
-    one, other, blank = module.centred(frames)
+    one, other, blank = centred(frames)
     assert np.array_equal(one, other)
     assert not blank.any()
     assert one.sum() == digit.sum()
@@ -195,28 +199,29 @@ def test_the_reference_undoes_the_motion_and_remembers(opened: Callable[..., Fra
     """Noise in the place of digits: each pixel of the canvas is now light, now dark, wherever it moves."""
     task = opened(videos=200)
     noise = np.random.default_rng(0).integers(0, 256, (10, 28, 28)).astype(np.uint8)
-    for number, (split, videos) in enumerate(task._videos.items()):
-        task._videos[split] = film(noise, np.arange(10), videos.labels.shape, 0.4, np.random.default_rng(number))
-    task.test_labels = task._videos["test"].labels.ravel()
-    accuracy = {name: task.judge(table)["accuracy"] for name, table in task.baselines().items()}
+    for number, (split, videos) in enumerate(task.filmed.items()):
+        task.filmed[split] = film(noise, np.arange(10), videos.labels.shape, 0.4, np.random.default_rng(number))
+    task.test_labels = task.filmed["test"].labels.ravel()
+    baselines = FramesBaselines(FramesJudging(task))
+    accuracy = {name: baselines.judging.judge(table)["accuracy"] for name, table in baselines.predictions().items()}
     assert accuracy["frequency"] < accuracy["linear"] < accuracy["carried"] < 0.9
-    assert accuracy[task.reference] == accuracy["centred"] == 1
+    assert accuracy[baselines.reference] == accuracy["centred"] == 1
 
 
 def test_the_linear_baselines_learn_from_visible_frames_no_more_than_they_may(
     opened: Callable[..., FramesData],
 ) -> None:
-    videos = opened()._videos["train"]
-    x, y = module.visible_frames(videos, 50)
+    videos = opened().filmed["train"]
+    x, y = visible_frames(videos, 50)
     assert 25 < len(x) <= 50
     assert len(x) == len(y)
     assert (x.max(axis=(1, 2)) > 0).all()
-    assert len(module.visible_frames(videos, 10**6)[0]) == (~videos.is_hidden).sum()
+    assert len(visible_frames(videos, 10**6)[0]) == (~videos.is_hidden).sum()
 
 
 def test_a_net_may_read_from_the_end_too(opened: Callable[..., FramesData]) -> None:
     task = opened()
-    net = GRU("gru", task.spec.as_dict(), optimizer={}, hidden_size=4, bidirectional=True)
+    net = GRU("gru", task.spec.as_dict(), NET, optimizer={}, hidden_size=4, bidirectional=True)
     batch = next(iter(task.loader("test")))
     assert net(batch).shape == (12, 8, 10)
     later = batch._replace(inputs=batch.inputs.clone())
@@ -226,9 +231,9 @@ def test_a_net_may_read_from_the_end_too(opened: Callable[..., FramesData]) -> N
 
 def test_outputs_lie_frame_after_frame(opened: Callable[..., FramesData]) -> None:
     task = opened()
-    net = GRU("gru", task.spec.as_dict(), optimizer={}, hidden_size=4).eval()
+    net = GRU("gru", task.spec.as_dict(), NET, optimizer={}, hidden_size=4).eval()
     first = net(next(iter(task.loader("test"))))
-    assert np.allclose(task.outputs(net).reshape(12, 8, 10), first.detach().numpy(), atol=1e-6)
+    assert np.allclose(FramesJudging(task).outputs(net).reshape(12, 8, 10), first.detach().numpy(), atol=1e-6)
 
 
 @pytest.mark.mirror

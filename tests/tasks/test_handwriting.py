@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from rnnlab.datasets.strokes import ARCHIVE, RADICALS, SIDE, Character, Kanji, drawn, read_drawing
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
-from rnnlab.tasks.classification.handwriting import (
+from rnnlab.tasks.classification.handwriting.baselines import (
     DIRECTIONS,
     PARTS,
-    HandwritingData,
+    HandwritingBaselines,
     direction_features,
     nearest_neighbours,
     path_points,
-    pen_moves,
 )
+from rnnlab.tasks.classification.handwriting.data import HandwritingData, pen_moves
+from rnnlab.tasks.classification.handwriting.judging import HandwritingJudging
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.0//EN" "http://www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd" [
@@ -248,13 +249,13 @@ def test_the_characters_of_the_package(real: Path, task: HandwritingData) -> Non
 
 
 def test_each_character_is_in_one_split(task: HandwritingData, real: Path) -> None:
-    counts = [len(task._labels[split]) for split in ("train", "validation", "test")]
+    counts = [len(task.labels[split]) for split in ("train", "validation", "test")]
     kept = [c for c in Kanji("kanjivg", "kanjivg").read(real) if c.radical in task.classes]
     assert sum(counts) == len(kept)
-    seen = {split: {moves.tobytes() for moves in task._characters(split)} for split in ("train", "validation", "test")}
+    seen = {split: {moves.tobytes() for moves in task.characters(split)} for split in ("train", "validation", "test")}
     assert not seen["train"] & (seen["validation"] | seen["test"])
     assert not seen["validation"] & seen["test"]
-    table = task.table(np.full((counts[2], 6), 1 / 6))
+    table = HandwritingJudging(task).table(np.full((counts[2], 6), 1 / 6))
     radical_of = {c.text: c.radical for c in kept}
     assert [radical_of[text] for text in table["character"]] == [task.classes[label] for label in table["label"]]
     strokes_of = {c.text: len(c.strokes) for c in kept}
@@ -274,5 +275,7 @@ def test_a_batch_is_made_of_moves_of_one_unit(task: HandwritingData) -> None:
 
 
 def test_baselines_know_more_than_the_frequencies(task: HandwritingData) -> None:
-    right = {name: task.judge(table)["accuracy"] for name, table in task.baselines().items()}
+    judging = HandwritingJudging(task)
+    tables = HandwritingBaselines(judging).predictions()
+    right = {name: judging.judge(table)["accuracy"] for name, table in tables.items()}
     assert right["linear"] > right["nearest"] > 2 * right["frequency"]

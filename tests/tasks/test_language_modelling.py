@@ -16,31 +16,35 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rnnlab.layouts.sampling import probabilities, sample
 from torch import Tensor, nn
 
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
+from rnnlab.data.sampling import probabilities, sample
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN, Vocabulary
 from rnnlab.datasets import plain_text
 from rnnlab.datasets.plain_text import Text, byte_values, code_points
 from rnnlab.datasets.plays import Plays, plain
 from rnnlab.errors import UserError
 from rnnlab.layouts.per_timestep import ManyToMany
+from rnnlab.losses import CrossEntropy
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.baselines.kneser_ney import KneserNey
-from rnnlab.tasks.language_modelling import base
-from rnnlab.tasks.language_modelling.base import LanguageModelling
-from rnnlab.tasks.language_modelling.passages import COLUMNS, _lines, _place_in_word, shown
-from rnnlab.tasks.language_modelling.text import TextData
+from rnnlab.tasks.language_modelling import baselines, data
+from rnnlab.tasks.language_modelling.baselines import LanguageModellingBaselines
+from rnnlab.tasks.language_modelling.data import LanguageModellingData
+from rnnlab.tasks.language_modelling.figures import COLUMNS, LanguageModellingFigures, _lines, _place_in_word, shown
+from rnnlab.tasks.language_modelling.judging import LanguageModellingJudging
+from rnnlab.tasks.language_modelling.text.data import TextData
 from rnnlab.training.prepare import open_task
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run
 
+NET = {"_target_": "rnnlab.layouts.per_timestep.ManyToMany"}
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 WORDS = "the cat sat on the mat and the rat ate it all up\n"
 
@@ -51,7 +55,7 @@ def prose(size: int, seed: int = 0) -> str:
     return "".join(rng.choice([word + " " for word in WORDS.split()] + ["it.\n"], size // 3))[:size]
 
 
-def prepared(folder: Path, content: str | bytes, **options: Any) -> LanguageModelling:
+def prepared(folder: Path, content: str | bytes, **options: Any) -> LanguageModellingData:
     """A text as a task, opened."""
     path = folder / "my.txt"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -66,9 +70,9 @@ def prepared(folder: Path, content: str | bytes, **options: Any) -> LanguageMode
     return task
 
 
-def net_of(task: LanguageModelling, hidden_size: int = 8) -> SequenceModule:
+def net_of(task: LanguageModellingData, hidden_size: int = 8) -> SequenceModule:
     torch.manual_seed(0)
-    module = RNN(name="rnn", spec=task.spec.as_dict(), optimizer={}, hidden_size=hidden_size)
+    module = RNN(name="rnn", spec=task.spec.as_dict(), net=NET, optimizer={}, hidden_size=hidden_size)
     return module.eval()
 
 
@@ -157,7 +161,7 @@ def test_tokens_are_the_text_and_the_vocabulary_is_that_of_the_training_part(
     assert task.vocabulary.tokens == fitted.tokens
     assert np.array_equal(task.tokens, fitted.encode(units))
     counts = Counter(training)
-    assert [counts[token] for token in fitted.tokens[4:]] == task._counts[4:].tolist()
+    assert [counts[token] for token in fitted.tokens[4:]] == task.counts[4:].tolist()
 
 
 def test_parts_follow_each_other_and_are_no_longer_than_asked(tmp_path: Path) -> None:
@@ -196,19 +200,19 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> LanguageModelling:
+def task(tmp_path: Path) -> LanguageModellingData:
     return prepared(tmp_path, prose(12_000))
 
 
 def test_every_token_of_the_test_part_is_judged_after_the_whole_text_before_it(
-    task: LanguageModelling, monkeypatch: pytest.MonkeyPatch
+    task: LanguageModellingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one stream and a warm-up over all that comes before, the net has read the text from its first token."""
     first, end = task.meta["splits"]["test"]
-    monkeypatch.setattr(base, "EVALUATED_STREAMS", 1)
-    monkeypatch.setattr(base, "WARM_UP", first)
+    monkeypatch.setattr(data, "EVALUATED_STREAMS", 1)
+    monkeypatch.setattr(data, "WARM_UP", first)
     module = net_of(task)
-    table = task.predict(module)
+    table = LanguageModellingJudging(task).predict(module)
     whole = torch.from_numpy(task.tokens.astype(np.int64))[None]
     with torch.no_grad():
         logits = module(Batch(whole[:, :-1], whole[:, 1:]))[0, first:]
@@ -219,23 +223,24 @@ def test_every_token_of_the_test_part_is_judged_after_the_whole_text_before_it(
     assert np.array_equal(table["token"], whole[0, first + 1 :])
 
 
-def test_streams_side_by_side_judge_as_one_does(task: LanguageModelling, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_side_by_side_judge_as_one_does(task: LanguageModellingData, monkeypatch: pytest.MonkeyPatch) -> None:
     """A past of a hundred characters stands for all of it: an untrained Elman net has forgotten what was before."""
-    module = net_of(task)
-    side_by_side = task.predict(module)["nats"]
-    monkeypatch.setattr(base, "EVALUATED_STREAMS", 1)
-    np.testing.assert_allclose(side_by_side, task.predict(module)["nats"], rtol=0, atol=1e-5)
+    module, judging = net_of(task), LanguageModellingJudging(task)
+    side_by_side = judging.predict(module)["nats"]
+    monkeypatch.setattr(data, "EVALUATED_STREAMS", 1)
+    np.testing.assert_allclose(side_by_side, judging.predict(module)["nats"], rtol=0, atol=1e-5)
 
 
-def test_metrics_are_means_and_losses_are_those_of_windows(task: LanguageModelling) -> None:
+def test_metrics_are_means_and_losses_are_those_of_windows(task: LanguageModellingData) -> None:
     nats = np.arange(250) / 100
     table = pd.DataFrame({"token": 5, "nats": nats.astype(np.float32), "right": np.arange(250) % 5 == 0})
-    metrics = task.judge(table)
+    judging = LanguageModellingJudging(task)
+    metrics = judging.judge(table)
     assert metrics["nats_per_character"] == pytest.approx(1.245, rel=1e-6)
     assert metrics["bits_per_character"] == pytest.approx(1.245 / math.log(2), rel=1e-6)
     assert metrics["accuracy"] == pytest.approx(0.2)
-    assert task.losses(table) == pytest.approx([nats[:100].mean(), nats[100:].mean()], rel=1e-6)
-    rows = task.plot_rows([table, table])
+    assert judging.losses(table) == pytest.approx([nats[:100].mean(), nats[100:].mean()], rel=1e-6)
+    rows = judging.plot_rows([table, table])
     assert rows["part"].tolist() == list(range(1, 11))
     assert rows["score"].to_numpy() == pytest.approx(nats.reshape(10, 25).mean(axis=1), rel=1e-6)
 
@@ -288,7 +293,7 @@ def test_kneser_ney_is_the_formula_and_sums_to_one(seed: int, size: int, length:
         assert expected[likeliest] == pytest.approx(max(expected), rel=1e-5)
 
 
-def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModelling) -> None:
+def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModellingData) -> None:
     first, end = task.meta["splits"]["test"]
     tokens, size = task.tokens[:end], len(task.vocabulary)
     model = KneserNey.fit(tokens[:first], size, tokens[first:])
@@ -302,21 +307,24 @@ def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModelling) -> None:
 
 
 def test_n_grams_see_the_training_part_alone_and_pieces_change_nothing(
-    task: LanguageModelling, monkeypatch: pytest.MonkeyPatch
+    task: LanguageModellingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = task.baselines()
-    assert task.judge(whole["ngram"])["nats_per_character"] < 0.7 * task.judge(whole["unigram"])["nats_per_character"]
-    monkeypatch.setattr(base, "PIECE", 500)
-    assert task.baselines()["ngram"].equals(whole["ngram"])
+    judging = LanguageModellingJudging(task)
+    beside = LanguageModellingBaselines(judging)
+    whole = beside.predictions()
+    nats = {name: judging.judge(table)["nats_per_character"] for name, table in whole.items()}
+    assert nats["ngram"] < 0.7 * nats["unigram"]
+    monkeypatch.setattr(baselines, "PIECE", 500)
+    assert beside.predictions()["ngram"].equals(whole["ngram"])
     first = task.meta["splits"]["test"][0]
     task.tokens = np.array(task.tokens)
     task.tokens[first + 600 :] = task.tokens[-1]
-    changed = task.baselines()["ngram"]
+    changed = beside.predictions()["ngram"]
     assert changed[:599].equals(whole["ngram"][:599])
 
 
-def test_the_unigram_is_each_token_s_share_in_training(task: LanguageModelling) -> None:
-    table = task.baselines()["unigram"]
+def test_the_unigram_is_each_token_s_share_in_training(task: LanguageModellingData) -> None:
+    table = LanguageModellingBaselines(LanguageModellingJudging(task)).predictions()["unigram"]
     train = task.tokens[slice(*task.meta["splits"]["train"])]
     size = len(task.vocabulary)
     for token in (4, 7, size - 1):
@@ -328,7 +336,7 @@ def test_the_unigram_is_each_token_s_share_in_training(task: LanguageModelling) 
 # --- writing ---
 
 
-SPEC = TaskSpec("letters", "many_to_many", 6, 6, "cross_entropy", {"nll": "min"}, "nll", tokens=True)
+SPEC = TaskSpec("letters", "many_to_many", 6, 6, CrossEntropy(), {"nll": "min"}, "nll", tokens=True)
 
 
 def many_to_many(cell_class: Any = RNNCell, spec: TaskSpec = SPEC, hidden_size: int = 12) -> ManyToMany:
@@ -427,7 +435,7 @@ def test_an_elman_net_learns_hello_world_and_writes_it() -> None:
     text = "hello world"
     vocabulary = Vocabulary.fit([text])
     size = len(vocabulary)
-    spec = TaskSpec("hello", "many_to_many", size, size, "cross_entropy", {"nll": "min"}, "nll", tokens=True)
+    spec = TaskSpec("hello", "many_to_many", size, size, CrossEntropy(), {"nll": "min"}, "nll", tokens=True)
     net = many_to_many(spec=spec, hidden_size=16)
     tokens = torch.from_numpy(vocabulary.encode(text)).long()[None]
     batch = Batch(tokens[:, :-1], tokens[:, 1:])
@@ -444,22 +452,22 @@ def test_an_elman_net_learns_hello_world_and_writes_it() -> None:
 @pytest.mark.parametrize("unit", ["character", "byte"])
 def test_a_net_writes_text_without_special_tokens(tmp_path: Path, unit: str) -> None:
     task = prepared(tmp_path, "Grüße an alle, äöü!\n" * 500, unit=unit)
-    module = net_of(task)
-    for content in task.samples(module).values():
+    module, judging = net_of(task), LanguageModellingJudging(task)
+    for content in judging.samples(module).values():
         assert isinstance(content, str)
         assert len(content) >= (600 if unit == "character" else 200)
         assert "<" not in content
-    assert task.write(module, "Grüße", 30, top_k=1) == task.write(module, "Grüße", 30, temperature=0)
+    assert judging.write(module, "Grüße", 30, top_k=1) == judging.write(module, "Grüße", 30, temperature=0)
     module.net.head.bias.data[[PADDING, START, END, UNKNOWN]] = 100
-    assert len(task.write(module, "\n", 50, temperature=0).encode()) >= 50
+    assert len(judging.write(module, "\n", 50, temperature=0).encode()) >= 50
 
 
-def test_a_net_that_would_read_its_targets_is_refused(task: LanguageModelling) -> None:
+def test_a_net_that_would_read_its_targets_is_refused(task: LanguageModellingData) -> None:
     with pytest.raises(UserError, match="may not read it"):
-        RNN(name="rnn", spec=task.spec.as_dict(), optimizer={}, hidden_size=8, bidirectional=True)
+        RNN(name="rnn", spec=task.spec.as_dict(), net=NET, optimizer={}, hidden_size=8, bidirectional=True)
 
 
-# --- pictures ---
+# --- figures ---
 
 
 def test_a_passage_is_broken_into_lines_and_nothing_is_lost() -> None:
@@ -477,6 +485,17 @@ def test_letters_are_counted_within_their_words() -> None:
     assert places.tolist() == [1, 2, 0, 1, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 1, 0, 1]
 
 
+def test_the_passage_is_a_line_of_the_test_part_behind_what_comes_before_it(task: LanguageModellingData) -> None:
+    passage = LanguageModellingFigures(LanguageModellingJudging(task)).passage()
+    assert passage.past is not None
+    tokens = torch.cat([passage.past.inputs, passage.batch.inputs], dim=1)[0].tolist()
+    text, whole = "".join(task.vocabulary.decode(tokens)), "".join(task.vocabulary.decode(task.tokens.tolist()))
+    line = text[-len(passage.labels) :]
+    assert "".join(passage.labels) == "".join(map(shown, line))
+    assert text[: -len(line)].endswith("\n")
+    assert whole.index(line, task.meta["splits"]["test"][0]) == whole.index(text, 0) + len(text) - len(line)
+
+
 def test_every_character_is_shown_by_one_sign() -> None:
     assert [shown(one) for one in "a\n\t \x00é漢\ufffd"][:5] == ["a", "↵", "→", "␣", "·"]
     assert all(len(shown(chr(code))) == 1 for code in range(0x3000))
@@ -490,7 +509,7 @@ def test_a_text_is_trained_on_and_written_by_the_byte(run: Run, root: Path) -> N
     (root / "my.bin").write_bytes(bytes(np.random.default_rng(0).choice([0, 200, 255, 65, 13], 20_000).tolist()))
     command = (
         "task=text", f"task.path={root / 'my.bin'}", "task.unit=byte", "task.epoch_steps=5", "cell=gru",
-        "trainer.max_epochs=2", "trainer.log_samples=1", "tracking=none",
+        "trainer.max_epochs=2", "callbacks.samples.every_n_epochs=1", "tracking=none",
     )  # fmt: skip
     trained = run("train", *command)
     assert trained.code == 0, trained.err
@@ -510,10 +529,11 @@ def test_tiny_shakespeare_is_judged_on_what_others_validate_on(root: Path, monke
     monkeypatch.setenv("RNNLAB_MIRROR", str(MIRROR))
     cfg = _compose("shakespeare", "task.source=tiny")
     task = open_task(cfg, 0)
-    assert isinstance(task, LanguageModelling)
+    assert isinstance(task, LanguageModellingData)
     assert len(task.tokens) == 1_115_394
     assert task.meta["splits"]["test"] == [int(0.9 * 1_115_394), 1_115_394]
     assert len(task.vocabulary) == 4 + 65
-    metrics = task.judge(task.baselines()["ngram"])
+    judging = LanguageModellingJudging(task)
+    metrics = judging.judge(LanguageModellingBaselines(judging).predictions()["ngram"])
     assert 1.5 < metrics["nats_per_character"] < 1.65
-    assert task.predict(build_module(cfg, task).eval())["nats"].mean() == pytest.approx(math.log(69), abs=0.2)
+    assert judging.predict(build_module(cfg, task).eval())["nats"].mean() == pytest.approx(math.log(69), abs=0.2)

@@ -18,12 +18,15 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from rnnlab.config.stages import _compose
+from rnnlab.data.midi import LARGEST, LONGEST, TICKS, midi_file, notes_of
 from rnnlab.data.ragged import Ragged
 from rnnlab.datasets.chorales import FULL, KEYS, LOWEST, Chorales, Piece, distinct, read_score
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.results.files import write_json
-from rnnlab.tasks.music.base import GIVEN, LARGEST, LONGEST, TICKS, WRITTEN, MusicData, midi_file, notes_of, transposed
+from rnnlab.tasks.music.baselines import MusicBaselines
+from rnnlab.tasks.music.data import MusicData, transposed
+from rnnlab.tasks.music.judging import GIVEN, WRITTEN, MusicJudging
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task
 
@@ -51,7 +54,7 @@ def notes(frame: NDArray[np.generic]) -> list[int]:
 
 
 def pieces(task: MusicData, split: str) -> list[NDArray[np.uint8]]:
-    ragged: Ragged = task._rolls[split]  # type: ignore[index]
+    ragged: Ragged = task.rolls[split]  # type: ignore[index]
     return [np.array(ragged[index]) for index in range(len(ragged))]
 
 
@@ -226,7 +229,7 @@ def test_a_piece_is_moved_as_a_whole_and_no_note_is_lost(shifts: list[int], seed
 
 def test_training_alone_is_moved_and_anew_in_each_epoch(task: MusicData) -> None:
     moved = MusicData("music", transpose=5)
-    moved.meta, moved.seed, moved._rolls = task.meta, 0, task._rolls
+    moved.meta, moved.seed, moved.rolls = task.meta, 0, task.rolls
 
     def read(epoch: int, split: str) -> list[torch.Tensor]:
         loader = moved.loader(split)  # type: ignore[arg-type]
@@ -251,7 +254,8 @@ def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> N
     for roll in seen:
         for before, now in pairwise(roll):
             np.add.at(counts, (before, now, np.arange(KEYS)), 1)
-    tables = task.baselines()
+    judging = MusicJudging(task)
+    tables = MusicBaselines(judging).predictions()
     going_on = (counts[:, 1] + 0.5) / (counts.sum(axis=1) + 1)
     unigram = (counts.sum(axis=0)[1] + 0.5) / (counts.sum(axis=(0, 1)) + 1)
     for name, rows in {
@@ -263,21 +267,21 @@ def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> N
         nll = -(actual * np.log(p) + (1 - actual) * np.log(1 - p)).sum(axis=1)
         assert np.allclose(table["nll"], nll)
         assert np.allclose(table.filter(like="p_"), p, atol=1e-6)
-        metrics = task.judge(table)
+        metrics = judging.judge(table)
         assert metrics["nll"] == pytest.approx(nll.mean())
         ends = np.cumsum([len(roll) - 1 for roll in test])[:-1]
         assert metrics["nll_by_piece"] == pytest.approx(np.mean([part.mean() for part in np.split(nll, ends)]))
         hits = (actual * p).sum()
         assert metrics["accuracy"] == pytest.approx(hits / (actual.sum() + p.sum() - hits))
-        assert task.losses(table).mean() == pytest.approx(metrics["nll"])
-        assert len(task.losses(table)) == len(test)
-    assert task.judge(tables["repetition"])["nll"] < task.judge(tables["unigram"])["nll"]
+        assert judging.losses(table).mean() == pytest.approx(metrics["nll"])
+        assert len(judging.losses(table)) == len(test)
+    assert judging.judge(tables["repetition"])["nll"] < judging.judge(tables["unigram"])["nll"]
 
 
 def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> None:
     torch.manual_seed(0)
     net = build_module(_compose("music", "cell=gru", "cell.hidden_size=8"), task).eval()
-    table = task.predict(net)
+    table = MusicJudging(task).predict(net)
     for piece, roll in list(enumerate(pieces(task, "test")))[::9]:
         frames = torch.from_numpy(roll)[None].float()
         with torch.no_grad():
@@ -293,11 +297,12 @@ def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> 
 def test_a_net_goes_on_from_what_it_is_given_and_always_alike(task: MusicData) -> None:
     torch.manual_seed(0)
     net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task)
-    once, again = task.continuation(net, "test", 1), task.continuation(net.train(), "test", 1)
+    judging = MusicJudging(task)
+    once, again = judging.continuation(net, "test", 1), judging.continuation(net.train(), "test", 1)
     assert np.array_equal(once, again)
     assert once.shape == (GIVEN + WRITTEN, KEYS)
     assert np.array_equal(once[:GIVEN], pieces(task, "test")[1][:GIVEN])
-    assert not np.array_equal(once[GIVEN:], task.continuation(net, "test", 0)[GIVEN:])
+    assert not np.array_equal(once[GIVEN:], judging.continuation(net, "test", 0)[GIVEN:])
 
 
 def take_the_test_part_away(task: Task, patch: pytest.MonkeyPatch) -> None:
@@ -310,14 +315,15 @@ def take_the_test_part_away(task: Task, patch: pytest.MonkeyPatch) -> None:
 def test_samples_are_midi_files_and_pictures_and_need_no_test_part(task: MusicData) -> None:
     """Which `evaluate` alone reads: samples are written during training as well."""
     net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task).eval()
+    judging = MusicJudging(task)
     with pytest.MonkeyPatch.context() as patch:
         take_the_test_part_away(task, patch)
         with pytest.raises(KeyError, match="test"):
-            task.predict(net)
-        samples = task.samples(net)
+            judging.predict(net)
+        samples = judging.samples(net)
     assert sorted(samples) == [f"continuation_{piece}.{ending}" for piece in (0, 1) for ending in ("mid", "png")]
     for piece in (0, 1):
-        assert samples[f"continuation_{piece}.mid"] == midi_file(task.continuation(net, "validation", piece))
+        assert samples[f"continuation_{piece}.mid"] == midi_file(judging.continuation(net, "validation", piece), LOWEST)
         content = samples[f"continuation_{piece}.png"]
         assert isinstance(content, bytes)
         assert content.startswith(b"\x89PNG")
@@ -328,7 +334,7 @@ def test_samples_are_midi_files_and_pictures_and_need_no_test_part(task: MusicDa
 def test_a_midi_file_plays_the_roll(roll: NDArray[np.uint8]) -> None:
     heard = np.zeros_like(roll)
     now, down = 0, {}
-    for message in mido.MidiFile(file=io.BytesIO(midi_file(roll))).tracks[0]:
+    for message in mido.MidiFile(file=io.BytesIO(midi_file(roll, LOWEST))).tracks[0]:
         now += message.time
         if message.type == "note_on":
             down[message.note] = now
@@ -376,7 +382,7 @@ def test_a_file_that_asks_for_more_than_a_score_is_refused(content: bytes, told:
 
 def performed(roll: NDArray[np.uint8]) -> bytes:
     """The roll with what else a file may hold: a name, a tempo, a key, a pedal, a message of the instrument's maker."""
-    file = mido.MidiFile(file=io.BytesIO(midi_file(roll)))
+    file = mido.MidiFile(file=io.BytesIO(midi_file(roll, LOWEST)))
     kinds: list[tuple[str, dict[str, object]]] = [
         ("track_name", {"name": "Kyrie"}),
         ("set_tempo", {"tempo": 400_000}),
@@ -423,8 +429,9 @@ def test_whatever_a_midi_file_holds_is_frames_or_one_line(content: bytes) -> Non
 
 
 def test_a_part_of_the_plots_is_a_stretch_of_the_pieces(task: MusicData) -> None:
-    table = task.baselines()["unigram"]
-    rows = task.plot_rows([table, table])
+    judging = MusicJudging(task)
+    table = MusicBaselines(judging).predictions()["unigram"]
+    rows = judging.plot_rows([table, table])
     assert rows["part"].tolist() == ["1 to 8", "9 to 16", "17 to 32", "33 to 64", "65 on"]
     assert rows["score"][1] == pytest.approx(table.loc[table["frame"].isin(range(9, 17)), "nll"].mean())
     assert isinstance(rows, pd.DataFrame)

@@ -21,7 +21,10 @@ from rnnlab.datasets import surnames
 from rnnlab.datasets.surnames import MIRRORED, NATIONALITIES, Surnames, _distinct, _last_names
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
-from rnnlab.tasks.classification.names import NamesData, _with_ends
+from rnnlab.tasks.classification.names.baselines import NamesBaselines, _with_ends
+from rnnlab.tasks.classification.names.data import NamesData
+from rnnlab.tasks.classification.names.figures import NamesFigures
+from rnnlab.tasks.classification.names.judging import NamesJudging
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 
@@ -110,19 +113,19 @@ def test_parts_share_no_name_and_the_letters_are_those_of_training(
     assert not set(names["train"]) & set(names["test"])
     counts = Counter("".join(names["train"]))
     assert set(task.vocabulary.tokens[len(SPECIAL) :]) == {letter for letter in counts if counts[letter] > 1}
-    written = task.columns()["name"]
+    written = NamesJudging(task).columns()["name"]
     assert all("<unknown>" in found or found == name for found, name in zip(written, names["test"], strict=True))
     assert json.loads(json.dumps(task.state_dict()))["classes"] == whole.classes
 
 
 def test_at_most_so_many_names_are_drawn_of_each_class(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=50)
-    counts = sum(np.bincount(task._labels[split].numpy(), minlength=23) for split in ("train", "validation", "test"))
+    counts = sum(np.bincount(task.labels[split].numpy(), minlength=23) for split in ("train", "validation", "test"))
     assert counts.tolist() == [50] * 23
 
 
 def test_the_ends_of_a_name_are_letters_to_the_baseline(opened: Callable[..., NamesData]) -> None:
-    names = opened(per_class=20)._names["test"]
+    names = opened(per_class=20).names["test"]
     marked = _with_ends(names)
     for index in range(len(names)):
         assert marked[index].tolist() == [START, *names[index], END]
@@ -130,28 +133,31 @@ def test_the_ends_of_a_name_are_letters_to_the_baseline(opened: Callable[..., Na
 
 def test_the_losses_mean_is_the_mean_recall_and_the_metric_is_scikit_learn_s(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=30)
+    judging = NamesJudging(task)
     rng = np.random.default_rng(0)
-    table = task.table(rng.dirichlet(np.ones(len(task.classes)), len(task.test_labels)))
+    table = judging.table(rng.dirichlet(np.ones(len(task.classes)), len(task.test_labels)))
     label, predicted = table["label"], table["predicted"]
-    assert task.losses(table).mean() == pytest.approx(1 - recall_score(label, predicted, average="macro"))
-    assert task.judge(table)["macro_f1"] == pytest.approx(f1_score(label, predicted, average="macro"))
-    rows = task.plot_rows([table, table])
-    assert rows["score"].mean() == pytest.approx(task.judge(table)["macro_f1"])
+    assert judging.losses(table).mean() == pytest.approx(1 - recall_score(label, predicted, average="macro"))
+    assert judging.judge(table)["macro_f1"] == pytest.approx(f1_score(label, predicted, average="macro"))
+    rows = judging.plot_rows([table, table])
+    assert rows["score"].mean() == pytest.approx(judging.judge(table)["macro_f1"])
     assert rows["names"].sum() == len(table)
 
 
 @pytest.mark.filterwarnings("error")
 def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]) -> None:
-    task = opened(per_class=60)
-    metrics = {name: task.judge(table)["macro_f1"] for name, table in task.baselines().items()}
+    judging = NamesJudging(opened(per_class=60))
+    tables = NamesBaselines(judging).predictions()
+    metrics = {name: judging.judge(table)["macro_f1"] for name, table in tables.items()}
     assert metrics["ngrams"] > 0.3
     assert metrics["frequency"] < 0.05
 
 
-def test_every_class_is_in_the_confusion_picture(opened: Callable[..., NamesData]) -> None:
+def test_every_class_is_in_the_confusion_matrix(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=20)
-    table = task.table(np.full((len(task.test_labels), 23), 1 / 23))
-    axes = task.figures([table], "rnn")["confusion"].axes[0]
+    judging = NamesJudging(task)
+    table = judging.table(np.full((len(task.test_labels), 23), 1 / 23))
+    axes = NamesFigures(judging).figures([table], "rnn")["confusion"].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == task.classes
 
 

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.tasks.forecasting.price import PriceData
+from rnnlab.losses import CrossEntropy
+from rnnlab.tasks.forecasting.baselines import ForecastingBaselines
+from rnnlab.tasks.forecasting.price.data import PriceData
+from rnnlab.tasks.forecasting.price.figures import PriceFigures
+from rnnlab.tasks.forecasting.price.judging import PriceJudging
 
 ROWS = 300
 
@@ -50,6 +54,12 @@ def prepared(folder: Path, frame: pd.DataFrame, **options: Any) -> PriceData:
     meta = task.prepare(Table(frame), folder, folder)
     task.open(folder, {**meta, "digest": ""}, seed=0)
     return task
+
+
+def judged(folder: Path, frame: pd.DataFrame, **options: Any) -> tuple[PriceJudging, dict[str, pd.DataFrame]]:
+    """The judging of a prepared task, with the predictions of its baselines."""
+    judging = PriceJudging(prepared(folder, frame, **options))
+    return judging, ForecastingBaselines(judging).predictions()
 
 
 @settings(max_examples=25, deadline=None)
@@ -123,7 +133,7 @@ def test_every_test_example_is_predicted_and_in_order(tmp_path: Path) -> None:
         def net(self, batch: Batch, state: None) -> tuple[torch.Tensor, None]:
             return batch.inputs[:, -1, :1].expand(-1, 3), None
 
-    table = task.predict(Echo())
+    table = PriceJudging(task).predict(Echo())
     assert len(table) == 3 * examples
     assert table["origin"].is_monotonic_increasing
     origins = range(*task.meta["splits"]["test"])
@@ -148,14 +158,14 @@ def test_training_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
 
 
 def test_persistence_has_no_skill_and_the_truth_has_all(tmp_path: Path) -> None:
-    task = prepared(tmp_path, series())
-    persistence = task.baselines()["persistence"]
-    metrics = task.metrics([persistence])
+    judging, tables = judged(tmp_path, series())
+    persistence = tables["persistence"]
+    metrics = judging.metrics([persistence])
     assert metrics["skill"] == pytest.approx(0)
     assert metrics["p_value"] == 1
     assert "directional_accuracy" not in metrics
     truth = persistence.assign(predicted_return=persistence["actual_return"])
-    metrics = task.metrics([truth])
+    metrics = judging.metrics([truth])
     assert metrics["skill"] == pytest.approx(1)
     assert metrics["p_value"] < 1e-5
     assert metrics["mase"] == metrics["price_rmse"] == 0
@@ -164,43 +174,43 @@ def test_persistence_has_no_skill_and_the_truth_has_all(tmp_path: Path) -> None:
 
 def test_yesterdays_price_is_not_taken_for_skill(tmp_path: Path) -> None:
     """The notebook's mistake: the forecast that repeats the last return follows the chart, and is worth nothing."""
-    task = prepared(tmp_path, series(rows=2000))
-    table = task.baselines()["persistence"]
-    shape = (-1, task.horizon)
+    judging, tables = judged(tmp_path, series(rows=2000))
+    table = tables["persistence"]
+    shape = (-1, judging.task.horizon)
     last_return = np.concatenate([[0.0], np.diff(np.log(table["close"].to_numpy().reshape(shape)[:, 0]))])
-    copied = table.assign(predicted_return=np.repeat(last_return, task.horizon))
-    metrics = task.metrics([copied])
+    copied = table.assign(predicted_return=np.repeat(last_return, judging.task.horizon))
+    metrics = judging.metrics([copied])
     assert np.corrcoef(table["close"] * np.exp(copied["predicted_return"]), table["close"])[0, 1] > 0.98
     assert metrics["skill"] < 0
 
 
 def test_a_farther_step_is_not_fed_a_nearer_true_price(tmp_path: Path) -> None:
     """Perfect at one step, persistence beyond: only the first horizon has skill."""
-    task = prepared(tmp_path, series())
-    table = task.baselines()["persistence"]
+    judging, tables = judged(tmp_path, series())
+    table = tables["persistence"]
     first = table["horizon"] == 1
-    metrics = task.metrics([table.assign(predicted_return=table["actual_return"].where(first, 0.0))])
+    metrics = judging.metrics([table.assign(predicted_return=table["actual_return"].where(first, 0.0))])
     assert metrics["skill_1"] == pytest.approx(1)
     assert metrics["skill_2"] == metrics["skill_3"] == pytest.approx(0)
 
 
 def test_price_errors_are_of_the_price_level(tmp_path: Path) -> None:
-    task = prepared(tmp_path, series(), horizon=1)
-    table = task.baselines()["persistence"]
+    judging, tables = judged(tmp_path, series(), horizon=1)
+    table = tables["persistence"]
     actual = table["close"] * np.exp(table["actual_return"])
-    metrics = task.metrics([table])
+    metrics = judging.metrics([table])
     assert metrics["price_mae"] == pytest.approx(np.abs(actual - table["close"]).mean())
     assert metrics["price_rmse"] == pytest.approx(np.sqrt(((actual - table["close"]) ** 2).mean()))
-    assert metrics["mase"] == pytest.approx(np.abs(table["actual_return"]).mean() / task.meta["mase_unit"][0])
+    assert metrics["mase"] == pytest.approx(np.abs(table["actual_return"]).mean() / judging.task.meta["mase_unit"][0])
 
 
 def test_several_seeds_give_their_mean_error_not_the_error_of_their_mean(tmp_path: Path) -> None:
-    task = prepared(tmp_path, series())
-    table = task.baselines()["persistence"]
+    judging, tables = judged(tmp_path, series())
+    table = tables["persistence"]
     up, down = table.assign(predicted_return=0.05), table.assign(predicted_return=-0.05)
-    both = task.metrics([up, down])
-    assert both["mase"] == pytest.approx((task.metrics([up])["mase"] + task.metrics([down])["mase"]) / 2)
-    assert both["mase"] > task.metrics([table])["mase"]
+    both = judging.metrics([up, down])
+    assert both["mase"] == pytest.approx((judging.metrics([up])["mase"] + judging.metrics([down])["mase"]) / 2)
+    assert both["mase"] > judging.metrics([table])["mase"]
 
 
 def test_ridge_finds_what_a_line_can_find(tmp_path: Path) -> None:
@@ -210,8 +220,8 @@ def test_ridge_finds_what_a_line_can_find(tmp_path: Path) -> None:
     for t in range(1, 1500):
         returns[t] = -0.8 * returns[t - 1] + rng.normal(0, 0.01)
     frame = series(rows=1500).assign(close=50 * np.exp(np.cumsum(returns)))
-    task = prepared(tmp_path, frame)
-    metrics = task.metrics([task.baselines()["ridge"]])
+    judging, tables = judged(tmp_path, frame)
+    metrics = judging.metrics([tables["ridge"]])
     assert metrics["skill_1"] > 0.3
     assert metrics["p_value_1"] < 0.001
 
@@ -240,7 +250,7 @@ def test_volumes_of_zero_are_numbers(tmp_path: Path) -> None:
         ({"horizon": -1}, "task.horizon=-1"),
         ({"test": 1.5}, "task.test=1.5"),
         ({"validation": 0.5, "test": 0.5}, "together"),
-        ({"loss": "huber"}, "task.loss=huber"),
+        ({"loss": CrossEntropy()}, "task.loss=CrossEntropy is no loss of numbers.*AbsoluteError, SquaredError"),
         ({"window": 400}, "300 rows are too few"),
         ({"horizon": 60}, "the validation part has 0 examples"),
     ],
@@ -251,8 +261,8 @@ def test_options_that_cannot_work_are_named(tmp_path: Path, options: dict[str, A
 
 
 def test_the_figure_shows_forecasts_and_errors(tmp_path: Path) -> None:
-    task = prepared(tmp_path, series(rows=1500))
-    (figure,) = task.figures([task.baselines()["drift"]], "drift").values()
+    judging, tables = judged(tmp_path, series(rows=1500))
+    (figure,) = PriceFigures(judging).figures([tables["drift"]], "drift").values()
     forecast, errors = figure.axes
     assert len(forecast.lines) > 10
     assert list(errors.lines[0].get_xdata()) == [1, 2, 3]

@@ -18,20 +18,21 @@ from omegaconf import DictConfig
 
 from rnnlab.config.stages import _compose
 from rnnlab.data.audio import wav_file
+from rnnlab.data.midi import midi_file, notes_of
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.chorales import LOWEST
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.modules.build import build_module
+from rnnlab.serving.answers import answers_to
 from rnnlab.serving.model import signature_of
-from rnnlab.serving.predict import answers_to
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
-from rnnlab.tasks.classification.sentiment import _each_once
-from rnnlab.tasks.music.base import midi_file, notes_of
+from rnnlab.tasks.classification.sentiment.data import _each_once
 from rnnlab.tasks.raw_input import RowError, tone
 from rnnlab.tasks.task import Task
 from rnnlab.training.prepare import open_task, prepared_data
 from tests.tasks.examples.catalogue import Example, examples
+from tests.tasks.parts import judging_of
 
 EXAMPLES = examples()
 by_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
@@ -63,7 +64,7 @@ def without_data(cfg: DictConfig, task: Task) -> Predictor:
     alone: Task = instantiate(cfg.task.data)
     alone.restore(json.loads(json.dumps(task.state_dict())))
     torch.manual_seed(0)
-    return Predictor(alone, build_module(cfg, task))
+    return Predictor(judging_of(cfg, alone), build_module(cfg, task))
 
 
 @by_example
@@ -73,7 +74,7 @@ def test_what_was_learnt_is_all_that_raw_input_needs(opened: Opened, example: Ex
     assert predictor.task.spec == task.spec
     table = predictor.task.raw_example()
     assert list(table.columns) == list(predictor.task.raw_columns())
-    options = {"length": 5} if "length" in predictor.task.raw_options() else {}
+    options = {"length": 5} if "length" in predictor.judging.raw_options() else {}
     answers = predictor.predict(table, **options)
     assert len(answers) >= (1 if "date" in table else len(table))
     numbers = answers.select_dtypes("number").to_numpy()
@@ -117,13 +118,14 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         test = split_by_class(found.labels[kept], task.validation, task.test, names=found.classes)["test"]
         return pd.DataFrame({"name": [found.names[index].title() for index in kept[test]]})
     if kind in ("digits", "caption"):
-        return pd.DataFrame({"image": [image.ravel().tolist() for image in task._images["test"]]})
+        images = task.images if kind == "digits" else task.pictures
+        return pd.DataFrame({"image": [image.ravel().tolist() for image in images["test"]]})
     if kind == "frames":
-        return pd.DataFrame({"frames": list(task._videos["test"].frames)})
+        return pd.DataFrame({"frames": list(task.filmed["test"].frames)})
     if kind == "translate":
         return pd.DataFrame({"source": task.texts("test")[0]})
     if kind == "tagging":
-        words = np.split(np.array(task._text["test"], dtype=object), task._words["test"].offsets[1:-1].numpy())
+        words = np.split(np.array(task.text["test"], dtype=object), task.words["test"].offsets[1:-1].numpy())
         return pd.DataFrame({"sentence": [" ".join(sentence) for sentence in words]})
     if kind == "speech":
         return pd.DataFrame({"frames": [series.tolist() for series in dataset.read_vowels(raw)[1].series]})
@@ -131,14 +133,14 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         return pd.DataFrame({"sound": [wav_file(*sound) for split, _, sound in task._synthetic() if split == "test"]})
     if kind == "handwriting":
         strokes = {character.text: list(character.strokes) for character in dataset.read(raw)}
-        return pd.DataFrame({"strokes": [strokes[character] for character in task._test_characters]})
+        return pd.DataFrame({"strokes": [strokes[character] for character in task.test_characters]})
     if kind == "music":
-        rolls = task._rolls["test"]
+        rolls = task.rolls["test"]
         pieces = [[np.flatnonzero(frame) + LOWEST for frame in rolls[index][:-1]] for index in range(len(rolls))]
         return pd.DataFrame({"notes": pieces})
     if kind == "xor":
         return task.raw_example()
-    inputs = task._inputs["test"]
+    inputs = task.inputs["test"]
     if kind == "adding":
         return pd.DataFrame({"sequence": [inputs[index].tolist() for index in range(len(inputs))]})
     return pd.DataFrame({"sequence": [[task.tokens[n] for n in inputs[index]] for index in range(len(inputs))]})
@@ -154,7 +156,7 @@ TEXT = ("text", "shakespeare")
 def test_raw_input_of_the_test_split_has_the_numbers_of_evaluate(opened: Opened, example: Example) -> None:
     cfg, task, raw = opened(example)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
+    expected = judging_of(cfg, task).predict(predictor.module)
     answers = predictor.predict(raw_test_split(task, cfg, raw))
     if "written" in expected:
         assert answers["written"].tolist() == expected["written"].tolist()
@@ -174,7 +176,7 @@ def test_raw_input_of_the_test_split_has_the_numbers_of_evaluate(opened: Opened,
 
 
 def asked(task: Any) -> np.ndarray:
-    targets = task._targets["test"]
+    targets = task.targets["test"]
     found, _ = targets.take(torch.arange(len(targets)), padding=-100)
     return np.asarray(found != -100)
 
@@ -183,7 +185,7 @@ def asked(task: Any) -> np.ndarray:
 def test_a_raw_series_has_the_forecasts_of_evaluate(opened: Opened, example: Example) -> None:
     cfg, task, raw = opened(example)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
+    expected = judging_of(cfg, task).predict(predictor.module)
     frame = instantiate(cfg.task.dataset).read(raw).frame
     table = frame if "date" in frame else frame.rename_axis("date").reset_index()
     table["date"] = table["date"].dt.strftime("%Y-%m-%dT%H:%M:%S")
@@ -205,14 +207,14 @@ def test_a_raw_text_has_the_nats_of_evaluate(tmp_path: Path, monkeypatch: pytest
     cfg = _compose("text", f"task.path={tmp_path / 'my.txt'}", f"task.unit={unit}", "task.largest_part=300")
     task = open_task(cfg, 0)
     predictor = without_data(cfg, task)
-    expected = task.predict(predictor.module)
-    units = predictor.task._units(text)  # type: ignore[attr-defined]
+    expected = judging_of(cfg, task).predict(predictor.module)
+    units = predictor.task.units(text)  # type: ignore[attr-defined]
     first = task.meta["splits"]["test"][0] - 100
     tail = "".join(units[first:])
     tail = tail.encode("latin-1").decode("utf-8", errors="strict") if unit == "byte" else tail
-    whole = pd.concat(list(predictor.task.score(predictor.module, [tail])))  # type: ignore[attr-defined]
+    whole = pd.concat(list(predictor.judging.score(predictor.module, [tail])))  # type: ignore[attr-defined]
     cut = [tail[start : start + 7] for start in range(0, len(tail), 7)]
-    pieces = pd.concat(list(predictor.task.score(predictor.module, cut)))  # type: ignore[attr-defined]
+    pieces = pd.concat(list(predictor.judging.score(predictor.module, cut)))  # type: ignore[attr-defined]
     assert whole["place"].tolist() == list(range(1, len(units) - first))
     assert pieces["token"].tolist() == whole["token"].tolist() == units[first + 1 :]
     assert np.allclose(whole["nats"].to_numpy()[100:], expected["nats"], rtol=0, atol=1e-5)
@@ -243,11 +245,11 @@ def test_a_midi_file_says_what_sounds_at_each_quarter_note() -> None:
     roll = np.zeros((5, 88), np.uint8)
     for frame, note in enumerate((60, 60, 62, 64)):
         roll[frame, [note - LOWEST, 48 - LOWEST]] = 1
-    assert notes_of(midi_file(roll), "a.mid") == [[48, 60], [48, 60], [48, 62], [48, 64]]
+    assert notes_of(midi_file(roll, LOWEST), "a.mid") == [[48, 60], [48, 60], [48, 62], [48, 64]]
     with pytest.raises(UserError, match=r"b\.mid is cut off"):
-        notes_of(midi_file(roll)[:30], "b.mid")
+        notes_of(midi_file(roll, LOWEST)[:30], "b.mid")
     with pytest.raises(UserError, match="no note"):
-        notes_of(midi_file(0 * roll), "c.mid")
+        notes_of(midi_file(0 * roll, LOWEST), "c.mid")
 
 
 @by_example
@@ -259,7 +261,7 @@ def test_the_signature_takes_the_example_as_a_table_and_as_what_is_sent_to_a_ser
     table = predictor.task.raw_example()
     signature = signature_of(predictor, table)
     sent = infer_and_parse_data(json.loads(str(convert_input_example_to_serving_input(table))), signature.inputs)
-    options = {"length": 1} if predictor.task.raw_options() else {}
+    options = {"length": 1} if predictor.judging.raw_options() else {}
     expected = predictor.predict(table, **options)
     assert [column.name for column in signature.outputs] == list(expected.columns)
     for given in (table, sent):

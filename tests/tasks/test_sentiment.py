@@ -26,7 +26,10 @@ from rnnlab.modules.gru import GRU
 from rnnlab.results.files import write_json
 from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.baselines.ngrams import NGrams, nb_svm
-from rnnlab.tasks.classification.sentiment import SentimentData, by_length, p_positive_by_word
+from rnnlab.tasks.classification.sentiment.baselines import SentimentBaselines
+from rnnlab.tasks.classification.sentiment.data import SentimentData
+from rnnlab.tasks.classification.sentiment.figures import p_positive_by_word
+from rnnlab.tasks.classification.sentiment.judging import SentimentJudging, by_length
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
@@ -65,7 +68,7 @@ def opened(tmp_path: Path) -> Callable[..., SentimentData]:
 
 
 def texts_of(task: SentimentData, split: str) -> list[str]:
-    return [" ".join(task.vocabulary.tokens[number] for number in review) for review in task._reviews[split]]
+    return [" ".join(task.vocabulary.tokens[number] for number in review) for review in task.reviews[split]]
 
 
 def test_words_of_the_example() -> None:
@@ -193,7 +196,7 @@ def test_a_table_with_another_separator_is_told_from_one_without_the_column(
 
 def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Callable[..., SentimentData]) -> None:
     task = opened(vocabulary=1000, longest=100)
-    parts = {split: task._labels[split].numpy() for split in ("train", "validation", "test")}
+    parts = {split: task.labels[split].numpy() for split in ("train", "validation", "test")}
     assert [len(labels) for labels in parts.values()] == [140, 20, 40]
     assert all(labels.mean() == 0.5 for labels in parts.values())
     # each review's own word is met once and so unknown: what else it holds tells it from the others
@@ -203,7 +206,7 @@ def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Call
 
 def test_of_a_text_that_comes_twice_the_first_is_kept(opened: Callable[..., SentimentData]) -> None:
     task = opened([*REVIEWS, *((text, 1 - label) for text, label in REVIEWS[:50])])
-    assert sum(len(task._reviews[split]) for split in ("train", "validation", "test")) == len(REVIEWS)
+    assert sum(len(task.reviews[split]) for split in ("train", "validation", "test")) == len(REVIEWS)
     notes = task.meta["report"]["notes"]
     assert "left out: 50 reviews whose text came before" in notes
     assert "of 50 texts that stand under both labels, the first label is kept" in notes
@@ -274,10 +277,10 @@ def test_nb_svm_is_logistic_regression_on_features_times_their_log_ratio() -> No
 
 
 def test_the_baseline_finds_the_word_that_decides(opened: Callable[..., SentimentData]) -> None:
-    task = opened([(f"{text} {('awful', 'lovely')[label]}", label) for text, label in REVIEWS])
-    tables = task.baselines()
-    assert task.judge(tables["nb_svm"])["accuracy"] == 1
-    assert task.judge(tables["frequency"])["nll"] == pytest.approx(np.log(2))
+    judging = SentimentJudging(opened([(f"{text} {('awful', 'lovely')[label]}", label) for text, label in REVIEWS]))
+    tables = SentimentBaselines(judging).predictions()
+    assert judging.judge(tables["nb_svm"])["accuracy"] == 1
+    assert judging.judge(tables["frequency"])["nll"] == pytest.approx(np.log(2))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -286,14 +289,15 @@ def test_what_a_net_says_after_each_word_is_what_it_says_of_the_beginning(
 ) -> None:
     task = opened(longest=6)
     torch.manual_seed(0)
-    optimizer = {"_target_": "torch.optim.Adam"}
-    net = GRU("gru", task.spec.as_dict(), optimizer, hidden_size=8, bidirectional=bidirectional).double().eval()
-    review = task._reviews["test"][0]
-    found = p_positive_by_word(net, review)
+    net = {"_target_": "rnnlab.layouts.per_timestep.ManyToOne"}
+    module = GRU("gru", task.spec.as_dict(), net, optimizer={}, hidden_size=8, bidirectional=bidirectional)
+    module = module.double().eval()
+    review = task.reviews["test"][0]
+    found = p_positive_by_word(module, review)
     assert len(found) == len(review)
     for count in range(1, len(review) + 1):
         beginning = Batch(torch.from_numpy(review[:count].astype(np.int64))[None], torch.zeros(1, dtype=torch.long))
-        assert found[count - 1] == pytest.approx(net(beginning).softmax(1)[0, 1].item(), abs=1e-12)
+        assert found[count - 1] == pytest.approx(module(beginning).softmax(1)[0, 1].item(), abs=1e-12)
 
 
 def test_buckets_of_length_hold_every_review_once() -> None:

@@ -1,4 +1,4 @@
-"""Utterances told apart: how they are read and split, and the baseline that warps time."""
+"""Utterances and their classes: how they are read and split, and the baseline that warps time."""
 
 import io
 import itertools
@@ -22,7 +22,10 @@ from rnnlab.datasets.vowels import parse_ts
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.tasks.baselines.dtw import warped_distances
-from rnnlab.tasks.classification.speech import SpeechData
+from rnnlab.tasks.classification.speech.baselines import SpeechBaselines
+from rnnlab.tasks.classification.speech.data import SpeechData
+from rnnlab.tasks.classification.speech.figures import SpeechFigures
+from rnnlab.tasks.classification.speech.judging import SpeechJudging
 from rnnlab.training.prepare import open_task
 from tests.data.test_audio import tone, wav
 
@@ -178,14 +181,14 @@ def opened(folder: Path, **options: Any) -> SpeechData:
 @pytest.mark.parametrize(("split", "test"), [("official", 12), ("random", 12), ("speaker", 24)])
 def test_digits_are_split_as_asked(tmp_path: Path, split: str, test: int) -> None:
     task = opened(tmp_path, split=split, test=0.25, speaker="theo")
-    table = task.table(np.eye(10)[task.test_labels])
+    table = SpeechJudging(task).table(np.eye(10)[task.test_labels])
     assert len(table) == test
     assert (np.bincount(table["label"]) == test // 3).all()
     assert set(table["speaker"]) == ({"theo"} if split == "speaker" else {"ada", "theo"})
-    series = {part: {one.tobytes() for one in task._all(part)} for part in ("train", "validation", "test")}
+    series = {part: {one.tobytes() for one in task.utterances(part)} for part in ("train", "validation", "test")}
     assert sum(map(len, series.values())) == len(set.union(*series.values())) == 48
-    assert np.concatenate(task._all("train")).mean(axis=0) == pytest.approx(0, abs=1e-4)
-    assert np.concatenate(task._all("train")).std(axis=0) == pytest.approx(1, abs=1e-4)
+    assert np.concatenate(task.utterances("train")).mean(axis=0) == pytest.approx(0, abs=1e-4)
+    assert np.concatenate(task.utterances("train")).std(axis=0) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_speaker_who_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -201,13 +204,14 @@ def vowels(root: Path) -> SpeechData:
 
 
 def test_the_vowels_are_those_of_the_paper_and_the_baselines_stand_where_they_stood(vowels: SpeechData) -> None:
-    sizes = {split: len(vowels._labels[split]) for split in ("train", "validation", "test")}
+    sizes = {split: len(vowels.labels[split]) for split in ("train", "validation", "test")}
     assert sizes == {"train": 216, "validation": 54, "test": 370}
-    assert np.bincount(vowels._labels["train"]).tolist() == 9 * [24]
+    assert np.bincount(vowels.labels["train"]).tolist() == 9 * [24]
     assert np.bincount(vowels.test_labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
-    lengths = np.concatenate([vowels._series[split].lengths for split in sizes])
+    lengths = np.concatenate([vowels.series[split].lengths for split in sizes])
     assert (lengths.min(), lengths.max()) == (7, 29)
-    scores = {name: vowels.judge(table) for name, table in vowels.baselines().items()}
+    judging = SpeechJudging(vowels)
+    scores = {name: judging.judge(table) for name, table in SpeechBaselines(judging).predictions().items()}
     assert scores["warping"]["accuracy"] > 0.96
     assert scores["linear"]["accuracy"] > 0.96
     # the softmax of distances is worth something, too
@@ -217,8 +221,9 @@ def test_the_vowels_are_those_of_the_paper_and_the_baselines_stand_where_they_st
 def test_after_its_last_timestep_a_net_says_what_it_says_of_the_whole(vowels: SpeechData) -> None:
     cfg = _compose("speech")
     module = build_module(cfg, vowels).eval()
-    figure = vowels.look(module)["listening"]
-    said = vowels.predict(module)
+    figures = SpeechFigures(SpeechJudging(vowels))
+    figure = figures.inspect(module)["listening"]
+    said = figures.judging.predict(module)
     for number, index in enumerate((0, len(said) // 2 - 1, len(said) - 1)):
         axes = figure.axes[3 + number]
         named = {line.get_label(): line.get_ydata()[-1] for line in axes.get_lines()}

@@ -22,18 +22,23 @@ from rnnlab.datasets.generated import Generated
 from rnnlab.errors import UserError
 from rnnlab.modules.gru import GRU
 from rnnlab.results.paths import CONF
-from rnnlab.tasks.synthetic.adding import AddingData
-from rnnlab.tasks.synthetic.base import MemoryClassification, SyntheticMemory
-from rnnlab.tasks.synthetic.copy import CopyData
-from rnnlab.tasks.synthetic.delay import DelayData
-from rnnlab.tasks.synthetic.modular import ModularData
-from rnnlab.tasks.synthetic.next_word_gap import LANGUAGES, NextWordGapData
-from rnnlab.tasks.synthetic.parity import ParityData
-from rnnlab.tasks.synthetic.recall import RecallData
-from rnnlab.tasks.synthetic.xor import XorData
+from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.synthetic.adding.baselines import AddingBaselines
+from rnnlab.tasks.synthetic.adding.data import AddingData
+from rnnlab.tasks.synthetic.adding.judging import AddingJudging
+from rnnlab.tasks.synthetic.baselines import BagBaselines, ChanceBaselines
+from rnnlab.tasks.synthetic.copy.data import CopyData
+from rnnlab.tasks.synthetic.data import SyntheticClassificationData, SyntheticData
+from rnnlab.tasks.synthetic.delay.data import DelayData
+from rnnlab.tasks.synthetic.modular.data import ModularData
+from rnnlab.tasks.synthetic.next_word_gap.data import LANGUAGES, NextWordGapData
+from rnnlab.tasks.synthetic.parity.data import ParityData
+from rnnlab.tasks.synthetic.recall.data import RecallData
+from rnnlab.tasks.synthetic.xor.baselines import XorBaselines
+from rnnlab.tasks.synthetic.xor.data import XorData
 from tests.conftest import Run
 
-TASKS: dict[str, type[SyntheticMemory]] = {
+TASKS: dict[str, type[SyntheticData]] = {
     "adding": AddingData,
     "copy": CopyData,
     "delay": DelayData,
@@ -103,7 +108,12 @@ def prepared(folder: Path, name: str, seed: int = 0, **options: Any) -> Any:
     return task
 
 
-def in_words(task: MemoryClassification, inputs: Any, targets: Any) -> tuple[list[str], list[str | None]]:
+def judging_of(task: SyntheticData) -> Any:
+    """What judges the task, as conf/task names it."""
+    return instantiate(OmegaConf.load(CONF / "task" / f"{task.task_name}.yaml").judging, task)
+
+
+def in_words(task: SyntheticClassificationData, inputs: Any, targets: Any) -> tuple[list[str], list[str | None]]:
     tokens, classes = task.names()
     asked = np.atleast_1d(targets).tolist()
     return [tokens[number] for number in inputs], [None if number == IGNORED else classes[number] for number in asked]
@@ -166,7 +176,7 @@ def test_no_part_has_a_sequence_of_another(tmp_path: Path, name: str) -> None:
         "next_word_gap": {"length": 2, "train": 300},
     }
     task = prepared(tmp_path, name, **few.get(name, {}))
-    rows = {split: [part[i].tobytes() for i in range(len(part))] for split, part in task._inputs.items()}
+    rows = {split: [part[i].tobytes() for i in range(len(part))] for split, part in task.inputs.items()}
     assert not set(rows["train"]) & (set(rows["validation"]) | set(rows["test"]))
     assert not set(rows["validation"]) & set(rows["test"])
     assert len(rows["test"]) == 20 * len(task.lengths)
@@ -180,14 +190,14 @@ def test_too_few_sequences_are_refused(tmp_path: Path) -> None:
 def test_the_test_part_is_the_same_whatever_is_trained_on(tmp_path: Path) -> None:
     one = prepared(tmp_path / "one", "delay", seed=1, delay=2, train=30, test_lengths=[12])
     other = prepared(tmp_path / "other", "delay", seed=2, delay=2, train=90, shortest=5, test_lengths=[12])
-    assert np.array_equal(one._inputs["test"].values, other._inputs["test"].values)
+    assert np.array_equal(one.inputs["test"].values, other.inputs["test"].values)
 
 
 def test_lengths_of_the_parts(tmp_path: Path) -> None:
     task = prepared(tmp_path, "parity", length=11, shortest=9, test_lengths=[15, 13])
-    assert np.bincount(task._inputs["train"].lengths)[9:].tolist() == [20, 20, 20]
-    assert set(task._inputs["validation"].lengths.tolist()) == {11}
-    assert task._inputs["test"].lengths.tolist() == np.repeat([11, 13, 15], 20).tolist() == task.length_of.tolist()
+    assert np.bincount(task.inputs["train"].lengths)[9:].tolist() == [20, 20, 20]
+    assert set(task.inputs["validation"].lengths.tolist()) == {11}
+    assert task.inputs["test"].lengths.tolist() == np.repeat([11, 13, 15], 20).tolist() == task.length_of.tolist()
 
 
 def test_what_stands_behind_the_end_is_no_target(tmp_path: Path) -> None:
@@ -201,9 +211,10 @@ def test_what_stands_behind_the_end_is_no_target(tmp_path: Path) -> None:
     assert sum(len(batch.inputs) for batch in batches) == 60
 
 
-def module(task: SyntheticMemory) -> GRU:
+def module(task: SyntheticData) -> GRU:
     torch.manual_seed(0)
-    return GRU("gru", task.spec.as_dict(), {"_target_": "torch.optim.Adam"}, hidden_size=6)
+    layout = {"many_to_one": "ManyToOne", "many_to_many": "ManyToMany"}[task.layout]
+    return GRU("gru", task.spec.as_dict(), {"_target_": f"rnnlab.layouts.per_timestep.{layout}"}, {}, hidden_size=6)
 
 
 @pytest.mark.parametrize("name", ["parity", "recall", "adding"])
@@ -212,9 +223,9 @@ def test_predictions_stand_where_their_sequences_do(tmp_path: Path, name: str) -
     length = {"recall": {"length": 4, "test_lengths": [6, 2]}}.get(name, {"length": 12, "test_lengths": [17, 10]})
     task = prepared(tmp_path, name, test=21, **length)
     net = module(task).eval()
-    table = task.predict(net)
+    table = judging_of(task).predict(net)
     for number in range(63):
-        inputs = torch.from_numpy(np.array(task._inputs["test"][number]))[None]
+        inputs = torch.from_numpy(np.array(task.inputs["test"][number]))[None]
         batch = Batch(inputs if name == "adding" else inputs.long(), torch.zeros(1, dtype=torch.long))
         with torch.no_grad():
             outputs = net(batch)[0].double()
@@ -225,7 +236,7 @@ def test_predictions_stand_where_their_sequences_do(tmp_path: Path, name: str) -
         expected = outputs.reshape(-1, task.spec.output_size).softmax(-1)
         assert len(rows) == len(expected)
         assert rows["confidence"].to_numpy() == pytest.approx(expected.amax(1).numpy(), abs=1e-5)
-        targets = task._targets["test"][number]
+        targets = task.targets["test"][number]
         labels = [int(targets)] if isinstance(targets, Tensor) else targets.tolist()
         assert rows["label"].tolist() == labels
         assert rows["position"].tolist() == list(range(1, len(labels) + 1))
@@ -234,11 +245,13 @@ def test_predictions_stand_where_their_sequences_do(tmp_path: Path, name: str) -
 def test_chance_is_what_theory_says(tmp_path: Path) -> None:
     """Arjovsky et al. (2016): 10 ln 8 / (T + 20) for the cross-entropy of copying; ln n for a choice among n."""
     task = prepared(tmp_path / "copy", "copy", length=30, test_lengths=[100], test=400)
-    metrics = task.judge(task.chance())
+    judging = judging_of(task)
+    chance = ChanceBaselines(judging).chance()
+    metrics = judging.judge(chance)
     assert metrics["loss_over_all_30"] == metrics["loss_over_all"] == pytest.approx(10 * np.log(8) / 50)
     assert metrics["loss_over_all_100"] == pytest.approx(10 * np.log(8) / 120)
     assert metrics["accuracy_30"] == metrics["accuracy_100"] == 1 / 8
-    assert task.losses(task.chance()).mean() == pytest.approx(1 - metrics["accuracy"])
+    assert judging.losses(chance).mean() == pytest.approx(1 - metrics["accuracy"])
     for name, options, classes in (
         ("parity", {"length": 14}, 2),
         ("delay", {"symbols": 4, "delay": 3}, 4),
@@ -246,41 +259,47 @@ def test_chance_is_what_theory_says(tmp_path: Path) -> None:
         ("next_word_gap", {"length": 5, "train": 400, "test_lengths": [9]}, 20),
     ):
         task = prepared(tmp_path / name, name, test=400, **options)
-        metrics = task.judge(task.chance())
+        judging = judging_of(task)
+        chance = ChanceBaselines(judging).chance()
+        metrics = judging.judge(chance)
         assert metrics["nll"] == pytest.approx(np.log(classes))
         answers = len(task.test_labels) / len(task.lengths)
         assert metrics["accuracy"] == pytest.approx(1 / classes, abs=1 / answers)
-        said = np.bincount(task.chance()["predicted"], minlength=classes) / len(task.test_labels)
+        said = np.bincount(chance["predicted"], minlength=classes) / len(task.test_labels)
         assert np.abs(said - 1 / classes).max() < 4 * np.sqrt(1 / classes / len(task.test_labels))
 
 
 def test_the_baselines_of_adding_are_what_theory_says(tmp_path: Path) -> None:
     """Var(x + y) = 1/6; a line in the mean explains Cov(x + y, mean)² / Var(mean) = 1 / 3T of it."""
     task = prepared(tmp_path, "adding", length=10, test_lengths=[40], train=20_000, test=20_000)
-    constant, linear = (task.judge(task.baselines()[name]) for name in ("constant", "linear"))
+    judging = AddingJudging(task)
+    tables = AddingBaselines(judging).predictions()
+    constant, linear = (judging.judge(tables[name]) for name in ("constant", "linear"))
     assert constant["mse"] == pytest.approx(1 / 6, abs=0.005)
     assert constant["mse_40"] == pytest.approx(1 / 6, abs=0.005)
     assert constant["mse"] - linear["mse"] == pytest.approx(1 / 30, abs=0.004)
     assert constant["solved"] == 0
-    exact = task._table(task._test_sums)
-    assert task.judge(exact) == {key: float(key.startswith("solved")) for key in task.judge(exact)}
+    exact = judging.judge(judging.table(task.test_sums))
+    assert exact == {key: float(key.startswith("solved")) for key in exact}
 
 
 def test_an_untold_order_tells_the_bag_little(tmp_path: Path) -> None:
     """The linear baseline knows which words occur, not which country was named first."""
     task = prepared(tmp_path, "next_word_gap", length=30, train=2000, test=500)
-    accuracy = task.judge(task.baselines()["linear"])["accuracy"]
+    judging = judging_of(task)
+    accuracy = judging.judge(BagBaselines(judging).predictions()["linear"])["accuracy"]
     assert 1 / 20 < accuracy < 0.5
 
 
 def test_exact_asks_for_every_answer_of_a_sequence(tmp_path: Path) -> None:
     task = prepared(tmp_path, "parity", length=12)
-    table = task.chance().assign(predicted=task.test_labels)
+    judging = judging_of(task)
+    table = ChanceBaselines(judging).chance().assign(predicted=task.test_labels)
     table.loc[[3, 4, 30], "predicted"] = 1 - table["predicted"]
-    metrics = task.judge(table)
+    metrics = judging.judge(table)
     assert metrics["accuracy"] == pytest.approx(1 - 3 / 240)
     assert metrics["exact"] == pytest.approx(18 / 20)
-    assert task.losses(table).tolist() == pytest.approx([2 / 12, 0, 1 / 12] + [0] * 17)
+    assert judging.losses(table).tolist() == pytest.approx([2 / 12, 0, 1 / 12] + [0] * 17)
 
 
 def test_xor_has_its_four_rows_everywhere(tmp_path: Path) -> None:
@@ -295,7 +314,8 @@ def test_xor_has_its_four_rows_everywhere(tmp_path: Path) -> None:
             for inputs, target in zip(batch.inputs.int().tolist(), batch.targets.tolist(), strict=True)
         ]
         assert sorted(rows) == sorted([(x, y, x ^ y) for x in (0, 1) for y in (0, 1)] * times)
-    assert task.judge(task.baselines()["linear"])["accuracy"] <= 0.75
+    judging = ClassificationJudging(task)
+    assert judging.judge(XorBaselines(judging).predictions()["linear"])["accuracy"] <= 0.75
 
 
 @pytest.mark.parametrize("name", [*TASKS, "xor"])
@@ -317,5 +337,5 @@ def test_a_gru_learns_parity_and_carries_it_further(run: Run, root: Path) -> Non
     metrics = json.loads(path.read_text())
     assert metrics["accuracy"] == metrics["accuracy_8"] > 0.9
     assert {"accuracy_16", "exact_32", "nll_32"} <= metrics.keys()
-    pictures = {picture.stem for picture in path.parent.glob("figures/*.png")}
-    assert {"by_length", "answers", "confusion", "learning_curves"} <= pictures
+    figures = {figure.stem for figure in path.parent.glob("figures/*.png")}
+    assert {"by_length", "answers", "confusion", "learning_curves"} <= figures

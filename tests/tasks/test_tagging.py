@@ -20,7 +20,10 @@ from rnnlab.datasets.grammar import Sentence, generate
 from rnnlab.datasets.treebank import ALL, TAGS, Treebank, read_conllu
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
-from rnnlab.tasks.classification.tagging import KINDS, TaggingData, encode, learn, stand_ins
+from rnnlab.tasks.classification.tagging.baselines import TaggingBaselines
+from rnnlab.tasks.classification.tagging.data import TaggingData, encode, learn, stand_ins
+from rnnlab.tasks.classification.tagging.figures import TaggingFigures
+from rnnlab.tasks.classification.tagging.judging import KINDS, TaggingJudging
 from rnnlab.training.prepare import open_task
 from tests.tasks.examples.tagging import GOOD, line, sentences
 from tests.tasks.test_music import take_the_test_part_away
@@ -34,6 +37,16 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> TaggingData:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNLAB_ROOT", str(tmp_path_factory.mktemp("tagging")))
         return opened(SMALL)
+
+
+@pytest.fixture(scope="module")
+def judging(task: TaggingData) -> TaggingJudging:
+    return TaggingJudging(task)
+
+
+@pytest.fixture(scope="module")
+def baselines(judging: TaggingJudging) -> TaggingBaselines:
+    return TaggingBaselines(judging)
 
 
 def opened(*overrides: str) -> TaggingData:
@@ -94,8 +107,8 @@ def test_sentences_are_the_same_each_time_and_all_different() -> None:
     assert all(derivable(*sentence) for sentence in plain[:10])
 
 
-def test_of_a_tenth_of_the_words_the_tag_shows_in_the_words_around_them_alone(task: TaggingData) -> None:
-    table = task.baselines()["frequent"]
+def test_of_a_tenth_of_the_words_the_tag_shows_in_the_words_around_them_alone(baselines: TaggingBaselines) -> None:
+    table = baselines.predictions()["frequent"]
     wrong = (table["label"] != table["predicted"]) & (table["kind"] == "several tags")
     assert wrong.mean() > 0.1
 
@@ -153,8 +166,9 @@ def test_a_tag_that_training_lacks_is_reported_and_judged(tmp_path: Path, monkey
         (tmp_path / key).write_bytes(sentences(*part))
     task = opened("task.source=file", *(f"task.{key}={tmp_path / key}" for key in keys))
     assert task.meta["report"]["not in training"] == "INTJ"
-    for table in task.baselines().values():
-        metrics = task.judge(table)
+    judging = TaggingJudging(task)
+    for table in TaggingBaselines(judging).predictions().values():
+        metrics = judging.judge(table)
         assert metrics["accuracy"] <= 4 / 5
         json.dumps(metrics, allow_nan=False)
 
@@ -207,7 +221,9 @@ def test_each_word_is_read_as_the_closest_that_training_had_often_enough(trainin
             assert token == SPECIAL[3]
 
 
-def test_words_are_learnt_from_training_alone_and_no_sentence_stands_in_two_parts(task: TaggingData) -> None:
+def test_words_are_learnt_from_training_alone_and_no_sentence_stands_in_two_parts(
+    task: TaggingData, baselines: TaggingBaselines
+) -> None:
     parts = task._split(generate(400))
     assert {name: len(part) for name, part in parts.items()} == {"train": 280, "validation": 40, "test": 80}
     training = [word for sentence in parts["train"] for word in sentence.words]
@@ -216,18 +232,20 @@ def test_words_are_learnt_from_training_alone_and_no_sentence_stands_in_two_part
     assert own == {word for word, count in Counter(training).items() if count >= 2}
     texts = [{tuple(sentence.words) for sentence in part} for part in parts.values()]
     assert not texts[0] & texts[1] | texts[0] & texts[2] | texts[1] & texts[2]
-    table = task.baselines()["frequent"]
+    table = baselines.predictions()["frequent"]
     read = [(word, tag) for sentence in parts["test"] for word, tag in zip(*sentence, strict=True)]
     assert list(zip(table["word"], (task.classes[label] for label in table["label"]), strict=True)) == read
 
 
-def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(task: TaggingData) -> None:
+def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(
+    task: TaggingData, baselines: TaggingBaselines
+) -> None:
     parts = task._split(generate(400))
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in parts["train"]:
         for word, tag in zip(*sentence, strict=True):
             counts[word][tag] += 1
-    table = task.baselines()["frequent"]
+    table = baselines.predictions()["frequent"]
     for row in table.itertuples():
         had = counts.get(row.word, Counter())
         assert row.kind == KINDS[0 if len(had) == 1 else 1 if had else 2]
@@ -235,20 +253,20 @@ def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(task: Ta
             assert had[task.classes[row.predicted]] == max(had.values())
 
 
-def test_a_window_holds_the_neighbours_within_the_sentence(task: TaggingData) -> None:
+def test_a_window_holds_the_neighbours_within_the_sentence(task: TaggingData, baselines: TaggingBaselines) -> None:
     size = len(task.vocabulary)
-    windows = task._windows("test")
+    windows = baselines._windows("test")
     place = 0
     for index in range(5):
-        numbers = [0, *task._words["test"][index].tolist(), 0]
+        numbers = [0, *task.words["test"][index].tolist(), 0]
         for before, here, behind in zip(numbers, numbers[1:], numbers[2:], strict=False):
             assert sorted(windows[place].indices) == [before, size + here, 2 * size + behind]
             place += 1
 
 
-def test_metrics_agree_with_counting_sentence_by_sentence(task: TaggingData) -> None:
-    table = task.baselines()["frequent"]
-    metrics, losses = task.judge(table), task.losses(table)
+def test_metrics_agree_with_counting_sentence_by_sentence(judging: TaggingJudging, baselines: TaggingBaselines) -> None:
+    table = baselines.predictions()["frequent"]
+    metrics, losses = judging.judge(table), judging.losses(table)
     right = [(group["label"] == group["predicted"]).tolist() for _, group in table.groupby("sentence")]
     assert len(losses) == len(right) == 80
     assert metrics["accuracy"] == pytest.approx(sum(map(sum, right)) / sum(map(len, right)))
@@ -260,13 +278,15 @@ def test_metrics_agree_with_counting_sentence_by_sentence(task: TaggingData) -> 
     assert isinstance(table, pd.DataFrame)
 
 
-def test_a_net_that_reads_both_ways_is_judged_on_each_sentence_as_if_it_stood_alone(task: TaggingData) -> None:
+def test_a_net_that_reads_both_ways_is_judged_on_each_sentence_as_if_it_stood_alone(
+    task: TaggingData, judging: TaggingJudging
+) -> None:
     torch.manual_seed(0)
     cfg = _compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8", "cell.bidirectional=true")
     net = build_module(cfg, task).eval()
-    table = task.predict(net)
+    table = judging.predict(net)
     for index in range(0, 80, 7):
-        numbers = torch.from_numpy(task._words["test"][index].astype(np.int64))[None]
+        numbers = torch.from_numpy(task.words["test"][index].astype(np.int64))[None]
         with torch.no_grad():
             logits = net.net._leave(net.net.recurrent(net.net.entry(numbers))[0])
         p = logits[0].double().softmax(dim=-1)
@@ -283,16 +303,16 @@ def test_padding_is_no_target(task: TaggingData) -> None:
     assert not batch.inputs[~real].any()
 
 
-def test_samples_show_what_was_said_and_what_is_right(task: TaggingData) -> None:
+def test_samples_show_what_was_said_and_what_is_right(task: TaggingData, judging: TaggingJudging) -> None:
     torch.manual_seed(0)
     net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
-    text = task.samples(net)["tagged.txt"]
+    text = judging.samples(net)["tagged.txt"]
     assert isinstance(text, str)
     shown = [re.fullmatch(r"(.+)/([A-Z]+)(?:\(([A-Z]+)\))?", word) for word in text.split()]
     assert len(text.splitlines()) == 20
     place = 0
     for index, sentence in enumerate(task._split(generate(400))["validation"][:20]):
-        numbers = torch.from_numpy(task._words["validation"][index].astype(np.int64))[None]
+        numbers = torch.from_numpy(task.words["validation"][index].astype(np.int64))[None]
         with torch.no_grad():
             said = net.net._leave(net.net.recurrent(net.net.entry(numbers))[0])[0].argmax(dim=-1)
         for word, tag, answer in zip(*sentence, said, strict=True):
@@ -303,23 +323,24 @@ def test_samples_show_what_was_said_and_what_is_right(task: TaggingData) -> None
     assert place == len(shown)
 
 
-def test_samples_need_no_test_part(task: TaggingData) -> None:
+def test_samples_need_no_test_part(task: TaggingData, judging: TaggingJudging) -> None:
     """Which `evaluate` alone reads: samples are written during training as well."""
     net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
     with pytest.MonkeyPatch.context() as patch:
         take_the_test_part_away(task, patch)
         with pytest.raises(KeyError, match="test"):
-            task.predict(net)
-        assert task.samples(net)
+            judging.predict(net)
+        assert judging.samples(net)
 
 
-def test_a_kind_of_word_has_a_bar_of_each_baseline_and_of_the_net(task: TaggingData) -> None:
-    tables = task.baselines()
-    figure = task.figures([tables["frequent"]], "gru seed 0")["by_kind"]
+def test_a_kind_of_word_has_a_bar_of_each_baseline_and_of_the_net(judging: TaggingJudging) -> None:
+    figures = TaggingFigures(judging)
+    tables = figures.baselines.predictions()
+    figure = figures.figures([tables["frequent"]], "gru seed 0")["by_kind"]
     bars = {str(each.get_label()): [bar.get_height() for bar in each] for each in figure.axes[0].containers}
     assert list(bars) == ["frequent", "window", "gru seed 0"]
     assert bars["frequent"] == bars["gru seed 0"]
-    metrics = task.judge(tables["window"])
+    metrics = judging.judge(tables["window"])
     assert bars["window"] == pytest.approx([100 * metrics[f"accuracy_{kind.replace(' ', '_')}"] for kind in KINDS])
 
 

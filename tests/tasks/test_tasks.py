@@ -18,15 +18,18 @@ from rnnlab.config.fingerprint import plain
 from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.data.vocabulary import IGNORED
+from rnnlab.diagnosis.activations import draw_passage
 from rnnlab.errors import MissingExtra
-from rnnlab.layouts import LAYOUTS
+from rnnlab.losses import ConnectionistTemporal, CrossEntropy
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.paths import CONF
 from rnnlab.tasks.task import SPLITS, Task
 from rnnlab.training.prepare import open_task, prepared_data
 from tests.conftest import Run
+from tests.layouts.nets import LAYOUTS
 from tests.tasks.examples.catalogue import Bad, Example, examples
+from tests.tasks.parts import baselines_of, figures_of, judging_of
 
 EXAMPLES = examples()
 CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
@@ -97,7 +100,7 @@ def test_the_spec_says_what_the_batches_are(opened: Any, example: Example) -> No
             assert batch.inputs.shape[-1] == spec.input_size
         else:
             assert batch.inputs.shape[1:] == spec.image
-        if spec.loss in ("cross_entropy", "ctc"):
+        if isinstance(spec.loss, CrossEntropy | ConnectionistTemporal):
             counted = batch.targets[batch.targets != IGNORED]
             assert len(counted)
             assert int(counted.min()) >= 0
@@ -139,16 +142,17 @@ def test_a_batch_loader_gives_each_example_once(opened: Any, example: Example) -
 def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: Example) -> None:
     cfg, task = opened(example)
     torch.manual_seed(0)
-    tables = task.baselines()
-    assert task.reference in tables
-    tables["net"] = task.predict(build_module(cfg, task))
+    judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
+    tables = baselines.predictions()
+    assert baselines.reference in tables
+    tables["net"] = judging.predict(build_module(cfg, task))
     sizes = set()
     for name, table in tables.items():
-        metrics = task.metrics([table])
+        metrics = judging.metrics([table])
         assert set(task.spec.metrics) <= set(metrics), name
         assert all(np.isfinite(value) for value in metrics.values()), (name, metrics)
         json.dumps(metrics, allow_nan=False)
-        losses = task.losses(table)
+        losses = judging.losses(table)
         assert losses.dtype == np.float64
         assert np.isfinite(losses).all()
         sizes.add(losses.shape)
@@ -158,27 +162,32 @@ def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: E
 
 @by_example
 def test_a_table_of_predictions_keeps_its_meaning_on_disk(opened: Any, example: Example, tmp_path: Path) -> None:
-    _, task = opened(example)
-    table = task.baselines()[task.reference]
+    cfg, task = opened(example)
+    judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
+    table = baselines.predictions()[baselines.reference]
     table.to_parquet(tmp_path / "predictions.parquet", index=False)
     again = pd.read_parquet(tmp_path / "predictions.parquet")
-    assert task.metrics([again]) == task.metrics([table])
-    figures = task.figures([again, again], "name")
+    assert judging.metrics([again]) == judging.metrics([table])
+    figures = figures_of(cfg, task).figures([again, again], "name")
     assert figures
     for name, figure in figures.items():
         figure.savefig(tmp_path / f"{name}.png")
-    rows = task.plot_rows([again, again])
+    rows = judging.plot_rows([again, again])
     assert {"part", "score"} <= set(rows.columns)
     assert len(rows)
 
 
 @by_example
-def test_a_net_is_looked_at_and_writes(opened: Any, example: Example, tmp_path: Path) -> None:
+def test_a_net_is_inspected_and_writes(opened: Any, example: Example, tmp_path: Path) -> None:
     cfg, task = opened(example)
     module = build_module(cfg, task).eval()
-    for name, figure in task.look(module).items():
+    figures = figures_of(cfg, task)
+    for name, figure in figures.inspect(module).items():
         figure.savefig(tmp_path / f"{name}.png")
-    for name, content in task.samples(module).items():
+    if passage := figures.passage():
+        for name, figure in draw_passage(module, passage).items():
+            figure.savefig(tmp_path / f"{name}.png")
+    for name, content in figures.judging.samples(module).items():
         assert Path(name).suffix
         assert content
 

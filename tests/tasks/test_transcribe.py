@@ -17,15 +17,17 @@ from hypothesis import strategies as st
 
 from rnnlab.config.stages import _compose
 from rnnlab.data.audio import log_mel
+from rnnlab.data.ctc import timesteps_needed
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.datasets import synthetic_speech
 from rnnlab.datasets.digit_strings import DigitStrings
 from rnnlab.datasets.spoken_digits import RATE, WORDS, Recording
 from rnnlab.datasets.synthetic_speech import VOICES, Utterance, say
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.layouts.ctc import timesteps_needed
 from rnnlab.modules.build import build_module
-from rnnlab.tasks.transduction.transcribe import TranscribeData
+from rnnlab.tasks.transduction.transcribe.baselines import TranscribeBaselines
+from rnnlab.tasks.transduction.transcribe.data import TranscribeData
+from rnnlab.tasks.transduction.transcribe.judging import TranscribeJudging
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
@@ -94,11 +96,11 @@ def test_a_string_is_its_recordings_with_pauses_around_them(tmp_path: Path) -> N
         speaker, names = source.split(": ")
         digits = [int(name[0]) for name in names.split()]
         assert task.texts("test")[1][index] == " ".join(WORDS[digit] for digit in digits)
-        seconds = 0.01 * len(task._frames["test"][index])
+        seconds = 0.01 * len(task.frames["test"][index])
         pauses = len(digits) + 1
         assert 0.15 * len(digits) + 0.05 * pauses - 0.03 < seconds < 0.15 * len(digits) + 0.25 * pauses + 0.02
         # the filter that is the loudest is that of a digit of the string, and of its first and last one at the ends
-        spectra = task._frames["test"][index] * task.meta["scaler"]["std"] + task.meta["scaler"]["mean"]
+        spectra = task.frames["test"][index] * task.meta["scaler"]["std"] + task.meta["scaler"]["mean"]
         alone = np.array([log_mel(samples(digit, speaker, 0), RATE, 10, 24)[3].argmax() for digit in digits])
         loud = spectra[spectra.max(axis=1) > 0].argmax(axis=1)
         assert np.abs(loud[:, None] - alone).min(axis=1).max() <= 1
@@ -117,9 +119,9 @@ def test_batches_say_what_the_texts_say_and_are_scaled(tmp_path: Path, units: st
         for index, (batch, row) in zip(indices.tolist(), rows, strict=True):
             labels = batch.targets[row][batch.targets[row] != IGNORED].tolist()
             assert timesteps_needed(labels) <= batch.lengths[row]
-            found[index] = task.text(labels)
+            found[index] = TranscribeJudging(task).text(labels)
         assert [found[index] for index in range(len(found))] == task.texts(split)[1]
-    frames = task._frames["train"].values
+    frames = task.frames["train"].values
     assert frames.mean(axis=0) == pytest.approx(0, abs=1e-3)
     assert frames.std(axis=0) == pytest.approx(1, abs=1e-3)
     assert len(task.vocabulary) == 4 + (10 if units == "words" else len(set("".join(WORDS))) + 1)
@@ -147,8 +149,8 @@ def distance(one: list[str], other: list[str]) -> int:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> TranscribeData:
-    return opened(tmp_path_factory.mktemp("recorded"), size=20)
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> TranscribeJudging:
+    return TranscribeJudging(opened(tmp_path_factory.mktemp("recorded"), size=20))
 
 
 strings = st.lists(st.sampled_from(["one", "two", "three"]), max_size=4)
@@ -159,7 +161,7 @@ strings = st.lists(st.sampled_from(["one", "two", "three"]), max_size=4)
     written=st.lists(strings, min_size=4, max_size=4), references=st.lists(strings.filter(bool), min_size=4, max_size=4)
 )
 def test_errors_are_edit_distances_and_their_sum_the_rate(
-    recorded: TranscribeData, written: list[list[str]], references: list[list[str]]
+    recorded: TranscribeJudging, written: list[list[str]], references: list[list[str]]
 ) -> None:
     table = recorded.table([" ".join(each) for each in written]).assign(
         reference=[" ".join(each) for each in references]
@@ -176,7 +178,7 @@ def test_errors_are_edit_distances_and_their_sum_the_rate(
     assert judged["exact_match"] == np.mean(errors == 0)
 
 
-def test_kinds_of_errors_are_told_apart(recorded: TranscribeData) -> None:
+def test_kinds_of_errors_are_told_apart(recorded: TranscribeJudging) -> None:
     table = recorded.table(["one two", "one", "", "one two three"])
     judged = recorded.judge(table.assign(reference=["one three", "one two", "one", "one three"]))
     assert [judged[kind] * 7 for kind in ("substitutions", "deletions", "insertions")] == pytest.approx([1, 2, 1])
@@ -184,7 +186,9 @@ def test_kinds_of_errors_are_told_apart(recorded: TranscribeData) -> None:
 
 def test_the_baseline_without_memory_hears_what_a_few_frames_say(tmp_path: Path) -> None:
     task = opened(tmp_path, size=400, digits=3)
-    scores = {name: task.judge(table)["word_error_rate"] for name, table in task.baselines().items()}
+    judging = TranscribeJudging(task)
+    tables = TranscribeBaselines(judging).predictions()
+    scores = {name: judging.judge(table)["word_error_rate"] for name, table in tables.items()}
     assert scores["window"] < 0.2
     # better than writing nothing
     assert 0.5 < scores["frequent"] < 1
@@ -194,20 +198,22 @@ def test_the_string_that_is_always_written_is_the_best_of_those_of_training(tmp_
     task = opened(tmp_path, size=60)
     references = task.texts("train")[1]
     best = min(jiwer.wer(references, [text] * len(references)) for text in set(references))
-    assert jiwer.wer(references, [task._frequent()] * len(references)) == pytest.approx(best)
+    frequent = TranscribeBaselines(TranscribeJudging(task))._frequent()
+    assert jiwer.wer(references, [frequent] * len(references)) == pytest.approx(best)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_net_s_texts_stand_beside_their_references(tmp_path: Path, beam: int) -> None:
-    task = opened(tmp_path, beam=beam)
+    task = opened(tmp_path)
+    judging = TranscribeJudging(task, beam)
     module = build_module(_compose("transcribe", "task.source=full", "cell=gru", "cell.hidden_size=8"), task)
-    table = task.predict(module)
+    table = judging.predict(module)
     assert table["reference"].tolist() == task.texts("test")[1]
     loader = task.loader("test")
     (number,) = torch.nonzero(loader.positions() == 7)[0].tolist()
     batch = list(loader)[number // loader.batch_size]
-    assert table["written"][7] == task.write(module, batch)[number % loader.batch_size]
-    assert pd.Series(table["timesteps"]).tolist() == task._frames["test"].lengths.tolist()
+    assert table["written"][7] == judging.write(module, batch)[number % loader.batch_size]
+    assert pd.Series(table["timesteps"]).tolist() == task.frames["test"].lengths.tolist()
 
 
 def test_without_the_extra_the_error_tells_both_ways(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,18 @@ from rnnlab.data.vocabulary import END, IGNORED, PADDING, UNKNOWN
 from rnnlab.datasets.dates import DAYS, FIRST, FORMATS, Dates
 from rnnlab.datasets.language_names import LanguageNames
 from rnnlab.datasets.multi30k import SHA256, SPLITS, Multi30k
-from rnnlab.datasets.pairs import Pairs, Translations
+from rnnlab.datasets.paired_texts import Pairs
+from rnnlab.datasets.pairs import Translations
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.tasks.task import Task
-from rnnlab.tasks.transduction.base import MEASURES, by_length, read_texts, write_texts
-from rnnlab.tasks.transduction.translate import TOKEN, TranslateData, dictionary, most_alike
+from rnnlab.tasks.transduction.data import MEASURES, read_texts, write_texts
+from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
+from rnnlab.tasks.transduction.translate.baselines import dictionary, most_alike
+from rnnlab.tasks.transduction.translate.data import TOKEN, TranslateData
 from rnnlab.training.prepare import open_task
 from tests.conftest import Run
+from tests.tasks.parts import baselines_of, figures_of, judging_of
 
 LOCALES = tuple(_compose("translate").task.locales)
 SMALL = ("task.examples=240", "task.locales=[de_DE,en_US]")
@@ -123,7 +127,8 @@ def test_no_day_is_in_two_splits(small: Any) -> None:
 
 
 def test_batches_hold_the_texts(small: Any) -> None:
-    _, task = small("task.batch_size=7")
+    cfg, task = small("task.batch_size=7")
+    judging = judging_of(cfg, task)
     sources, targets = task.texts("validation")
     letters = task.meta["vocabularies"]
     loader = task.loader("validation")
@@ -136,7 +141,7 @@ def test_batches_hold_the_texts(small: Any) -> None:
             assert set(read[length:]) <= {PADDING}
             wanted = batch.targets[row].tolist()
             end = wanted.index(END) + 1
-            assert task.text(wanted[:end]) == targets[index]
+            assert judging.text(wanted[:end]) == targets[index]
             assert set(wanted[end:]) <= {IGNORED}
 
 
@@ -174,7 +179,7 @@ def test_what_is_written_stands_beside_its_own_source(small: Any, beam: int) -> 
         module = build_module(cfg, task)
         with torch.no_grad():
             module.net.decoder.head.weight *= 20  # so that the texts differ
-        tables.append(task.predict(module))
+        tables.append(judging_of(cfg, task).predict(module))
     assert tables[0]["written"].nunique() > 3
     pd.testing.assert_frame_equal(*tables)
     assert tables[0]["source"].tolist() == task.texts("test")[0]
@@ -184,7 +189,7 @@ def test_what_is_written_stands_beside_its_own_source(small: Any, beam: int) -> 
 @pytest.mark.parametrize("attention", ["none", "luong", "bahdanau"])
 def test_attention_is_drawn_where_there_is_any(small: Any, attention: str) -> None:
     cfg, task = small(f"task.net.attention={attention}", "cell=gru", "cell.hidden_size=8")
-    figures = task.look(build_module(cfg, task))
+    figures = figures_of(cfg, task).inspect(build_module(cfg, task))
     assert list(figures) == ([] if attention == "none" else ["attention"])
     for figure in figures.values():
         for axes in figure.axes:
@@ -239,24 +244,23 @@ def test_a_known_text_is_most_like_itself(texts: list[str]) -> None:
 
 
 def test_baselines_know_training_alone(small: Any) -> None:
-    _, task = small()
-    tables = task.baselines()
+    cfg, task = small()
+    baselines = baselines_of(cfg, task)
+    tables = baselines.predictions()
     assert set(tables) == {"dictionary", "copy", "nearest"}
     assert set(tables["nearest"]["written"]) <= set(task.texts("train")[1])
     assert tables["copy"]["written"].tolist() == [text.partition(" ")[2] for text in task.texts("test")[0]]
-    assert task.judge(tables["nearest"])["exact_match"] == 0, "no day of the test split occurs in training"
+    assert baselines.judging.judge(tables["nearest"])["exact_match"] == 0, "no day of the test split occurs in training"
 
 
 # what is said of written texts
 
 
-class Texts(TranslateData):
-    """The base's judgement, of texts of other tasks too."""
-
-    def __init__(self, measures: tuple[str, ...], separator: str) -> None:
-        super().__init__("texts")
-        self.measures, self.separator = measures, separator
-        self._tells_kinds = False
+def judging_by(measures: tuple[str, ...], separator: str) -> TransductionJudging:
+    """What all tasks share, of texts that no task has."""
+    task = TranslateData("texts")
+    task.measures, task.separator = measures, separator
+    return TransductionJudging(task)
 
 
 def table(pairs: list[tuple[str, str]]) -> pd.DataFrame:
@@ -282,7 +286,7 @@ WORDS = st.lists(st.sampled_from(["a", "bb", "c"]), min_size=1, max_size=4).map(
 @settings(max_examples=40, deadline=None)
 def test_error_rates_and_exact_matches_are_those_of_their_definitions(pairs: list[tuple[str, str]]) -> None:
     frame, total = table(pairs), len(pairs)
-    found = Texts(tuple(MEASURES), " ").judge(frame)
+    found = judging_by(tuple(MEASURES), " ").judge(frame)
     letters = sum(distance(true, text) for true, text in pairs) / sum(len(true) for true, _ in pairs)
     assert found["character_error_rate"] == pytest.approx(letters, rel=1e-5)
     words = sum(distance(true.split(), text.split()) for true, text in pairs) / sum(len(t.split()) for t, _ in pairs)
@@ -290,9 +294,9 @@ def test_error_rates_and_exact_matches_are_those_of_their_definitions(pairs: lis
     exact = sum(true == text for true, text in pairs) / total
     assert found["exact_match"] == pytest.approx(exact)
     assert found["exact_match_low"] <= exact <= found["exact_match_high"]
-    losses = Texts(("exact_match",), " ").losses(frame)
+    losses = judging_by(("exact_match",), " ").losses(frame)
     assert 1 - losses.mean() == pytest.approx(exact)
-    losses = Texts(("word_error_rate",), " ").losses(frame)
+    losses = judging_by(("word_error_rate",), " ").losses(frame)
     lengths = np.array([len(true.split()) for true, _ in pairs])
     assert (losses * lengths).sum() / lengths.sum() == pytest.approx(words, rel=1e-5)
 
@@ -302,13 +306,13 @@ def test_bleu_is_that_of_its_paper() -> None:
     pairs = [("the cat sat on the old mat", "the cat sat on a mat")]
     precisions = [5 / 6, 3 / 5, 2 / 4, 1 / 3]
     expected = 100 * np.exp(1 - 7 / 6) * np.prod(precisions) ** 0.25
-    assert Texts(("bleu",), " ").judge(table(pairs))["bleu"] == pytest.approx(expected)
+    assert judging_by(("bleu",), " ").judge(table(pairs))["bleu"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("measure", ["bleu", "chrf"])
 def test_a_perfect_text_scores_a_hundred_and_loses_nothing(measure: str) -> None:
     frame = table([("a man walks his dog .", "a man walks his dog ."), ("two men sleep .", "two men sleep .")])
-    judged = Texts((measure,), " ")
+    judged = judging_by((measure,), " ")
     assert judged.judge(frame)[measure] == pytest.approx(100)
     assert judged.losses(frame) == pytest.approx(0)
     assert judged.losses(frame.assign(written="zzz")) == pytest.approx(1)
@@ -423,11 +427,11 @@ def test_multi30k_from_a_mirror(tmp_path: Path) -> None:
     # BLEU of the words is BLEU of the sentences as they were published, but for their case
     raw = [pairs.targets[index] for index in np.flatnonzero(pairs.splits == 2)]
     words = [" ".join(TOKEN.findall(text.lower())) for text in raw]
-    judged = Texts(("bleu",), " ").judge(pd.DataFrame({"source": raw, "reference": raw, "written": words}))
+    judged = judging_by(("bleu",), " ").judge(pd.DataFrame({"source": raw, "reference": raw, "written": words}))
     assert judged["bleu"] > 99.9
 
 
 def test_every_written_task_can_tell_its_parts() -> None:
     frame = table([("a b c", "a b c"), ("a", "b"), ("a b", "a b")])
-    rows = Texts(("exact_match",), " ").plot_rows([frame, frame])
+    rows = judging_by(("exact_match",), " ").plot_rows([frame, frame])
     assert rows.to_dict("list") == {"part": ["1", "2", "3"], "score": [0, 1, 1], "examples": [1, 1, 1]}

@@ -14,7 +14,8 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
-from rnnlab.tracking.mlflow.store import MLflowStore, Row
+from rnnlab.tracking.live import Row
+from rnnlab.tracking.mlflow.store import MLflowStore
 from tests.conftest import Run, start
 
 SHORT = ("trainer.max_epochs=2",)
@@ -157,7 +158,7 @@ def test_a_job_that_fails_lets_the_others_of_its_sweep_run(run: Run, root: Path)
 def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) -> None:
     outcome = run(
         "train", "cell=rnn", "cell.activation=relu", "optimizer=sgd", "optimizer.lr=1e18", "schedule=constant",
-        "trainer.gradient_clip_val=null", "task.loss=mse",
+        "trainer.gradient_clip_val=null", "task.loss=SquaredError",
     )  # fmt: skip
     assert outcome.code == 2
     (found,) = runs(client(root))

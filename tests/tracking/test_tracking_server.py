@@ -17,8 +17,8 @@ import pytest
 from mlflow import MlflowClient
 
 from rnnlab.tracking import live
-from rnnlab.tracking.live import Connection, LiveRun
-from rnnlab.tracking.mlflow.store import MLflowStore, Row
+from rnnlab.tracking.live import Connection, LiveRun, Row
+from rnnlab.tracking.mlflow.store import MLflowStore
 from tests.conftest import Run, start
 from tests.tracking.test_tracking import answer, client, content, free_port
 

@@ -10,14 +10,15 @@ import torch
 from omegaconf import OmegaConf
 
 from rnnlab.config.fingerprint import plain, train_setting
+from rnnlab.config.sizing import sizing_setting
 from rnnlab.config.stages import _compose
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
+from rnnlab.tracking import clock
 from rnnlab.tracking.recorder import KeepHistory, Recorder
-from rnnlab.training import budget
 from rnnlab.training.budget import Budget
 from rnnlab.training.prepare import open_task
-from rnnlab.training.sizing import match_parameters, nearest_size, sizing_setting
+from rnnlab.training.sizing import match_parameters, nearest_size
 from tests.conftest import Run, start
 from tests.training.test_train import same, wait_for, weights
 
@@ -201,7 +202,7 @@ def test_seconds_and_rate_leave_out_validation_and_the_first_step_after_each_sta
 ) -> None:
     """Two starts, two epochs each: the first step takes 100 s, any other 1 s, validation 50 s."""
     now = 0.0
-    monkeypatch.setattr(budget.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: now)
     trainer = SimpleNamespace(global_step=0, should_stop=False)
     kept: list[dict] = [{}, {}]
     for steps, spent in ((5, 5.0), (10, 10.0)):

@@ -20,7 +20,7 @@ from rnnlab.datasets.generated import Generated
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
 from rnnlab.results.paths import Prepared
-from rnnlab.tasks.synthetic.xor import XorData
+from rnnlab.tasks.synthetic.xor.data import XorData
 from rnnlab.training import prepare
 from rnnlab.training.prepare import _read, fetch, open_task, prepared_data, preprocess
 from tests.conftest import Run

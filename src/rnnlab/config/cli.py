@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -15,6 +16,9 @@ from types import FrameType
 from typing import Any
 
 import hydra
+import hydra._internal.hydra as hydra_internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     ConfigCompositionException,
@@ -24,11 +28,12 @@ from hydra.errors import (
     OverrideParseException,
 )
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.config.lockfiles import keep
+from rnnlab.config.names import check_hydra, given_packages
 from rnnlab.config.schema import check
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.output import Lines
@@ -41,31 +46,36 @@ class Stopped(SystemExit):
     """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
 
 
-def pipeline(*makes: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+Job = Callable[[DictConfig], Any]
+"""What an entry point does with its config."""
+
+
+def pipeline(*makes: str) -> Callable[[Job], Callable[[], None]]:
     """Make a function of the config an entry point, configured by conf/ and the command line.
 
-    makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys.
+    makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys and
+    `tracking`. What the function returns is the job's value: Hydra's sweepers take it for what they optimise.
 
     A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
     SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
     skipped with the reason, and counts as no error.
     """
-    return lambda task: _entry_point(task, makes)
+    return lambda task: _entry_point(task, ("tracking", *makes))
 
 
-def _entry_point(task: Callable[[DictConfig], None], makes: Sequence[str]) -> Callable[[], None]:
+def _entry_point(task: Job, makes: Sequence[str]) -> Callable[[], None]:
     @wraps(task)
-    def job(cfg: DictConfig) -> None:
+    def job(cfg: DictConfig) -> Any:
         _settle()  # a sweep's jobs may run in processes of their own
         single = HydraConfig.get().mode == RunMode.RUN
         try:
             keep(Path.cwd())
             check(cfg, makes, _unread_groups())
-            task(cfg)
+            return task(cfg)
         except Exception as error:
             if isinstance(error, MissingExtra) and not single:
                 log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
-                return
+                return None
             code = _report(error)
             if single:  # of an exception Hydra would print the command line too, with the secrets in it
                 sys.exit(code)
@@ -76,14 +86,48 @@ def _entry_point(task: Callable[[DictConfig], None], makes: Sequence[str]) -> Ca
         _settle()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+            with _checked_loading():
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         except _Reported as error:
             sys.exit(error.args[0])
+        except UserError as error:  # of `CheckedLoader`
+            sys.exit(_report(error))
         except (HydraException, OmegaConfBaseException) as error:
             print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
             sys.exit(2)
 
     return main
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Hydra's own loader of configs, for which two things are settled before anything that a config names is made.
+
+    Its `packages` are those of the command line and the environment, whatever a file says; and Hydra's own part of it
+    names nothing else. A launcher takes this object along to the processes that it starts.
+
+    Raises: `UserError` as `given_packages` and `check_hydra` do.
+    """
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.packages = given_packages(sys.argv[1:], os.environ)
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        cfg: DictConfig = super().load_configuration(*args, **kwargs)
+        with open_dict(cfg):
+            cfg.packages = list(self.packages)
+        check_hydra(cfg, self.packages)
+        return cfg
+
+
+@contextmanager
+def _checked_loading() -> Iterator[None]:
+    """Hydra has no other place between composing a config and making what it names."""
+    hydra_internals.ConfigLoaderImpl = CheckedLoader  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        hydra_internals.ConfigLoaderImpl = ConfigLoaderImpl  # type: ignore[attr-defined]
 
 
 def _settle() -> None:

@@ -22,8 +22,8 @@ NEUTRAL = tuple(
     for name in (
         "addresses",
         "arguments",
+        "commands",
         "config",
-        "diagnosis.diagnose",
         "diagnosis.figures",
         "diagnosis.gradients",
         "diagnosis.jacobian",
@@ -33,6 +33,7 @@ NEUTRAL = tuple(
         "report.selection",
         "serving",
         "tracking",
+        "training.keep_samples",
         "training.progress",
         "training.sizing",
     )
@@ -51,10 +52,6 @@ DECIDE_NOTHING = frozenset(
         "trainer.threads",
         "trainer.deterministic",
         "trainer.log_every_n_steps",
-        "trainer.log_memory",
-        "trainer.log_samples",
-        "trainer.log_norms",
-        "trainer.log_timestep_gradients",
         "task.retries",
         "task.backoff_seconds",
     )
@@ -195,6 +192,9 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a trained net, but for its seed and the prepared arrays."""
     targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), "rnnlab.training.train"]
     spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
+    if callbacks := deciding_callbacks(cfg):
+        spent["callbacks"] = callbacks
+        targets += named_in(callbacks)
     if cfg.tuning.get("trials"):  # the net is that of the same values by hand, but not what it took to find them
         spent["tuning"] = plain(cfg.tuning)
     return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
@@ -203,6 +203,12 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
         "net": plain(cfg.task.net),
         "sources": source_digests(targets, without=SOURCES_OF_DATA),
     }
+
+
+def deciding_callbacks(cfg: DictConfig) -> dict[str, Any]:
+    """Those that may change a training, by name: all but ours, which only look into it."""
+    named = {str(name): plain(node) for name, node in cfg.callbacks.items() if node is not None}
+    return {name: node for name, node in named.items() if not _lies_in(node["_target_"], NEUTRAL)}
 
 
 def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -221,10 +227,11 @@ def evaluate_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides how the predictions of a trained net are made, judged and drawn."""
     parts = {part: plain(cfg.task[part]) for part in ("judging", "figures")}
     targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), *named_in(parts)]
+    judging = ("rnnlab.training.evaluate", "rnnlab.diagnosis.activations")
     return {
         "task": plain(cfg.task.data),
         **parts,
-        "sources": source_digests([*targets, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
+        "sources": source_digests([*targets, *judging], SOURCES_OF_DATA),
     }
 
 
@@ -242,5 +249,8 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
                 params[f"{group}.{key}"] = value
     params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
     params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
+    for name, node in deciding_callbacks(cfg).items():
+        params[f"callbacks.{name}"] = node["_target_"].rpartition(".")[2]
+        params |= {f"callbacks.{name}.{key}": value for key, value in node.items() if key != "_target_"}
     shown_params: dict[str, Any] = shown_in(params)
     return shown_params

@@ -4,7 +4,7 @@ The groups that are ours are declared below; of a node with a `_target_`, the si
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from pkgutil import resolve_name
 from typing import Any, cast, get_type_hints
@@ -13,6 +13,7 @@ from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from rnnlab.arguments import INVALID, Name, conform, needed, parameters
+from rnnlab.config.names import check_names, is_class_of, packages_of
 from rnnlab.errors import UserError
 
 
@@ -75,10 +76,6 @@ class Trainer:
     deterministic: bool
     limit_batches: int | None
     log_every_n_steps: int
-    log_samples: int | None
-    log_norms: bool
-    log_timestep_gradients: int | None
-    log_memory: int | None
 
 
 @dataclass(frozen=True)
@@ -93,13 +90,6 @@ class Parameters:
     name: Name
     count: int | None
     reference: Name
-
-
-@dataclass(frozen=True)
-class Tracking:
-    enabled: bool
-    uri: str | None
-    sync: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +117,7 @@ class Config:
     checkpoint: str | None
     discard: bool
     dvc: bool
+    packages: list[str]
     model: str | None
     input: Any
     output: str | None
@@ -137,19 +128,23 @@ class Config:
     task: Task
     cell: Named
     trainer: Trainer
+    callbacks: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any] | None
     budget: Budget
     parameters: Parameters
-    tracking: Tracking
+    tracking: dict[str, Any]
     tuning: Tuning
     search: Search
 
 
 TASK_PARTS = ("task.judging", "task.figures", "task.baselines")
 
-MADE = ("cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data", *TASK_PARTS)
-"""Nodes that objects are made of. Their classes have to be imported to know what they take."""
+MADE = (
+    "cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data", *TASK_PARTS, "callbacks", "tracking"
+)  # fmt: skip
+"""Nodes that objects are made of, and `callbacks`, a group of such. Their classes have to be imported to know what they
+take."""
 
 
 GIVEN: dict[str, tuple[str, ...]] = {
@@ -164,7 +159,7 @@ MAKERS = {"cell": "rnnlab.modules.build.module_class"}
 """Nodes that may also name something simpler, and the function that gives the class which is then made. By its name,
 since it is imported only where objects are made."""
 
-OF_HYDRA = ("_target_", "_args_", "_recursive_", "_convert_", "_partial_")
+OF_HYDRA = ("_target_", "_recursive_", "_convert_")
 """Keys of a made node that say how it is made."""
 
 
@@ -180,15 +175,28 @@ def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = ()
     reads.
     """
     found = {fault: fault for fault in faults}
+    allowed = packages_of(cfg)
     try:
+        if group is Config:
+            check_names(cfg, found, allowed)
         _check_group(cfg, group, found)
         for key in makes:
             node = OmegaConf.select(cfg, key)
             if isinstance(node, DictConfig):
-                _check_made(node, key, found)
+                _check_node(node, key, found, allowed)
     except InterpolationResolutionError:
         if not found:
             raise  # otherwise it points to a value that is reported
+    if found:
+        raise UserError(" ".join(found.values()))
+
+
+def check_made(cfg: DictConfig, key: str) -> None:
+    """Check one node of `MADE` alone. Raises: `UserError` as `check` does."""
+    found: dict[str, str] = {}
+    allowed = packages_of(cfg)
+    check_names(cfg, found, allowed)
+    _check_node(cfg[key], key, found, allowed)
     if found:
         raise UserError(" ".join(found.values()))
 
@@ -228,7 +236,20 @@ def _texts(node: Any) -> Iterator[str]:
         yield node
 
 
-def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
+def _check_node(node: DictConfig, key: str, found: dict[str, str], allowed: Sequence[str]) -> None:
+    if key != "callbacks":
+        _check_made(node, key, found, allowed)
+        return
+    for name in map(str, node):
+        if isinstance(node[name], DictConfig):
+            _check_made(node[name], f"{key}.{name}", found, allowed)
+        elif node[name] is not None:
+            found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: a group with a _target_ is needed, or null."
+
+
+def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequence[str]) -> None:
+    if f"{key}._target_" in found:
+        return  # it is not to be imported
     target = node.get("_target_")
     if not isinstance(target, str):
         found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
@@ -237,6 +258,9 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
         made = resolve_name(target)
     except (ImportError, AttributeError, ValueError):
         found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
+        return
+    if not is_class_of(made, allowed):
+        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: this is no class of {' or '.join(allowed)}."
         return
     try:
         taker = resolve_name(MAKERS[key])(made) if key in MAKERS else made
@@ -251,7 +275,7 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str]) -> None:
     for name in map(str, node):
         child = node._get_node(name)
         if isinstance(child, DictConfig) and "_target_" in child:
-            _check_made(child, f"{key}.{name}", found)
+            _check_made(child, f"{key}.{name}", found, allowed)
         elif name in kinds:
             _check_value(node, name, Name if name == "name" else kinds[name], found)
         elif not is_open and name not in OF_HYDRA:

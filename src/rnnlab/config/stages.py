@@ -16,10 +16,10 @@ from rnnlab.config.fingerprint import (
     source_digests,
     train_setting,
 )
+from rnnlab.config.sizing import sizing_setting
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.paths import CONF, root
-from rnnlab.training.sizing import sizing_setting
 
 
 def grid() -> DictConfig:

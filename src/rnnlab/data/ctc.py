@@ -9,8 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from rnnlab.data.vocabulary import PADDING
-from rnnlab.losses import BLANK
+from rnnlab.data.vocabulary import BLANK, PADDING
 
 Labels = tuple[int, ...]
 

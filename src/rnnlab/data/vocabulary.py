@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 
+BLANK = PADDING
+"""The output that stands for no token, in connectionist temporal classification."""
+
 IGNORED = -100
 """A target that does not count: padding, or a timestep without a label."""
 

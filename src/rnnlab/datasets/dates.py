@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from rnnlab.datasets.dataset import File
-from rnnlab.datasets.pairs import PairedTexts, Pairs
+from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
 
 FIRST, DAYS = date(1950, 1, 1), 36_525

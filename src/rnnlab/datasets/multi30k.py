@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnlab.data.download import NotThereError, retrieve
 from rnnlab.datasets.dataset import File, read_member
-from rnnlab.datasets.pairs import PairedTexts, Pairs
+from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
 

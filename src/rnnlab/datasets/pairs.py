@@ -1,4 +1,4 @@
-"""Texts and what they become, from one of three places.
+"""Texts and what they become, from the one of three places that a config names.
 
 | source   | from                                                 | pairs                          | licence           |
 |----------|------------------------------------------------------|--------------------------------|-------------------|
@@ -7,39 +7,16 @@
 | multi30k | Elliott et al. (2016), descriptions of photographs   | 29,000, 1,014 and 1,000 (test) | none stated       |
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, ClassVar
 
 from rnnlab.datasets.dataset import Dataset, File
+from rnnlab.datasets.dates import Dates
+from rnnlab.datasets.language_names import LanguageNames
+from rnnlab.datasets.multi30k import Multi30k
+from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
-
-
-class Pairs(NamedTuple):
-    """Texts and what they become, one of each for every pair.
-
-    groups: pairs of one group stay on one side of a split. kinds: what the pairs differ in, where they do.
-    splits: 0 train, 1 validation, 2 test, where the data has its own; else None.
-    """
-
-    sources: list[str]
-    targets: list[str]
-    groups: list[str]
-    kinds: list[str] | None = None
-    splits: NDArray[np.int8] | None = None
-
-
-@dataclass(frozen=True)
-class PairedTexts(Dataset):
-    """A data set of one source that reads `Pairs`."""
-
-    @abstractmethod
-    def read(self, folder: Path) -> Pairs:
-        """Raises: `UserError` for files of another content than expected."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +35,6 @@ class Translations(Dataset):
 
     @property
     def chosen(self) -> PairedTexts:
-        from rnnlab.datasets.dates import Dates
-        from rnnlab.datasets.language_names import LanguageNames
-        from rnnlab.datasets.multi30k import Multi30k
-
         if self.source == "dates":
             return Dates(locales=self.locales, examples=self.examples)
         languages = None if self.languages is None else tuple(self.languages)

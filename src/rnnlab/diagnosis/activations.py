@@ -70,8 +70,9 @@ def draw_passage(model: Any, passage: Passage) -> dict[str, Figure]:
     """The states and gates of each layer of a trained net over a task's passage, by file name."""
     model.eval()
     with torch.no_grad():
-        state = None if passage.past is None else model.net(passage.past)[1]
-        found = activations(model.net.recurrent, model.net.entry(passage.batch.inputs), state)
+        state = None if passage.past is None else model.net(passage.past.to(model.device))[1]
+        inputs = passage.batch.to(model.device).inputs
+        found = activations(model.net.recurrent, model.net.entry(inputs), state)
     figures = {}
     for number, one in enumerate(found, 1):
         layer = f", layer {number}" if len(found) > 1 else ""

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.modules.module import SequenceModule
+from rnnlab.tracking.callback import checked_interval
 from rnnlab.unroll.hooks import step_hook
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
@@ -96,7 +97,7 @@ class LogTimestepGradients(Callback):
     """
 
     def __init__(self, every_n_epochs: int) -> None:
-        self.every_n_epochs = every_n_epochs
+        self.every_n_epochs = checked_interval(every_n_epochs)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int

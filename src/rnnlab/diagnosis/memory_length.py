@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from omegaconf import DictConfig
 from torch import Tensor
 
 from rnnlab.data.batches import Batch, Batches
@@ -17,6 +17,7 @@ from rnnlab.diagnosis.jacobian import gradients_back, growth_rate, saturation, s
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json, write_json
 from rnnlab.tasks.task import Task
+from rnnlab.tracking.callback import RunCallback, checked_interval
 
 MEMORY = "memory"
 """Beside the checkpoints and then beside the weights: a file for each epoch that was looked at."""
@@ -145,17 +146,22 @@ def scalars(measured: dict[str, Any]) -> dict[str, float]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-class LogMemory(Callback):
-    """Measures the net as it starts, and after every n-th epoch: a file for each in `folder`, and charted metrics.
+class LogMemory(RunCallback):
+    """Measures the net as it starts, after every n-th epoch, and as it is kept: a file for each, and charted metrics.
 
     epoch: how many were trained, 0 before the first.
     """
 
-    def __init__(self, task: Task, folder: Path, every_n_epochs: int) -> None:
-        self.task = task
-        self.folder = folder
-        self.every_n_epochs = every_n_epochs
+    task: Task
+    folder: Path
+
+    def __init__(self, every_n_epochs: int) -> None:
+        self.every_n_epochs = checked_interval(every_n_epochs)
         self.looked_at: list[int] = []
+        self.kept = 0
+
+    def bind(self, cfg: DictConfig, task: Task, folder: Path) -> None:
+        self.task, self.folder = task, folder / MEMORY
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == 0:  # else resumed
@@ -164,6 +170,13 @@ class LogMemory(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self.look(pl_module, trainer.current_epoch + 1)
+
+    def conclude(self, module: SequenceModule, epoch: int) -> None:
+        self.kept = epoch
+        self.look(module, epoch)
+
+    def write(self, folder: Path, name: str) -> None:
+        write_memory(read_measurements(self.folder), self.kept, name, folder / MEMORY)
 
     def look(self, module: pl.LightningModule, epoch: int) -> None:
         """At the weights as they are after so many epochs, unless that was done before."""

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from rnnlab.report.figures import LEGEND_WIDTH
 from rnnlab.report.results_table import Entry, Section
+from rnnlab.results.learning_curves import LEGEND_WIDTH
 
 COSTS = {
     "parameters": "parameters",

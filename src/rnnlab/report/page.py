@@ -11,10 +11,10 @@ from tabulate import tabulate
 
 from rnnlab.report import ranks
 from rnnlab.report.curves import draw_curves
-from rnnlab.report.figures import draw_learning_curves, learning_curves
 from rnnlab.report.leaderboard import Row, in_words, rows
 from rnnlab.report.results_table import Section
 from rnnlab.results.files import atomic_folder
+from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 
 DIAGRAM = Path("figures/critical_difference.png")
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.addresses import shown
 from rnnlab.config.fingerprint import shown_in
 from rnnlab.config.schema import MADE, check
+from rnnlab.config.sizing import SIZING
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
 from rnnlab.results.paths import Results, of_seeds
@@ -17,10 +18,7 @@ from rnnlab.results.paths import Results, of_seeds
 GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
 """Of the config, by which runs are chosen."""
 
-OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc")
-
-SIZING = "parameters"
-"""In evaluated.json: under which policies of `parameters` the net was judged, for one size may answer several."""
+OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc", "packages")
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,6 @@ class Selection:
 
 def _name(group: Any) -> Any:
     return group and group.get("name", group.get("_target_"))
-
-
-def policy(cfg: DictConfig) -> str:
-    """Of the net's size, as asked for: `free`, or `matched` with the number it was matched to, where that is known."""
-    sizing = cfg[SIZING]
-    return str(sizing.name) if sizing.name == "free" or sizing.count is None else f"{sizing.name} {sizing.count}"
 
 
 def selection(cfg: DictConfig) -> Selection:

@@ -26,6 +26,7 @@ from rnnlab.results.paths import root
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
+from rnnlab.training.callbacks import bound_callbacks
 from rnnlab.training.prepare import open_task
 from rnnlab.training.sizing import match_parameters
 from rnnlab.training.train import check, fit, setting_of, settle_threads
@@ -47,7 +48,7 @@ DRAW = "draw"
 """Of a trial: the number that seeds the sampler for it."""
 
 
-def search(cfg: DictConfig) -> None:
+def search(cfg: DictConfig) -> float | None:
     """Go on with the study of this very config until it has `search.trials` trials, then write the overlay.
 
     A trial trains one seed as `pipelines/train.py` would, with values drawn for `search.space`, and keeps no weights.
@@ -57,6 +58,8 @@ def search(cfg: DictConfig) -> None:
 
     The sampler is the tree-structured Parzen estimator (Bergstra et al. 2011), seeded for each trial by its `DRAW`: a
     search by one process gives the same values whether it was interrupted or not.
+
+    Returns: the lowest validation loss; None while trials still run in other processes.
 
     Raises: `MissingExtra` without Optuna; `UserError` for a space or a config that cannot be searched, and when no
     trial came to its end.
@@ -89,7 +92,7 @@ def search(cfg: DictConfig) -> None:
         while _next_trial(cfg, study, space, task, folder):
             pass
         with locked(folder / ".lock"):
-            _conclude(cfg, study, folder)
+            return _conclude(cfg, study, folder)
 
 
 def _check(cfg: DictConfig) -> None:
@@ -241,7 +244,8 @@ def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
     pl.seed_everything(cfg.seed, verbose=False)
     module = build_module(cfg, its)
     label = f"{cfg.task.name}/{cfg.cell.name} trial {trial.number}"
-    facts = fit(cfg, module, its, Recorder(None), folder, None, label, _Report(trial))
+    callbacks = bound_callbacks(cfg, its, folder)
+    facts = fit(cfg, module, its, Recorder(None), folder, None, label, *callbacks, _Report(trial))
     for key in ("best_epoch", "epochs", "steps", "train_seconds", "parameters"):
         trial.set_user_attr(key, facts[key])
     return float(facts["validation_loss"])
@@ -261,7 +265,7 @@ class _Report(Callback):
             raise TrialPruned
 
 
-def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
+def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> float | None:
     """Write the trials as a table and the best of them as an overlay, once there are enough."""
     from optuna.trial import TrialState
 
@@ -274,14 +278,14 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
     if len(spent) < cfg.search.trials:
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
         log.info("%d of %d trials are done; %d run in other processes", len(spent), cfg.search.trials, running)
-        return
+        return None
     if not any(trial.state == TrialState.COMPLETE for trial in spent):
         raise UserError(f"None of {len(spent)} trials came to its end: try a lower search.space.optimizer.lr.high.")
     best = study.best_trial
     pair = f"{cfg.task.name}/{cfg.cell.name}"
     log.info("%s: lowest validation loss %.4f, in trial %d of %d", pair, best.value, best.number, len(spent))
     if cfg.discard:
-        return
+        return best.value
     words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     about = [
         f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
@@ -289,6 +293,7 @@ def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> None:
     ]
     path = write_overlay(cfg, nested(best.params), about, {"trials": len(spent), "study": folder.name})
     log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)
+    return best.value
 
 
 def _short(value: Any) -> Any:

@@ -20,43 +20,51 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.errors import UserError
 from rnnlab.results.files import locked, read_json
+from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import Results, root
+from rnnlab.tracking.mlflow.models import link_metrics
+from rnnlab.tracking.mlflow.store import MLflowStore
+from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Metric
+    from mlflow.entities import LoggedModel
     from mlflow.entities.model_registry import ModelVersion
 
 log = logging.getLogger("rnnlab")
 
 ALIAS = "champion"
 
-AT_ONCE = 100
-"""Metrics that are sent beside a model."""
 
+def crown(store: Tracker, tracked: Tracked | None) -> None:
+    """Register the model of a seed that is in the store as its task's champion, if it is better than the present one.
 
-def crown(client: "MlflowClient", results: Results, seed: int, run_id: str, experiment: str) -> None:
-    """Register the model of a trained seed as its task's champion, if it is better than the present one."""
-    run, facts = read_json(results.train(seed) / "run.json"), read_json(results.train(seed) / "metrics.json")
-    loss = facts["validation_loss"]
+    Only MLflow has a registry. One that fails stops nothing, as with all that is put into the store.
+    """
+    if not isinstance(store, MLflowStore) or tracked is None:
+        return
+    run = read_json(tracked.results.train(tracked.seed) / "run.json")
+    loss = read_json(tracked.results.train(tracked.seed) / "metrics.json")["validation_loss"]
     if run.get("yardstick") is None:
         return
     # one process at a time, from the comparison to the new alias
-    with locked(root() / ".champions.lock"):
-        present = champion(client, run["task"])
+    with store.results_are_kept(), locked(root() / ".champions.lock"):
+        present = champion(store.client, run["task"])
         if present is None or _gives_way(present, run, loss):
-            _register(client, results, run, loss, run_id, experiment)
+            _register(store.client, tracked, run, loss)
 
 
-def best_of(folders: Iterable[Path]) -> list[tuple[Results, int]]:
-    """Of the `train/seed=<n>` folders, given in the order of their training: the best of each task and yardstick."""
-    best: dict[tuple[str, str], tuple[float, Path]] = {}
-    for folder in folders:
+def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> None:
+    """The same of the best seeds of each task and yardstick. tracked: in the order of their training."""
+    best: dict[tuple[str, str], tuple[float, Tracked]] = {}
+    for each in tracked:
+        folder = each.results.train(each.seed)
         run, loss = read_json(folder / "run.json"), read_json(folder / "metrics.json")["validation_loss"]
         kind = (run["task"], run.get("yardstick"))
         if kind not in best or loss < best[kind][0]:
-            best[kind] = (loss, folder)
-    return [(Results(folder.parents[1]), int(folder.name.removeprefix("seed="))) for _, folder in best.values()]
+            best[kind] = (loss, each)
+    for _, each in best.values():
+        crown(store, each)
 
 
 def name_of(task: str) -> str:
@@ -74,6 +82,8 @@ def champion(client: "MlflowClient", task: str) -> "ModelVersion | None":
 def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> bool:
     if "yardstick" not in present.tags:  # set by hand: not ours to judge
         return False
+    if present.tags.get("rnnlab.format") != str(FORMAT):  # this version cannot load it
+        return True
     if present.tags["rnnlab.key"] == run["key"]:  # trained again, it takes its own place
         return present.tags["rnnlab.started"] != str(run["started"])
     if present.tags["yardstick"] == run["yardstick"]:
@@ -99,11 +109,10 @@ def _on_disk(present: "ModelVersion") -> bool:
     return path.exists() and read_json(path)["key"] == present.tags["rnnlab.key"]
 
 
-def _register(
-    client: "MlflowClient", results: Results, run: dict[str, Any], loss: float, run_id: str, experiment: str
-) -> None:
+def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], loss: float) -> None:
     from mlflow.exceptions import MlflowException
 
+    # here: it builds the net, for which Lightning is imported, and most runs become no champion
     from rnnlab.serving.model import save_model
 
     name = name_of(run["task"])
@@ -115,6 +124,7 @@ def _register(
         "data_digest": run["dataset"]["digest"],
         "yardstick": run["yardstick"],
         "host": run["tags"]["host"],
+        "rnnlab.format": str(FORMAT),
         "rnnlab.key": run["key"],
         "rnnlab.folder": f"{run['folder']}#{run['seed']}",
         "rnnlab.started": str(run["started"]),
@@ -122,11 +132,11 @@ def _register(
     headline = f"{run['name']} on {run['task']}: validation loss {loss:.4g} ({run['yardstick']})"
     with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
         try:
-            save_model(results, run["seed"], Path(folder) / "model")
+            save_model(tracked.results, tracked.seed, Path(folder) / "model")
         except UserError as error:
             log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
             return
-        model = _log_model(client, run, tags, headline, run_id, experiment, Path(folder) / "model")
+        model = _log_model(client, tracked, run, {**tags, "mlflow.note.content": headline}, Path(folder) / "model")
     try:
         client.create_registered_model(name, description=f"The best model of the task {run['task']}, by validation.")
     except MlflowException as error:
@@ -136,7 +146,7 @@ def _register(
         name,
         # not models:/<id>, which MLflow resolves in its default store, whatever the client's own is
         source=model.artifact_location,
-        run_id=run_id,
+        run_id=tracked.run_id,
         tags=tags,
         description=headline,
         model_id=model.model_id,
@@ -150,52 +160,21 @@ def _register(
 
 
 def _log_model(
-    client: "MlflowClient",
-    run: dict[str, Any],
-    tags: dict[str, str],
-    headline: str,
-    run_id: str,
-    experiment: str,
-    folder: Path,
+    client: "MlflowClient", tracked: Tracked, run: dict[str, Any], tags: dict[str, str], folder: Path
 ) -> "LoggedModel":
     """The model as an entity of its own, an output of the run, with the run's metrics on its data."""
     from mlflow.entities import LoggedModelOutput
 
     model = client.create_logged_model(
-        experiment,
+        tracked.experiment,
         name=run["cell"],
-        source_run_id=run_id,
-        tags={**tags, "mlflow.note.content": headline},
+        source_run_id=tracked.run_id,
+        tags=tags,
         params={key: str(value) for key, value in run["params"].items()},
         model_type=run["tags"]["layout"],
     )
     client.log_model_artifacts(model.model_id, str(folder))
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
-    link_metrics(client, run_id, model.model_id, run["dataset"])
+    client.log_outputs(tracked.run_id, [LoggedModelOutput(model.model_id, 0)])
+    link_metrics(client, tracked.run_id, model.model_id, run["dataset"])
     return model
-
-
-def link_metrics(client: "MlflowClient", run_id: str, model_id: str, dataset: dict[str, Any]) -> None:
-    """Show what a run says of validation and test beside its model too; the run itself stays as it is."""
-    from mlflow.entities import Metric
-
-    shown = {_place(metric) for metric in client.get_logged_model(model_id).metrics or []}
-    keys = [key for key in client.get_run(run_id).data.metrics if key.startswith(("summary/validation", "test/"))]
-    last = [metric for key in keys if _place(metric := client.get_metric_history(run_id, key)[-1]) not in shown]
-    # with one metric among them that is there, or more than a hundred, MLflow's SQL store makes duplicates, and fails
-    for first in range(0, len(last), AT_ONCE):
-        client.log_batch(
-            run_id,
-            metrics=[
-                Metric(
-                    metric.key, metric.value, metric.timestamp, metric.step,
-                    model_id=model_id, dataset_name=dataset["name"], dataset_digest=dataset["digest"],
-                )
-                for metric in last[first : first + AT_ONCE]
-            ],
-        )  # fmt: skip
-
-
-def _place(metric: "Metric") -> tuple[str, int, int]:
-    return metric.key, metric.timestamp, metric.step

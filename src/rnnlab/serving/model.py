@@ -106,6 +106,7 @@ def _type_of(column: Column) -> Any:
         "integer": DataType.long,
         "date": DataType.string,
         "bytes": DataType.binary,
+        "note": DataType.long,
     }
     found: Any = kinds[column.kind]
     for _ in range(column.depth):

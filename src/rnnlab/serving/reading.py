@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from rnnlab.addresses import shown
+from rnnlab.data.midi import notes_of
 from rnnlab.data.tables.table import Table
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.serving.predictor import ROW
-from rnnlab.tasks.forecasting.base import Forecasting
-from rnnlab.tasks.language_modelling.base import LanguageModelling
 from rnnlab.tasks.raw_input import Column, RowError, decoded
 from rnnlab.tasks.task import Task
 
@@ -25,8 +24,6 @@ log = logging.getLogger("rnnlab")
 
 ROWS = 1000
 """Of a table, in memory at a time."""
-CHARACTERS = 1 << 16
-"""Of a text, likewise."""
 
 UNREADABLE_JSON = (ValueError, RecursionError)
 """What json raises: of no JSON, no UTF-8, a number of thousands of digits; of lists nested too deep."""
@@ -50,6 +47,26 @@ class RawInput:
     text: Iterable[str] | None = None
     files: list[str] | None = None
     place: Callable[[Any], str] = "input row {}".format
+
+
+@runtime_checkable
+class ReadsTable(Protocol):
+    """A task whose raw input in a CSV file is read as the table of its training was, dates and numbers included."""
+
+    @property
+    def notation(self) -> Notation:
+        """How they were written there, where that was said."""
+
+    def read_table(self, table: Table) -> pd.DataFrame:
+        """Raw input, of such a file."""
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A task that takes a whole text file for one long text, to be scored, and not each of its lines for a row."""
+
+    def read_text(self, path: Path) -> Iterator[str]:
+        """Piece by piece."""
 
 
 def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawInput:
@@ -89,8 +106,8 @@ def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation
     kind = path.suffix.lower()
     if kind in TABLES:
         return RawInput(_read_table(path, task, columns, notation), place=lambda row: f"{path}, row {row}")
-    if kind in TEXTS and isinstance(task, LanguageModelling):
-        return RawInput(text=_pieces(path, task.unit == "byte"))
+    if kind in TEXTS and isinstance(task, ReadsText):
+        return RawInput(text=task.read_text(path))
     if kind in TEXTS and _text_column(columns):
         return RawInput(_lines(path, str(_text_column(columns))), place=lambda row: f"{path}, row {row}")
     if kind in _kinds_of_files(columns):
@@ -118,7 +135,7 @@ def _kinds_of_files(columns: dict[str, Column]) -> tuple[str, ...]:
         return SOUNDS
     if any(column.shape for column in columns.values()):
         return PICTURES
-    return SCORES if "notes" in columns else ()
+    return SCORES if any(column.kind == "note" for column in columns.values()) else ()
 
 
 def _text_column(columns: dict[str, Column]) -> str | None:
@@ -153,8 +170,6 @@ def _one_file(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
         return pd.DataFrame({name: [content]})
     if column.shape:
         return pd.DataFrame({name: [_picture(path, column.shape).ravel().tolist()]})
-    from rnnlab.tasks.music.base import notes_of
-
     return pd.DataFrame({name: [notes_of(content, str(path))]})
 
 
@@ -177,16 +192,6 @@ def _picture(path: Path, shape: tuple[int, int]) -> Any:
     return 255 - grey if grey.mean() > 127 else grey
 
 
-def _pieces(path: Path, of_bytes: bool) -> Iterator[str]:
-    """A text of any size, piece by piece."""
-    try:
-        with path.open(encoding="latin-1" if of_bytes else "utf-8", newline="") as file:
-            while piece := file.read(CHARACTERS):
-                yield piece.encode("latin-1").decode("utf-8", "surrogateescape") if of_bytes else piece
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}); save it in UTF-8.") from None
-
-
 def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
     """A row for each line that is not empty, numbered as the line is, from 0."""
     try:
@@ -200,7 +205,7 @@ def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
 
 def _read_table(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> Iterator[pd.DataFrame]:
     kind = path.suffix.lower()
-    if isinstance(task, Forecasting) and kind in (".csv", ".tsv"):
+    if isinstance(task, ReadsTable) and kind in (".csv", ".tsv"):
         table = Table.read(path, str(path), replace(task.notation, **notation.given()))
         frame = task.read_table(table)
         for note in table.notes:

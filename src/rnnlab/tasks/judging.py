@@ -1,7 +1,7 @@
 """What the outputs of a net mean on a task: predictions of the test split, their metrics, and answers to raw input."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +38,13 @@ class Judging(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
 
+    @classmethod  # noqa: B027 (most have no options)
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """options: of the constructor, by name, as `task.judging` has them.
+
+        Raises: `UserError` for one that cannot work; no data is needed to know.
+        """
+
     @abstractmethod
     def predict(self, model: Model) -> pd.DataFrame:
         """What the model says of the test split, as a table in the task's own units."""
@@ -58,6 +65,10 @@ class Judging(ABC):
         """What is reported of the tables of several seeds: the mean of each metric."""
         each = [self.judge(table) for table in predictions]
         return {key: float(np.mean([metrics[key] for metrics in each])) for key in each[0]}
+
+    def remarks(self) -> list[str]:
+        """What a user should know before training, of what the test split is too small to show."""
+        return []
 
     @abstractmethod
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:

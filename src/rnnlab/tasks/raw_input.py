@@ -24,11 +24,12 @@ ROWS = 64
 class Column:
     """One column of raw input.
 
-    kind: of its values, "bytes" being the content of a wav file. holds: what they are, for people. depth: 0 for a value
-    in each row, 1 for a list of values, 2 for a list of lists. shape: of an image as one flat list, (height, width).
+    kind: of its values, "bytes" being the content of a wav file, "note" a MIDI number. holds: what they are, for
+    people. depth: 0 for a value in each row, 1 for a list of values, 2 for a list of lists. shape: of an image as one
+    flat list, (height, width).
     """
 
-    kind: Literal["text", "number", "integer", "date", "bytes"]
+    kind: Literal["text", "number", "integer", "date", "bytes", "note"]
     holds: str
     depth: int = 0
     shape: tuple[int, int] | None = None

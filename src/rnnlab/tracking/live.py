@@ -4,12 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from rnnlab.addresses import shown, without_secrets
-
-if TYPE_CHECKING:
-    from rnnlab.tracking.mlflow.store import Row
 
 log = logging.getLogger("rnnlab")
 
@@ -20,7 +17,6 @@ PATIENCE = 10.0
 """Seconds that the end of training waits for the store to take the last rows."""
 
 AWAY = "the MLflow store failed (%s): results are kept on disk, and sent when it answers again or by tracking=sync"
-
 
 CAUSES = (
     "Connection refused",
@@ -38,6 +34,16 @@ CAUSES = (
     "error code 404",
 )
 """What of a long message of MLflow's or of a database's driver is shown."""
+
+
+class Row(NamedTuple):
+    """One value of one metric. `time`: milliseconds since 1970."""
+
+    key: str
+    value: float
+    step: int
+    epoch: int
+    time: int
 
 
 def reason(error: Exception, address: str) -> str:
@@ -82,7 +88,7 @@ class LiveRun:
     def __init__(
         self,
         begin: Callable[[], str] | None = None,
-        log_rows: Callable[[str, list["Row"]], None] | None = None,
+        log_rows: Callable[[str, list[Row]], None] | None = None,
         connection: Connection | None = None,
     ) -> None:
         self.run_id: str | None = None
@@ -103,7 +109,7 @@ class LiveRun:
         """Whether the store has the run and every row that was sent."""
         return self.run_id is not None and not self._waiting
 
-    def send(self, rows: list["Row"]) -> None:
+    def send(self, rows: list[Row]) -> None:
         """Hand rows over, at once."""
         if self._thread is not None:
             with self._change:
@@ -142,7 +148,7 @@ class LiveRun:
                 self._connection.answered()
                 pause = FIRST_PAUSE
 
-    def _deliver(self, rows: list["Row"]) -> None:
+    def _deliver(self, rows: list[Row]) -> None:
         assert self._begin is not None
         assert self._log_rows is not None
         if self.run_id is None:

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
 
-from rnnlab.tracking.mlflow.store import Row
-from rnnlab.training.budget import StepClock
+from rnnlab.tracking.clock import StepClock
+from rnnlab.tracking.live import Row
 
 
 class Recorder(Logger):

@@ -2,9 +2,10 @@
 
 import logging
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -14,84 +15,69 @@ from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 from rnnlab.config.fingerprint import fingerprint
-from rnnlab.diagnosis.activations import draw_passage
-from rnnlab.diagnosis.memory_length import MEMORY
+from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
-from rnnlab.report.figures import draw_learning_curves, learning_curves
-from rnnlab.report.selection import SIZING, policy
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
+from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import digest, is_of, origin
 from rnnlab.results.paths import Results, of_seeds
 from rnnlab.tasks.figures import Figures
 from rnnlab.tasks.task import Task
-from rnnlab.tracking.mlflow.store import Tracker, open_store
-from rnnlab.training.baseline import evaluate_baselines
+from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.predictions import write_predictions
 from rnnlab.training.prepare import open_task
 from rnnlab.training.samples import write_samples
 from rnnlab.training.sizing import match_parameters
 from rnnlab.training.train import (
     UNREADABLE,
-    check,
-    results_folder,
     seeds_of,
     setting_of,
     settle_threads,
-    train_seeds,
 )
 
 log = logging.getLogger("rnnlab")
 
 LOOK = "look"
-"""In a seed's folder: pictures of what that one net does."""
+"""In a seed's folder: figures of what that one net does."""
+
+Look = Callable[[Figures, SequenceModule], dict[str, Figure]]
+"""Draws them."""
 
 
-def evaluate(cfg: DictConfig) -> None:
+class Judged(NamedTuple):
+    """A trained net, and what judges and draws what it does."""
+
+    module: SequenceModule
+    figures: Figures
+    look: Look
+
+
+def evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker, look: Look) -> list[Tracked]:
     """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
+
+    Returns: the seeds as the store has them.
 
     Raises: `UserError` when a seed is not trained under this config.
     """
-    check(cfg)
-    if cfg.checkpoint is not None:
-        _evaluate_checkpoint(cfg, Path(cfg.checkpoint))
-        return
-    store = open_store(cfg)
-    with results_folder(cfg) as results:
-        _evaluate_seeds(cfg, results, store)
-    if not cfg.dvc:
-        evaluate_baselines(cfg)
-
-
-def rehearse(cfg: DictConfig) -> None:
-    """Train and evaluate once in a folder that is thrown away: for trying out, see conf/debug."""
-    check(cfg)
-    with results_folder(cfg) as results:
-        train_seeds(cfg, results, Tracker())
-        _evaluate_seeds(cfg, results, Tracker())
-    log.info("rehearsed %s on %s; nothing was kept", cfg.cell.name, cfg.task.name)
-
-
-def _evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
     settle_threads(cfg)
     task = open_task(cfg, cfg.seed)
     figures = _figures(cfg, task)
-    module = build_module(cfg, task)
+    net = Judged(build_module(cfg, task), figures, look)
     setting, beam = setting_of(cfg, task), cfg.task.judging.get("beam")
     for seed in seeds_of(cfg):
         with locked(results.lock(seed), wait_seconds=2):
             require_trained(results, seed, setting)
-            module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
+            net.module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
             curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
             facts = {**origin(results, seed), "beam": beam, SIZING: _policies(cfg, results, seed)}
-            metrics = _evaluate_one(figures, module, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
+            metrics = _evaluate_one(net, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
         rank_by = task.spec.rank_by
         log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
     with _alone(results):
         _summarise(figures, results, cfg.cell.name, beam)
-    for seed in seeds_of(cfg):
-        store.put(results, seed)
+    return [tracked for seed in seeds_of(cfg) if (tracked := store.put(results, seed))]
 
 
 def _policies(cfg: DictConfig, results: Results, seed: int) -> list[str]:
@@ -123,15 +109,10 @@ def _figures(cfg: DictConfig, task: Task) -> Figures:
 
 
 def _evaluate_one(
-    figures: Figures,
-    module: SequenceModule,
-    results: Results,
-    seed: int,
-    name: str,
-    facts: dict[str, Any],
-    curves: Figure | None = None,
+    net: Judged, results: Results, seed: int, name: str, facts: dict[str, Any], curves: Figure | None = None
 ) -> dict[str, float]:
     """`facts`: what is judged, for training anew leaves this folder as it is."""
+    module, figures, look = net
     judging = figures.judging
     predictions = judging.predict(module)
     with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
@@ -140,9 +121,7 @@ def _evaluate_one(
         drawn = figures.figures([predictions], name)
         _save(drawn if curves is None else {**drawn, "learning_curves": curves}, part)
         (part / LOOK).mkdir()
-        _save(figures.inspect(module), part / LOOK)
-        if passage := figures.passage():
-            _save(draw_passage(module, passage), part / LOOK)
+        _save(look(figures, module), part / LOOK)
         write_samples(judging, module, part / "samples")
         exchange.enter_context(_alone(results))
     return metrics
@@ -170,14 +149,15 @@ def _summarise(figures: Figures, results: Results, name: str, beam: int | None) 
     with atomic_folder(results.summary / "figures") as folder:
         _save(figures.figures(predictions, name), folder)
         _save({"learning_curves": draw_learning_curves({name: curves})}, folder)
-        for picture in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *results.train(numbers[0]).glob(f"{MEMORY}/*.png")]):
-            shutil.copy(picture, folder)
+        # and what the callbacks of training have drawn
+        for figure in sorted([*seeds[0].glob(f"{LOOK}/*.png"), *results.train(numbers[0]).glob("*/*.png")]):
+            shutil.copy(figure, folder)
     # last: until then a report sees that it is not of these seeds
     judged = {str(seed): digest(results.evaluate(seed) / "metrics.json") for seed in numbers}
     write_json(results.summarised, judged)
 
 
-def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
+def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
     """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
     content = _read_checkpoint(path)
     settle_threads(cfg)
@@ -205,7 +185,7 @@ def _evaluate_checkpoint(cfg: DictConfig, path: Path) -> None:
     setting = fingerprint([digest(path), ours])
     results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
     name = f"{cfg.cell.name} of {path.name}"
-    metrics = _evaluate_one(_figures(cfg, task), module, results, cfg.seed, name, {"setting": setting})
+    metrics = _evaluate_one(Judged(module, _figures(cfg, task), look), results, cfg.seed, name, {"setting": setting})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import data_setting, fetch_setting, fingerprint
@@ -16,6 +16,7 @@ from rnnlab.data.download import sha256_of
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import Prepared, root
+from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
@@ -47,6 +48,8 @@ def open_task(cfg: DictConfig, seed: int) -> Task:
     """The task with its data prepared under exactly this config: the pipeline's, else a cache folder of its own."""
     task: Task = instantiate(cfg.task.data)
     task.check()
+    judging: type[Judging] = get_class(cfg.task.judging._target_)
+    judging.check_options(cfg.task.judging)
     prepared = prepared_data(cfg)
     task.open(prepared.processed, read_json(prepared.meta), seed)
     return task

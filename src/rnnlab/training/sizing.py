@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.sizing import with_reference
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CONF
 
@@ -77,7 +78,8 @@ def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig,
 
     target, source = cfg.parameters.count, "parameters.count"
     if target is None:
-        target, source = parameters(_reference(cfg)), f"{cfg.parameters.reference} of {cfg.task.training.hidden_size}"
+        target = parameters(with_reference(cfg))
+        source = f"{cfg.parameters.reference} of {cfg.task.training.hidden_size}"
     size = nearest_size(count, target)
     found = f"{cfg.cell.name} of hidden_size {size} has {count(size):,} parameters"
     if abs(count(size) - target) > TOLERANCE * target:
@@ -86,15 +88,6 @@ def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig,
         log.info("%s, matched to %s (%s)", found, f"{target:,}", source)
     cfg.cell.hidden_size = size
     cfg.parameters.count = target
-
-
-def sizing_setting(cfg: DictConfig) -> dict[str, object]:
-    """What decides the size beside the rest of the config, for those who cannot open the task; empty if it is free."""
-    if cfg.parameters.name == "free":
-        return {}
-    content = OmegaConf.to_container(cfg.parameters, resolve=True)
-    reference = None if cfg.parameters.count is not None else OmegaConf.to_container(_reference(cfg).cell, resolve=True)
-    return {"parameters": content, "reference": reference}
 
 
 def nearest_size(count: Callable[[int], int], target: int) -> int:
@@ -128,14 +121,3 @@ def _allowed(count: Callable[[int], int], size: int) -> int:
         else:
             return candidate
     raise reason
-
-
-def _reference(cfg: DictConfig) -> DictConfig:
-    """The same config with the reference cell, as its own file has it."""
-    copy = cfg.copy()
-    OmegaConf.set_struct(copy, False)
-    own = OmegaConf.load(CONF / "cell" / f"{cfg.parameters.reference}.yaml")
-    assert isinstance(own, DictConfig)
-    del own["defaults"]
-    copy.cell = OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), own)
-    return copy

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -23,21 +24,22 @@ from safetensors.torch import save_file
 
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, train_setting
 from rnnlab.config.stages import grid
-from rnnlab.diagnosis.gradients import LogNorms, LogTimestepGradients
-from rnnlab.diagnosis.memory_length import MEMORY, LogMemory, read_measurements, write_memory
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module, module_class, schedule_of
 from rnnlab.modules.module import Diverged, SequenceModule, check_training
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import CONF, Results
+from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
+from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
-from rnnlab.tracking.mlflow.store import Row, Tracker, open_store
+from rnnlab.tracking.live import Row
 from rnnlab.tracking.recorder import KeepHistory, Recorder
+from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.budget import Budget, check_budget, make_budget
+from rnnlab.training.callbacks import bound_callbacks, make_callbacks
 from rnnlab.training.prepare import open_task
 from rnnlab.training.progress import Progress
-from rnnlab.training.samples import KeepSamples
 from rnnlab.training.sizing import check_sizing, match_parameters
 
 log = logging.getLogger("rnnlab")
@@ -58,27 +60,8 @@ HINTS = (
 ACCELERATORS = ("auto", "cpu", "gpu")
 PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
 
-SAMPLES = "samples"
-"""Beside the checkpoints and then beside the weights: what the net wrote as its training went on."""
-
 UNREADABLE = (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError)
 """What `torch.load` raises for a file that is cut off or no checkpoint."""
-
-
-def train(cfg: DictConfig) -> None:
-    """Train `cfg.seed`, or every seed of the grid where DVC asks, skipping what is already there under this setting."""
-    check(cfg)
-    store = open_store(cfg)
-    with results_folder(cfg) as results:
-        train_seeds(cfg, results, store)
-
-
-def train_seeds(cfg: DictConfig, results: Results, store: Tracker) -> None:
-    """Train what is not yet there; every seed under its own lock, written whole or not at all."""
-    for seed in seeds_of(cfg):
-        _train_seed(cfg, results, seed, store)
-    if cfg.dvc:
-        _forget_other_seeds(results, seeds_of(cfg))
 
 
 def check(cfg: DictConfig) -> None:
@@ -88,9 +71,8 @@ def check(cfg: DictConfig) -> None:
             raise UserError(f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}.")
     if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
-    whole = ("max_epochs", "threads", "patience", "log_every_n_steps")
-    rarely = ("limit_batches", "log_timestep_gradients", "log_memory", "log_samples")
-    for key in (*(f"trainer.{name}" for name in (*whole, *rarely)), "cell.hidden_size", "cell.num_layers"):
+    whole = ("max_epochs", "threads", "patience", "limit_batches", "log_every_n_steps")
+    for key in (*(f"trainer.{name}" for name in whole), "cell.hidden_size", "cell.num_layers"):
         value = OmegaConf.select(cfg, key)
         if value is not None and value < 1:
             raise UserError(f"{key}={value}: a whole number of at least 1 is needed.")
@@ -113,6 +95,7 @@ def check(cfg: DictConfig) -> None:
                 f"{overlay.relative_to(CONF.parent)}."
             )
     module_class(get_object(cfg.cell._target_)).check_options(cfg.cell)
+    make_callbacks(cfg)
 
 
 def seeds_of(cfg: DictConfig) -> list[int]:
@@ -148,33 +131,37 @@ def settle_threads(cfg: DictConfig) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> None:
+def train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) -> Tracked | None:
+    """Train a seed that is not there yet, under its own lock, written whole or not at all.
+
+    Returns: the seed as the store has it.
+    """
     label = f"{cfg.task.name}/{cfg.cell.name} seed {seed}"
     task = open_task(cfg, seed)
     setting = setting_of(cfg, task)
     with locked(results.lock(seed), wait_seconds=2):
         if not cfg.force and _is_done(results, seed, setting):
             log.info("%s: already trained under this setting; force=true trains it again", label)
-            store.put(results, seed)
-            return
+            return store.put(results, seed)
         settle_threads(cfg)
         # before the module is made: its initial weights are the first numbers drawn
         pl.seed_everything(seed, verbose=False)
         module = build_module(cfg, task)
         resume = None if cfg.force else _checkpoint_to_resume(results, seed, setting)
         if resume is None:
-            for old in results.checkpoints(seed).glob("*.ckpt"):
-                old.unlink()
-            for kept in (SAMPLES, MEMORY):
-                shutil.rmtree(results.checkpoints(seed) / kept, ignore_errors=True)
+            _clear(results, seed)
         run = describe_run(cfg, task, module, results, seed, setting)
         write_json(results.checkpoints(seed) / "run.json", run)
+        judging: Judging = instantiate(cfg.task.judging, task)
+        for remark in judging.remarks():
+            log.info("%s: %s", label, remark)
         log.info("%s: %d parameters%s", label, module.parameter_count, ", going on where it stopped" if resume else "")
         with store.live(run) as live:
             recorder = Recorder(live.send)
-            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label)
-            _write(results, cfg, run, facts, recorder.rows, module, task)
-        store.put(results, seed, live)
+            callbacks = bound_callbacks(cfg, task, results.checkpoints(seed))
+            facts = fit(cfg, module, task, recorder, results.checkpoints(seed), resume, label, *callbacks)
+            _write(results, cfg, run, facts, recorder.rows, module, task, callbacks)
+        tracked = store.put(results, seed, live)
         log.info(
             "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
             label,
@@ -183,13 +170,28 @@ def _train_seed(cfg: DictConfig, results: Results, seed: int, store: Tracker) ->
             facts["train_seconds"],
             facts["steps_per_second"],
         )
+        return tracked
 
 
-def _forget_other_seeds(results: Results, seeds: list[int]) -> None:
+def validation_loss(results: Results, seeds: list[int]) -> float:
+    """The mean over seeds that are trained."""
+    return mean(float(read_json(results.train(seed) / "metrics.json")["validation_loss"]) for seed in seeds)
+
+
+def forget_other_seeds(results: Results, seeds: list[int]) -> None:
     """What DVC keeps of a pair is what the grid names, no seed of an earlier grid."""
     for folder in results.train(0).parent.iterdir():
         if folder not in {results.train(seed) for seed in seeds}:
             shutil.rmtree(folder)
+
+
+def _clear(results: Results, seed: int) -> None:
+    """What an earlier training and its callbacks have left beside the checkpoints; the lock is held."""
+    for path in results.checkpoints(seed).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != results.lock(seed):
+            path.unlink()
 
 
 def _is_done(results: Results, seed: int, setting: str) -> bool:
@@ -246,7 +248,6 @@ def make_trainer(
             Progress(label, (lambda: budget.share) if budget else None),
             _checkpoint(folder, "best", monitor="loss/validation"),
             _checkpoint(folder, "last", monitor=None),
-            *_looking_into(options),
             *further,
         ],
         default_root_dir=folder,
@@ -261,14 +262,6 @@ def _stopping(options: DictConfig, budget: Budget | None) -> Iterator[Callback]:
         yield EarlyStopping("loss/validation", patience=options.patience, verbose=False)
     if budget is not None:
         yield budget
-
-
-def _looking_into(options: DictConfig) -> Iterator[Callback]:
-    """Only what was asked for: Lightning calls each callback at every step, whether it does anything or not."""
-    if options.log_norms:
-        yield LogNorms()
-    if options.log_timestep_gradients is not None:
-        yield LogTimestepGradients(options.log_timestep_gradients)
 
 
 def fit(
@@ -287,12 +280,7 @@ def fit(
 
     Raises: `Diverged` when the loss is no longer a number.
     """
-    every = cfg.trainer.log_samples
-    samples = [KeepSamples(instantiate(cfg.task.judging, task), checkpoints / SAMPLES, every)] if every else []
-    every = cfg.trainer.log_memory
-    memory = [LogMemory(task, checkpoints / MEMORY, every)] if every else []
-    looking = [*samples, *memory, *further]
-    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *looking, budget=make_budget(cfg))
+    trainer = make_trainer(cfg.trainer, recorder, checkpoints, label, *further, budget=make_budget(cfg))
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
@@ -302,8 +290,9 @@ def fit(
         raise Diverged(f"{label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
-    for look in memory:
-        look.look(module, int(checkpoint["epoch"]) + 1)
+    for callback in further:
+        if isinstance(callback, RunCallback):
+            callback.conclude(module, int(checkpoint["epoch"]) + 1)
     recorder.flush()
     assert best.best_model_score is not None
     return {
@@ -341,6 +330,7 @@ def _write(
     rows: list[Row],
     module: SequenceModule,
     task: Task,
+    callbacks: list[Callback],
 ) -> None:
     seed = run["seed"]
     with atomic_folder(results.train(seed)) as part:
@@ -351,7 +341,6 @@ def _write(
         # all that raw input needs beside the weights: a model can be made of this folder alone
         write_json(part / "learnt.json", {"spec": task.spec.as_dict(), "learnt": task.state_dict()})
         save_file(module.state_dict(), part / "weights.safetensors")
-        if (results.checkpoints(seed) / SAMPLES).exists():
-            shutil.copytree(results.checkpoints(seed) / SAMPLES, part / SAMPLES)
-        if measured := read_measurements(results.checkpoints(seed) / MEMORY):
-            write_memory(measured, facts["best_epoch"] + 1, run["name"], part / MEMORY)
+        for callback in callbacks:
+            if isinstance(callback, RunCallback):
+                callback.write(part, run["name"])

@@ -54,6 +54,7 @@ EXAMPLES = [
         SMALL,
         bad=(
             Bad("difference", ("+task.data.difference=twice",), ("task.difference=twice", "none, target, both")),
+            Bad("loss", ("task.loss=CrossEntropy",), ("task.loss=CrossEntropy", "AbsoluteError, SquaredError")),
             Bad("nothing to train on", ("task.validation=0.5", "task.test=0.5"), ("nothing to train on",)),
         ),
     ),

@@ -1,4 +1,4 @@
-"""Utterances told apart, and written down."""
+"""Utterances: which class they have, and what they say."""
 
 from pathlib import Path
 

@@ -1,27 +1,27 @@
 """The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
 
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import pandas as pd
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import is_locked, locked, read_json
-from rnnlab.results.origin import digest, is_of
+from rnnlab.results.origin import current, digest, is_of
 from rnnlab.results.paths import Results, of_seeds, root
-from rnnlab.serving.champions import best_of, crown, link_metrics
-from rnnlab.tracking.live import Connection, LiveRun, reason
+from rnnlab.tracking.live import Connection, LiveRun, Row, reason
+from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
+from rnnlab.tracking.mlflow.models import link_metrics
 from rnnlab.tracking.mlflow.pages import run_note, saved_views, task_note
+from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 log = logging.getLogger("rnnlab")
@@ -41,53 +41,41 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Stores without a server, which would put artifacts below whatever folder the command is given in."""
 
 
-class Row(NamedTuple):
-    """One value of one metric. `time`: milliseconds since 1970."""
-
-    key: str
-    value: float
-    step: int
-    epoch: int
-    time: int
-
-
-class Tracker:
-    """Tracks nothing: what `tracking=none` uses, and the interface of a store."""
-
-    @contextmanager
-    def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
-        """A run that ends as FAILED or KILLED when the block is left by an error or a signal."""
-        yield LiveRun()
-
-    def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
-        """Add what the folders of a finished seed hold and the store lacks."""
-
-    def experiments(self) -> dict[str, str]:
-        """The id of the experiment of every task that was ever run, by name."""
-        return {}
-
-
 class MLflowStore(Tracker):
     """An MLflow store with one experiment for each task, and flat runs: one for each cell, setting and seed."""
 
-    def __init__(self, uri: str) -> None:
-        # MLflow's own client reads these when it is imported
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # which shows a password in it
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    def __init__(self, uri: str | None = None, sync: bool = False) -> None:
+        configure()
+        self.uri = store_uri(uri)
+        self._sync = sync
+        self._experiments: dict[str, str] = {}
+        self._introduced: set[str] = set()
+        self._connection = Connection(self.uri)
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """Made when it is first asked for, and with it the database where there is none."""
         from mlflow import MlflowClient
 
         quieten()
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # which warns of every attempt
-        self.uri = uri
         with self._alone():
-            self.client = MlflowClient(uri)
-        self._experiments: dict[str, str] = {}
-        self._introduced: set[str] = set()
-        self._connection = Connection(uri)
+            return MlflowClient(self.uri)
+
+    def open(self, task: str) -> list[Tracked]:
+        """Made where there is none, with an experiment of the task, and the runs of killed processes ended."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self.experiment(task)
+            completed = self.repair()
+            return self.sync() if self._sync else completed
+        except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+            raise UserError(
+                f"The MLflow store {shown(self.uri)} cannot be used ({reason(error, self.uri)}). Repair it, give "
+                "another with tracking.uri=..., or train without: tracking=none."
+            ) from None
 
     @staticmethod
     def _alone() -> AbstractContextManager[None]:
@@ -96,20 +84,22 @@ class MLflowStore(Tracker):
 
     def experiment(self, task: str) -> str:
         """The id of a task's experiment, made where there is none."""
+        client = self.client  # before the lock is taken: to make it takes the same lock
         if task not in self._experiments:
             with self._alone():
-                found = self.client.get_experiment_by_name(task)
+                found = client.get_experiment_by_name(task)
                 if found is None:
                     # a server decides itself where artifacts go; beside a database of our own they lie at the root
                     location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
-                    self._experiments[task] = self.client.create_experiment(task, location)
+                    self._experiments[task] = client.create_experiment(task, location)
                 else:
                     if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
-                        self.client.restore_experiment(found.experiment_id)
+                        client.restore_experiment(found.experiment_id)
                     self._experiments[task] = found.experiment_id
         return self._experiments[task]
 
     def experiments(self) -> dict[str, str]:
+        """The id of the experiment of every task that was ever run, by name."""
         found = self.client.search_experiments(order_by=["name ASC"])
         return {one.name: one.experiment_id for one in found if one.name != "Default"}
 
@@ -120,14 +110,14 @@ class MLflowStore(Tracker):
             yield live
         except BaseException as error:
             live.close()
-            with self._results_are_kept():
+            with self.results_are_kept():
                 if live.run_id is not None:
                     self._end_early(live.run_id, error)
             raise
         live.close()
 
     @contextmanager
-    def _results_are_kept(self) -> Iterator[None]:
+    def results_are_kept(self) -> Iterator[None]:
         """A store that fails stops no training: the folder has everything, and a later sync makes up for it."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
@@ -156,16 +146,16 @@ class MLflowStore(Tracker):
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
 
-    def put(self, results: Results, seed: int, live: LiveRun | None = None) -> None:
+    def put(self, results: Results, seed: int, live: LiveRun | None = None) -> Tracked | None:
         run = read_json(results.train(seed) / "run.json")
         if self._connection.away:
             log.info("%s on %s is not in the MLflow store yet: tracking=sync puts it there", run["name"], run["task"])
-            return
-        with self._results_are_kept():
-            self._put(results, seed, self._find(run), live)
-            self._crown(results, seed)
+            return None
+        with self.results_are_kept():
+            return self._put(results, seed, self._find(run), live)
+        return None
 
-    def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None = None) -> None:
+    def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None = None) -> Tracked:
         folder, judged = results.train(seed), results.evaluate(seed)
         run = read_json(folder / "run.json")
         if live is not None and live.complete:
@@ -176,6 +166,8 @@ class MLflowStore(Tracker):
                 self.client.delete_run(present.info.run_id)
                 present = None
         elif present is None or present.info.start_time != run["started"]:
+            import pandas as pd  # here: a report that is shown and synced reads no history
+
             run_id = self._begin(run)
             # also those that it has: the store keeps a row that comes again once
             rows = [Row(*row) for row in pd.read_parquet(folder / "history.parquet").itertuples(index=False)]
@@ -192,11 +184,7 @@ class MLflowStore(Tracker):
                 self._add_evaluation(run_id, run, folder, judged, content)
         if is_of(results.diagnosis(seed) / "diagnosed.json", results, seed):
             self._add_diagnosis(run_id, results.diagnosis(seed), present)
-
-    def _crown(self, results: Results, seed: int) -> None:
-        run = self._find(read_json(results.train(seed) / "run.json"))
-        if run is not None:
-            crown(self.client, results, seed, run.info.run_id, run.info.experiment_id)
+        return Tracked(results, seed, run_id, self.experiment(run["task"]))
 
     def _find(self, run: dict[str, Any]) -> "Run | None":
         """The run with this key whose training is wholly in the store."""
@@ -291,11 +279,12 @@ class MLflowStore(Tracker):
         self.client.log_artifacts(run_id, str(folder), "diagnosis")
         self.client.set_tag(run_id, DIAGNOSED, content)
 
-    def repair(self) -> None:
+    def repair(self) -> list[Tracked]:
         """End the runs that say RUNNING although no process holds the lock of their folder.
 
-        One whose results lie in its folder is finished: the store was away when training ended.
+        One whose results are in its folder is finished: the store was away when training ended. Returns: these.
         """
+        completed: list[Tracked] = []
         for run in self._all("attributes.status = 'RUNNING'"):
             folder, _, seed = run.data.tags.get(FOLDER, "").rpartition("#")
             if not folder or run.data.tags.get("host") != socket.gethostname():
@@ -307,7 +296,8 @@ class MLflowStore(Tracker):
             if self.client.get_run(run.info.run_id).info.status != "RUNNING":
                 continue
             if self._is_of(results.train(int(seed)), run):
-                self.put(results, int(seed))
+                if tracked := self.put(results, int(seed)):
+                    completed.append(tracked)
                 log.info(
                     "run %s of %s had ended without the store: completed", run.info.run_name, run.data.tags["task"]
                 )
@@ -315,6 +305,7 @@ class MLflowStore(Tracker):
                 self.client.set_tag(run.info.run_id, END, "its process was killed")
                 self.client.set_terminated(run.info.run_id, "FAILED")
                 log.info("run %s of %s had been killed: marked FAILED", run.info.run_name, run.data.tags["task"])
+        return completed
 
     @staticmethod
     def _is_of(folder: Path, run: "Run") -> bool:
@@ -325,26 +316,27 @@ class MLflowStore(Tracker):
         result = read_json(path)
         return bool(result["key"] == run.data.tags[KEY] and result["started"] == run.info.start_time)
 
-    def sync(self) -> None:
-        """Put every finished result on disk that the store lacks into it; the earliest trained come first."""
+    def sync(self) -> list[Tracked]:
+        """Put every finished result on disk that the store lacks into it; the earliest trained come first.
+
+        Returns: all that are in the store then.
+        """
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
+        tracked: list[Tracked] = []
         added = 0
-        folders = [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
-        runs = sorted(
-            ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
-        )
+        patterns = ("results/*/*/train/seed=*/run.json", "runs/*/*/*/train/seed=*/run.json")
+        finished = current(path for pattern in patterns for path in of_seeds(root(), pattern))
+        runs = sorted(((read_json(path), path.parent) for path in finished), key=lambda one: one[0]["started"])
         for content, folder in runs:
             if self._connection.away:
                 break
             results, run = Results(folder.parents[1]), present.get(content["key"])
-            with self._results_are_kept():
-                self._put(results, content["seed"], run)
+            with self.results_are_kept():
+                tracked.append(self._put(results, content["seed"], run))
                 added += run is None
-        for results, seed in best_of(folder for _, folder in runs):
-            with self._results_are_kept():
-                self._crown(results, seed)
         if added:
             log.info("%d run(s) put into the store from their folders", added)
+        return tracked
 
     def _all(self, filter_string: str) -> Iterator["Run"]:
         experiments = [experiment.experiment_id for experiment in self.client.search_experiments()]
@@ -355,40 +347,3 @@ class MLflowStore(Tracker):
             token = page.token
             if not token:
                 return
-
-
-def quieten() -> None:
-    """Only warnings of MLflow."""
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    # repeats a database's own words, the user's name among them, at every attempt
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
-
-
-def store_uri(cfg: DictConfig) -> str:
-    return cfg.tracking.uri or f"sqlite:///{root() / 'mlflow.db'}"
-
-
-def open_store(cfg: DictConfig) -> Tracker:
-    """The store that `cfg.tracking` names, made where there is none, with the runs of killed processes ended.
-
-    Raises: `UserError` when it cannot be reached.
-    """
-    if not cfg.tracking.enabled:
-        return Tracker()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    uri = store_uri(cfg)
-    try:
-        store = MLflowStore(uri)
-        store.experiment(cfg.task.name)
-        store.repair()
-        if cfg.tracking.sync:
-            store.sync()
-    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
-        raise UserError(
-            f"The MLflow store {shown(uri)} cannot be used ({reason(error, uri)}). Repair it, give another with "
-            "tracking.uri=..., or train without: tracking=none."
-        ) from None
-    return store

@@ -1,0 +1,40 @@
+"""Writing the leaderboard, showing it, and saying how to browse the runs."""
+
+import logging
+
+from omegaconf import DictConfig
+
+from rnnlab.errors import UserError
+from rnnlab.report.selection import selection
+from rnnlab.results.paths import root
+
+log = logging.getLogger("rnnlab")
+
+
+def report(cfg: DictConfig) -> None:
+    """Write reports/leaderboard.{md,csv,html} from the results on disk, bring the store up to date, print the table."""
+    wanted = selection(cfg)
+    folder = root() / "reports"
+    if cfg.report.folder != "results":
+        folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
+    if cfg.report.write:
+        # imported here: to show what was written takes no statistics and no drawing
+        from rnnlab.report.length_sweep import write_lengths
+        from rnnlab.report.page import write
+        from rnnlab.report.results_table import sections
+
+        write(sections(cfg.report.folder, wanted), folder, wanted.words)
+        log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
+        if cfg.report.folder == "runs":
+            for picture in write_lengths(folder / "lengths"):
+                log.info("wrote %s", picture)
+    if cfg.tracking.get("sync"):
+        from rnnlab.commands.tracking import open_store  # only then: MLflow takes seconds to import
+
+        open_store(cfg)
+    if cfg.report.show:
+        path = folder / "leaderboard.md"
+        if not path.exists():
+            raise UserError(f"{path} is not there: run `dvc repro`, or leave report.write=true.")
+        log.info("\n%s", path.read_text(encoding="utf-8"))
+        log.info("Browse the runs: make ui, then open http://127.0.0.1:%d", cfg.port)

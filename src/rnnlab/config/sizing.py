@@ -1,0 +1,35 @@
+"""What the config says of the number of parameters of a net: as it comes, or matched to a number or a reference."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from rnnlab.results.paths import CONF
+
+SIZING = "parameters"
+"""In evaluated.json: under which policies of `parameters` the net was judged, for one size may answer several."""
+
+
+def policy(cfg: DictConfig) -> str:
+    """Of the net's size, as asked for: `free`, or `matched` with the number it was matched to, where that is known."""
+    sizing = cfg[SIZING]
+    return str(sizing.name) if sizing.name == "free" or sizing.count is None else f"{sizing.name} {sizing.count}"
+
+
+def sizing_setting(cfg: DictConfig) -> dict[str, object]:
+    """What decides the size beside the rest of the config, for those who cannot open the task; empty if it is free."""
+    if cfg.parameters.name == "free":
+        return {}
+    content = OmegaConf.to_container(cfg.parameters, resolve=True)
+    matched = cfg.parameters.count is not None
+    reference = None if matched else OmegaConf.to_container(with_reference(cfg).cell, resolve=True)
+    return {"parameters": content, "reference": reference}
+
+
+def with_reference(cfg: DictConfig) -> DictConfig:
+    """The same config with the reference cell, as its own file has it."""
+    copy = cfg.copy()
+    OmegaConf.set_struct(copy, False)
+    own = OmegaConf.load(CONF / "cell" / f"{cfg.parameters.reference}.yaml")
+    assert isinstance(own, DictConfig)
+    del own["defaults"]
+    copy.cell = OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), own)
+    return copy

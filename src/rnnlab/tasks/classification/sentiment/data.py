@@ -1,0 +1,181 @@
+"""Is a review for or against what it speaks of?"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnlab.data.batches import Batch, Batches, ByLength
+from rnnlab.data.ragged import Ragged
+from rnnlab.data.splits import split_by_class
+from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
+from rnnlab.data.words import words
+from rnnlab.datasets.reviews import LabelledTexts, Reviews
+from rnnlab.errors import UserError
+from rnnlab.losses import CrossEntropy
+from rnnlab.spec import TaskSpec
+from rnnlab.tasks.classification.data import METRICS, ClassificationData
+from rnnlab.tasks.raw_input import Column, refuse, sequences, texts
+from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+
+CLASSES = ("negative", "positive")
+
+AT_LEAST = 2
+"""A word met once in training stays unknown, so that training shows what an unknown word is worth."""
+
+
+class SentimentData(ClassificationData):
+    """A review as a sequence of words, and whether it is negative (0) or positive (1):
+
+        input    effective  but  too  tepid  biopic        target   0
+
+    Of IMDB the official test split is kept; of the other sources, where each text counts once, a share is drawn for it,
+    the same of each class and the same whatever the seed. So is the validation part, from the rest. The vocabulary is
+    learnt from the training part. Of a review with more than `longest` words the last ones are kept, for there the
+    verdict stands; the baseline reads the same.
+    """
+
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "longest")
+
+    def __init__(
+        self,
+        name: str,
+        vocabulary: int = 20000,
+        longest: int = 400,
+        validation: float = 0.1,
+        test: float = 0.2,
+        batch_size: int = 32,
+    ) -> None:
+        super().__init__()
+        self.task_name = name
+        self.vocabulary_size = vocabulary
+        self.longest = longest
+        self.validation = validation
+        self.test = test
+        self.batch_size = batch_size
+
+    def check(self) -> None:
+        for key, value in (("vocabulary", self.vocabulary_size), ("longest", self.longest)):
+            check_whole(key, value)
+        check_parts(self.validation, self.test)
+        check_whole("batch_size", self.batch_size)
+
+    def prepare(self, dataset: Reviews, raw: Path, folder: Path) -> dict[str, Any]:
+        reviews = dataset.read(raw)
+        notes = []
+        if not reviews.is_test.any():
+            given = reviews
+            reviews, contradicted = _each_once(given)
+            repeated = len(given.texts) - len(reviews.texts)
+            notes.append(f"left out: {repeated} reviews whose text came before" if repeated else None)
+            if contradicted:
+                notes.append(f"of {contradicted} texts that stand under both labels, the first label is kept")
+        splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
+        # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
+        training = (words(reviews.texts[index]) for index in splits["train"])
+        vocabulary = Vocabulary.fit(training, self.vocabulary_size, AT_LEAST)
+        if len(vocabulary) < len(SPECIAL) + 2:
+            raise UserError(
+                f"The training part has {len(vocabulary) - len(SPECIAL)} words that occur at least {AT_LEAST} times; "
+                "two are needed: give more reviews, or a larger task.vocabulary."
+            )
+        lengths, unknown = {}, {}
+        for split, indices in splits.items():
+            found = [self._numbers(reviews, index, vocabulary) for index in indices]
+            lengths[split] = np.array([len(numbers) for numbers in found])
+            unknown[split] = np.mean([(numbers == UNKNOWN).mean() for numbers in found])
+            Ragged.write(folder, split, [numbers[-self.longest :] for numbers in found], np.int32)
+            np.save(folder / f"{split}_labels.npy", reviews.labels[indices])
+        return {
+            "vocabulary": vocabulary.as_list(),
+            "longest": self.longest,
+            "report": {
+                **{split: _described(reviews.labels[indices], lengths[split]) for split, indices in splits.items()},
+                "test split": "official" if reviews.is_test.any() else "drawn",
+                "longer than task.longest": f"{np.mean(np.concatenate(list(lengths.values())) > self.longest):.1%}",
+                "vocabulary": f"{len(vocabulary) - len(SPECIAL)} words",
+                "unknown words": f"{unknown['train']:.1%} in training, {unknown['test']:.1%} in the test part",
+                "notes": [*notes, _known(reviews, splits)],
+            },
+        }
+
+    def _numbers(self, reviews: LabelledTexts, index: int, vocabulary: Vocabulary) -> NDArray[np.int32]:
+        found = words(reviews.texts[index])
+        if not found:
+            raise UserError(f"{reviews.places[index]}: the review has no word in it; fix or delete it.")
+        return vocabulary.encode(found)
+
+    def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
+        self.restore(meta)
+        self.seed = seed
+        self.reviews = {split: Ragged.open(folder, split) for split in SPLITS}
+        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
+        self.test_labels = self.labels["test"].numpy()
+
+    def restore(self, learnt: dict[str, Any]) -> None:
+        self.meta = learnt
+        self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
+        self.classes = list(CLASSES)
+        self.spec = TaskSpec(
+            task=self.task_name,
+            layout="many_to_one",
+            input_size=len(self.vocabulary),
+            output_size=2,
+            loss=CrossEntropy(),
+            metrics=METRICS,
+            rank_by="accuracy",
+            tokens=True,
+        )
+
+    def raw_columns(self) -> dict[str, Column]:
+        return {"text": Column("text", "a review")}
+
+    def raw_example(self) -> pd.DataFrame:
+        return pd.DataFrame({"text": ["A warm, funny and engaging film.", "Not even the actors seem to care."]})
+
+    def encode(self, table: pd.DataFrame) -> Batch:
+        found = [words(text) for text in texts(table, "text")]
+        for row, each in zip(table.index, found, strict=True):
+            if not each:
+                refuse(row, "text", "there is no word in it")
+        longest = self.meta["longest"]
+        return sequences([self.vocabulary.encode(each)[-longest:] for each in found])
+
+    def loader(self, split: Split) -> Batches:
+        reviews, labels = self.reviews[split], self.labels[split]
+
+        def take(indices: Tensor) -> Batch:
+            inputs, lengths = reviews.take(indices)
+            return Batch(inputs, labels[indices], lengths)
+
+        return Batches(take, ByLength(reviews.lengths, self.seed if split == "train" else None), self.batch_size)
+
+
+def _described(labels: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
+    return (
+        f"{len(labels)} reviews, {labels.mean():.1%} positive, of {lengths.min()} to {lengths.max()} words, "
+        f"in the median {np.median(lengths):.0f}"
+    )
+
+
+def _each_once(reviews: LabelledTexts) -> tuple[LabelledTexts, int]:
+    """Each text where it comes first, so that none of the test part was seen in training; how many have both labels."""
+    first: dict[str, int] = {}
+    contradicted = set()
+    for index, (text, label) in enumerate(zip(reviews.texts, reviews.labels, strict=True)):
+        if label != reviews.labels[first.setdefault(text, index)]:
+            contradicted.add(text)
+    kept = list(first.values())
+    places = [reviews.places[index] for index in kept]
+    return LabelledTexts(list(first), reviews.labels[kept], reviews.is_test[kept], places), len(contradicted)
+
+
+def _known(reviews: LabelledTexts, splits: dict[str, NDArray[np.int64]]) -> str | None:
+    """Of an official test split, which is kept as it is."""
+    training = {reviews.texts[index] for index in splits["train"]}
+    count = sum(reviews.texts[index] in training for index in splits["test"])
+    return f"{count} texts of the test part stand in the training part, too" if count else None

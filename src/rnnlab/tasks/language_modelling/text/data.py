@@ -1,0 +1,19 @@
+"""The next character, or byte, of a user's own text."""
+
+from rnnlab.datasets.plain_text import UNITS
+from rnnlab.tasks.language_modelling.data import LanguageModellingData
+from rnnlab.tasks.task import check_choice
+
+
+class TextData(LanguageModellingData):
+    """The next character of a text, or the next byte of any file, after all those before it:
+
+        unit=character   input    G r ü ß e        target   r ü ß e !
+        unit=byte        input    47 72 c3 bc c3   target   72 c3 bc c3 9f
+
+    The file may be larger than memory: it is read in pieces, and its tokens are mapped.
+    """
+
+    def check(self) -> None:
+        super().check()
+        check_choice("unit", self.unit, UNITS)

@@ -1,0 +1,79 @@
+"""What translates without a net."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.transduction.translate.data import WORD, TranslateData
+from rnnlab.tasks.transduction.translate.judging import TranslateJudging
+
+
+class TranslateBaselines(Baselines):
+    """What stands for the source, of a date without its locale.
+
+    dictionary: each word becomes the one that most often stands opposite it in training, see `dictionary`; of a date,
+    joined by hyphens. copy: the source as it is. nearest: the target of the training source that is most alike, by the
+    cosine of their characters' n-grams, n up to 3, weighed by tf-idf.
+    """
+
+    task: TranslateData
+    judging: TranslateJudging
+    reference: ClassVar[str] = "dictionary"
+
+    def predictions(self) -> dict[str, pd.DataFrame]:
+        sources, targets = self.task.texts("train")
+        asked, _ = self.task.texts("test")
+        if self.task.source == "dates":
+            sources, asked = ([text.partition(" ")[2] for text in side] for side in (sources, asked))
+        words = dictionary(sources, targets)
+        if self.task.source == "dates":
+            translated = ["-".join(words(word) for word in WORD.findall(text)) for text in asked]
+        else:
+            translated = [WORD.sub(lambda found: words(found[0]), text) for text in asked]
+        return {
+            "dictionary": self.judging.table(translated),
+            "copy": self.judging.table(asked),
+            "nearest": self.judging.table([targets[index] for index in most_alike(sources, asked)]),
+        }
+
+
+def dictionary(sources: list[str], targets: list[str]) -> Callable[[str], str]:
+    """For a word s of the sources, the word t of the targets with the highest 2 c(s, t) / (c(s) + c(t)) (Dice 1945).
+
+    c: in how many pairs they stand. Of several t, it is the most frequent; a word that no source has stays as it is.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counters = [
+        CountVectorizer(tokenizer=WORD.findall, token_pattern=None, lowercase=False, binary=True) for _ in range(2)
+    ]
+    in_sources, in_targets = (
+        counter.fit_transform(side).astype(np.float64)
+        for counter, side in zip(counters, (sources, targets), strict=True)
+    )
+    of_source, of_target = (np.asarray(side.sum(axis=0)).ravel() for side in (in_sources, in_targets))
+    together = (in_sources.T @ in_targets).tocsr()
+    words = counters[1].get_feature_names_out()
+    found = {}
+    for word, row in counters[0].vocabulary_.items():
+        columns = together.indices[together.indptr[row] : together.indptr[row + 1]]
+        counts = together.data[together.indptr[row] : together.indptr[row + 1]]
+        if len(columns):
+            score = 2 * counts / (of_source[row] + of_target[columns])
+            found[word] = str(words[columns[np.lexsort((words[columns], -of_target[columns], -score))[0]]])
+    return lambda word: found.get(word, word)
+
+
+def most_alike(known: list[str], asked: list[str]) -> NDArray[np.int64]:
+    """The index of the known text that is most alike, for each text asked."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False, sublinear_tf=True, dtype=np.float32)
+    x = vectors.fit_transform(known).T.tocsc()
+    queries = vectors.transform(asked)
+    rows = [queries[first : first + 256] @ x for first in range(0, len(asked), 256)]
+    return np.concatenate([np.asarray(row.argmax(axis=1)).ravel() for row in rows])

@@ -1,0 +1,36 @@
+"""What translations are worth: by the kind of the source, or by its length."""
+
+from typing import Any
+
+import pandas as pd
+
+from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
+from rnnlab.tasks.transduction.translate.data import MANNERS, TranslateData
+
+MOST_KINDS = 30
+"""Kinds of sources that a figure can distinguish."""
+
+
+class TranslateJudging(TransductionJudging):
+    """Its parts are the kinds of sources, such as locales, where there are a few of them; else lengths of the source.
+
+    beam: how many beginnings are followed as a text is written.
+    """
+
+    task: TranslateData
+
+    @property
+    def parts(self) -> str:
+        return MANNERS[self.task.source].kinds if self._by_kind else super().parts
+
+    @property
+    def _by_kind(self) -> bool:
+        return 0 < len(self.task.meta["kinds"]) <= MOST_KINDS
+
+    def columns(self) -> dict[str, Any]:
+        return {} if self.task.test_kinds is None else {"kind": self.task.test_kinds}
+
+    def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
+        if self._by_kind:
+            return predictions["kind"]
+        return by_length(predictions["source"], self.task.separator)

@@ -1,0 +1,29 @@
+"""MLflow's own client: where it finds the store, and what it says of its own accord."""
+
+import logging
+import os
+
+from rnnlab.results.paths import root
+
+
+def store_uri(uri: str | None) -> str:
+    """The store of the option `tracking.uri`: null is a database at the root."""
+    return uri or f"sqlite:///{root() / 'mlflow.db'}"
+
+
+def configure() -> None:
+    """What MLflow reads from the environment when it is imported, unless the user says otherwise."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # which shows a password in it
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def quieten() -> None:
+    """Only warnings of MLflow."""
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # repeats a database's own words, the user's name among them, at every attempt
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)

@@ -1,0 +1,39 @@
+"""The callbacks that the config names."""
+
+from pathlib import Path
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
+
+from rnnlab.errors import UserError
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.callback import RunCallback
+
+
+def make_callbacks(cfg: DictConfig) -> list[Callback]:
+    """Raises: `UserError` for options that a callback cannot work with, before any data is touched."""
+    return [_make(str(name), node) for name, node in cfg.callbacks.items() if node is not None]
+
+
+def bound_callbacks(cfg: DictConfig, task: Task, folder: Path) -> list[Callback]:
+    """Shown the run: see `RunCallback.bind`."""
+    callbacks = make_callbacks(cfg)
+    for callback in callbacks:
+        if isinstance(callback, RunCallback):
+            callback.bind(cfg, task, folder)
+    return callbacks
+
+
+def _make(name: str, node: DictConfig) -> Callback:
+    try:
+        made = instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise UserError(f"callbacks.{name}.{cause}") from None
+        raise UserError(f"callbacks.{name}: {cause or error}.") from None
+    if not isinstance(made, Callback):
+        raise UserError(f"callbacks.{name}._target_={node._target_}: this is no callback of Lightning's.")
+    return made

@@ -1,0 +1,40 @@
+"""What a net writes by itself, kept as its training goes on."""
+
+import shutil
+from pathlib import Path
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from rnnlab.modules.module import SequenceModule
+from rnnlab.tasks.judging import Judging
+from rnnlab.tasks.task import Task
+from rnnlab.tracking.callback import RunCallback, checked_interval
+from rnnlab.training.samples import write_samples
+
+SAMPLES = "samples"
+"""Beside the checkpoints and then beside the weights: what the net wrote as its training went on."""
+
+
+class KeepSamples(RunCallback):
+    """Writes the task's samples into the folder epoch_<n>, every n-th epoch."""
+
+    judging: Judging
+    folder: Path
+
+    def __init__(self, every_n_epochs: int) -> None:
+        self.every_n_epochs = checked_interval(every_n_epochs)
+
+    def bind(self, cfg: DictConfig, task: Task, folder: Path) -> None:
+        self.judging = instantiate(cfg.task.judging, task)
+        self.folder = folder / SAMPLES
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceModule)
+        if self.judging.writes and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            write_samples(self.judging, pl_module, self.folder / f"epoch_{trainer.current_epoch:04d}")
+
+    def write(self, folder: Path, name: str) -> None:
+        if self.folder.exists():
+            shutil.copytree(self.folder, folder / SAMPLES)
