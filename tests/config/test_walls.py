@@ -21,6 +21,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings() -> dict[str, str]:
     """The fingerprint of what each stage of the grid depends on."""
     fingerprint._digest_and_imports.cache_clear()
+    fingerprint._module_of.cache_clear()
     return {name: fingerprint.fingerprint(content) for name, content in stages._files(stages.grid()).items()}
 
 
