@@ -137,7 +137,7 @@ def _lies_in(module: str, packages: tuple[str, ...]) -> bool:
 
 
 def _module_of(target: str) -> str:
-    """rnnlab.modules.lstm.LSTM -> rnnlab.cells.lstm"""
+    """rnnlab.modules.lstm.LSTM -> rnnlab.modules.lstm"""
     while target and _path_of(target) is None:
         target = target.rpartition(".")[0]
     return target
