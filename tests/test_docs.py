@@ -63,9 +63,7 @@ def test_the_guide_s_yaml_makes_its_module() -> None:
     assert options.pop("defaults") == ["/recurrent@_here_", "_self_"]
     make = module_class(run("docs/writing-a-cell.md")[options.pop("_target_").rpartition(".")[2]])
     spec = TaskSpec("any", "many_to_one", INPUTS, 2, AbsoluteError(), {"mae": "min"}, "mae")
-    module = make(
-        **options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"}, net=options_of(ManyToOne)
-    )
+    module = make(**options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"}, net=options_of(ManyToOne))
     assert module(Batch(torch.randn(5, 6, INPUTS), torch.zeros(5, 2))).shape == (5, 2)
 
 
