@@ -43,10 +43,11 @@ lock: ## write requirements.lock again after a change of dependencies (ARGS=--up
 test: lint ## lint, then run the tests (ARGS="-k price")
 	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
-lint: $(VENV)/.installed ## check style, format, types and shell scripts
+lint: $(VENV)/.installed ## check style, format, types, imports and shell scripts
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) lint-imports
 	$(RUN) shellcheck environment.sh .ci/run
 
 format: $(VENV)/.installed ## format the code, and fix what ruff can fix

@@ -75,9 +75,10 @@ def start(
     root: Path, name: str, *overrides: str, terminal: int | None = None, folder: Path | None = None
 ) -> subprocess.Popen[str]:
     """An entry point in a process of its own, its output kept or sent to a terminal."""
+    paths = [str(CHECKOUT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [sys.executable, str(CHECKOUT / "pipelines" / f"{name}.py"), *overrides],
-        env={**os.environ, "RNNLAB_ROOT": str(root), "PYTHONPATH": str(CHECKOUT / "src")},
+        env={**os.environ, "RNNLAB_ROOT": str(root), "PYTHONPATH": os.pathsep.join(paths)},
         stdout=subprocess.PIPE if terminal is None else terminal,
         stderr=subprocess.STDOUT if terminal is None else terminal,
         text=True,

@@ -19,6 +19,7 @@ from rnnlab.config.stages import _compose
 from rnnlab.data.batches import Batch
 from rnnlab.layouts.per_timestep import ManyToOne
 from rnnlab.losses import AbsoluteError
+from rnnlab.modules.build import module_class
 from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
 from rnnlab.unroll.compiled import Compiled
@@ -60,11 +61,9 @@ def test_the_guide_s_yaml_makes_its_module() -> None:
     options = OmegaConf.to_container(whole.cell, resolve=True)
     assert isinstance(options, dict)
     assert options.pop("defaults") == ["/recurrent@_here_", "_self_"]
-    module_class = run("docs/writing-a-cell.md")[options.pop("_target_").rpartition(".")[2]]
+    make = module_class(run("docs/writing-a-cell.md")[options.pop("_target_").rpartition(".")[2]])
     spec = TaskSpec("any", "many_to_one", INPUTS, 2, AbsoluteError(), {"mae": "min"}, "mae")
-    module = module_class(
-        **options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"}, net=options_of(ManyToOne)
-    )
+    module = make(**options, spec=spec.as_dict(), optimizer={"_target_": "torch.optim.Adam"}, net=options_of(ManyToOne))
     assert module(Batch(torch.randn(5, 6, INPUTS), torch.zeros(5, 2))).shape == (5, 2)
 
 

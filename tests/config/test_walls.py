@@ -42,7 +42,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
     edits = {
         "a figure's title": ("tasks/forecasting/price/figures.py", "error by horizon", "errors by horizon", price),
         "a baseline": ("tasks/classification/digits/baselines.py", "/ 255.0", "/ 256.0", {"baseline/digits"}),
-        "a kernel's tile": ("unroll/cpp/autograd.py", "TILE = ", "TILE = 2 * ", of("train") | of("evaluate")),
+        "a kernel's tile": ("unroll/cpp/kernel.py", "TILE = ", "TILE = 2 * ", of("train") | of("evaluate")),
         "another layout": ("layouts/ctc.py", "embedding_size: int = 64", "embedding_size: int = 32", set()),
         "a constant of the statistics": (
             "statistics.py", "confidence: float = 0.95", "confidence: float = 0.99", judged,

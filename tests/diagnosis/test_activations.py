@@ -142,7 +142,7 @@ def test_the_net_is_left_as_it_was() -> None:
     (found,) = activations(recurrent, X)
     assert not found.states["hidden"].requires_grad
     assert recurrent.unroll == unroll != "loop"
-    assert recurrent.watch is None
+    assert recurrent.step_hook is None
     assert torch.equal(recurrent(X)[0], before)
     with pytest.raises(UserError, match="one state for each"):
         activations(recurrent, X, [])

@@ -236,7 +236,7 @@ def test_the_net_is_left_as_it_was() -> None:
     assert all(parameter.grad is None for parameter in recurrent.parameters())
     with pytest.raises(RuntimeError, match="no loss"), passages(recurrent):
         raise RuntimeError("no loss")
-    assert recurrent.watch is None
+    assert recurrent.step_hook is None
     assert not recurrent._forward_pre_hooks
 
 

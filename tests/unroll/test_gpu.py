@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tests.cells.families.catalogue import EXAMPLES, close
 from tests.unroll.test_unroll import recurrent, ways
@@ -47,3 +48,14 @@ def test_lengths_and_auto() -> None:
         net.unroll = "auto"
         assert close(net(x.cuda(), lengths=lengths)[0].cpu(), reference(x, lengths=lengths)[0], 1e-8)
         assert net.chosen == {{"lstm": "fused", "mingru": "scan", "lem": "compiled"}[name]}
+
+
+def test_lengths_are_on_any_device() -> None:
+    net = recurrent("gru", bidirectional=True).cuda()
+    lengths = [6, 1, 3]
+    x = torch.randn(6, 3, 3, dtype=torch.float64, device="cuda")
+    expected = net(x, lengths=lengths)[0]
+    for given in (torch.tensor(lengths), torch.tensor(lengths).cuda()):
+        assert close(net(x, lengths=given)[0], expected)
+    output, _ = net(pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False))
+    assert close(pad_packed_sequence(output)[0], expected)

@@ -232,7 +232,7 @@ def test_padding_and_order_of_the_batch_change_nothing(name: str, unroll: str) -
     lengths = torch.tensor([4, 1, 6, 3])
     x = torch.randn(6, 4, 3, dtype=torch.float64)
     if unroll == "scan" and not net.cells[0].scans_all_states:
-        with pytest.raises(UserError, match="no lengths"):
+        with pytest.raises(UserError, match="does not support lengths"):
             net(x, lengths=lengths)
         return
     outputs, last = net(x, lengths=lengths)
@@ -709,7 +709,7 @@ def test_a_weight_that_is_not_given_is_named() -> None:
         ({"unroll": "fast"}, "unroll=fast"),
         ({"unroll": "scan"}, "RNNCell is not linear"),
         ({"unroll": "fused", "activation": "identity"}, "no kernel for RNNCell"),
-        ({"unroll": "fused", "zoneout": 0.1}, "goes with no zoneout"),
+        ({"unroll": "fused", "zoneout": 0.1}, "does not support zoneout"),
         ({"initial_state": "ones"}, "initial_state=ones"),
         ({"initialization": "best"}, "initialization=best"),
         ({"activation": "sine"}, "activation=sine"),
@@ -725,7 +725,7 @@ def test_options_that_cannot_work_are_named(options: dict[str, Any], message: st
     [
         ("indrnn", {"recurrent_dropout": 0.1}, "no product"),
         ("mlstm", {"zoneout": 0.1}, "belong together"),
-        ("slstm", {"initial_state": "random"}, "belong together"),
+        ("slstm", {"initial_state": "random"}, "cannot be drawn number by number"),
     ],
 )
 def test_options_that_a_cell_cannot_have(name: str, options: dict[str, Any], message: str) -> None:
@@ -751,8 +751,8 @@ X = torch.zeros(5, 2, 3)
         (X, {"state": [HiddenState(torch.zeros(2, 4).double())]}, "float64"),
         (X, {"lengths": torch.tensor([5, 0])}, "from 0 to 5"),
         (X, {"lengths": torch.tensor([6, 5])}, "from 5 to 6"),
-        (X, {"lengths": torch.tensor([5])}, "2 whole numbers"),
-        (X, {"lengths": torch.tensor([5.0, 5.0])}, "whole numbers"),
+        (X, {"lengths": torch.tensor([5])}, "2 integers are needed"),
+        (X, {"lengths": torch.tensor([5.0, 5.0])}, "2 integers are needed"),
         (X, {"reset": torch.zeros(2, 5, dtype=torch.bool)}, "5 timesteps"),
     ],
 )

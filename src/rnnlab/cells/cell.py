@@ -1,7 +1,7 @@
-"""What every recurrent cell is: its equations, told to an unrolling that does not know them."""
+"""The interface of every recurrent cell: one timestep's equations, independent of how they are run over time."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ Projected = Any
 
 State = Any
 """A NamedTuple of tensors, each with the batch as its first dimension."""
+
+Run = Callable[[Tensor, State], tuple[Tensor, State]]
+"""From a sequence and the state before it to all outputs and the state after it."""
 
 
 class HiddenState(NamedTuple):
@@ -84,9 +87,28 @@ class Cell(nn.Module):
         """Zeros of the cell's own type, on its own device."""
         return next(self.parameters()).new_zeros(shape)
 
+    def forward(self, x: Tensor, state: State = None, *, run: Run) -> tuple[Tensor, State]:
+        """A whole sequence, as `Recurrent` runs it: `run(x, state)`, x (time, batch, input_size).
+
+        So a cell is called like any other module, and the hooks that torch runs when a module is called act on it:
+        users' own, and those by which `torch.nn.utils` computes a weight from others.
+        """
+        return run(x, state)
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether something happens when the cell is called, beside its equations."""
+        return bool(self._forward_pre_hooks or self._forward_hooks or self._backward_hooks or self._backward_pre_hooks)
+
     def prepare(self) -> dict[str, Tensor]:
-        """What `step` finds in `shared`: all parameters under their own names, unless a cell says else."""
-        return dict(self.named_parameters())
+        """What `step` finds in `shared`: all parameters under their own names, unless a cell overrides it."""
+        shared: dict[str, Tensor] = dict(self.named_parameters())
+        # weights that are computed from parameters: of torch.nn.utils.parametrize, and those that hooks keep here
+        if "parametrizations" in self._modules:
+            shared |= {name: getattr(self, name) for name in cast(nn.ModuleDict, self.parametrizations)}
+        if self._forward_pre_hooks:
+            shared |= {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return shared
 
     def project(self, x: Tensor) -> Projected:
         """All that depends on the input alone. x: (..., input_size)."""

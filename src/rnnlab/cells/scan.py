@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rnnlab.cells.batched_gradients import one_by_one
+
 Gates = Callable[..., tuple[Tensor, Tensor]]
 """Pointwise in time: the parts of `projected`, each (time, batch, n) -> decay, drive, both (time, batch, n)."""
 
@@ -120,6 +122,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @one_by_one
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         decay, initial, states = ctx.saved_tensors
         gradient_drive = torch.empty_like(states)
@@ -158,6 +161,7 @@ class _GatedRecurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @one_by_one
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         projected, initial, states = ctx.saved_tensors
         gradient_projected = torch.empty_like(projected)

@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -65,7 +65,7 @@ def given_packages(words: Sequence[str], environment: Mapping[str, str]) -> list
     if values:
         try:
             value = OverridesParser.create().parse_override(values[-1]).value()
-        except OverrideParseException:
+        except HydraException:
             value = [values[-1]]
         found += value if isinstance(value, list) else [value]
     for name in found:
@@ -82,7 +82,7 @@ def packages_of(cfg: DictConfig) -> tuple[str, ...]:
 def check_names(cfg: DictConfig, found: dict[str, str], allowed: Sequence[str]) -> None:
     """Adds to `found`, by key, each `_target_` at a place where nothing is made, or of another package.
 
-    Nothing is imported: to import a module is to run it.
+    Nothing is imported: to import a module is to run it. That it is the name of a class is checked where it is made.
     """
     for key, node in _nodes(cfg):
         if key.startswith("hydra"):
@@ -107,8 +107,8 @@ def check_hydra(cfg: DictConfig, packages: Sequence[str]) -> None:
         if target is None or (key == "hydra.callbacks.sweep" and target == BEFORE_SWEEP) or target in HYDRA_DEFAULTS:
             continue
         _check_target(key, target, HYDRA_PLACES, allowed, found)
-        if key not in found and not is_class_of(_resolved(target), allowed):
-            found[key] = f"{key}._target_={target}: this is no class of {' or '.join(allowed)}."
+        if f"{key}._target_" not in found and not is_class_of(_resolved(target), allowed):
+            found[f"{key}._target_"] = f"{key}._target_={target}: this is no class of {' or '.join(allowed)}."
     for key in ("job_logging", "hydra_logging"):
         if cfg.hydra[key] != SILENT:
             found[key] = f"hydra.{key}: rnnlab does not use Hydra's logging; leave hydra/{key} out."
@@ -128,11 +128,9 @@ def _check_target(
     key: str, target: Any, places: re.Pattern[str], allowed: Sequence[str], found: dict[str, str]
 ) -> None:
     shown = f"{key}._target_={target}"
-    if not isinstance(target, str):
-        found[f"{key}._target_"] = f"{shown}: the name of a class is needed."
-    elif not places.fullmatch(key):
+    if not places.fullmatch(key):
         found[f"{key}._target_"] = f"{shown}: nothing is made at this place."
-    elif not _is_in(target, allowed):
+    elif isinstance(target, str) and not _is_in(target, allowed):
         found[f"{key}._target_"] = (
             f"{shown}: a class of {', '.join(allowed)} is needed. Those of a package of your own are allowed by "
             "packages=[its name] on the command line."

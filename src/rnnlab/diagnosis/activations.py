@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlab.cells.cell import Cell, State, matmul_of
 from rnnlab.tasks.figures import Passage
-from rnnlab.unroll.hooks import watched
+from rnnlab.unroll.hooks import step_hook
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
 
@@ -42,17 +42,17 @@ def activations(recurrent: Recurrent, x: Tensor, state: Sequence[State] | None =
     states: list[list[State]] = [[] for _ in recurrent]
     gates: list[list[list[Tensor]]] = [[] for _ in recurrent]
 
-    def watch(index: int, step: Step) -> Step:
-        def watching(*args: Any) -> tuple[Tensor, State]:
+    def record(index: int, step: Step) -> Step:
+        def recorded(*args: Any) -> tuple[Tensor, State]:
             with Sigmoids() as sigmoids:
                 output, after = step(*args)
             states[index].append(after)
             gates[index].append(sigmoids.found)
             return output, after
 
-        return watching
+        return recorded
 
-    with torch.no_grad(), watched(recurrent, watch):
+    with torch.no_grad(), step_hook(recurrent, record):
         recurrent(x, state)
     result = []
     for index, cell in enumerate(recurrent):

@@ -17,7 +17,7 @@ from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.modules.module import SequenceModule
 from rnnlab.tracking.callback import checked_interval
-from rnnlab.unroll.hooks import watched
+from rnnlab.unroll.hooks import step_hook
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
 
@@ -53,7 +53,7 @@ def _gradients(recurrent: Recurrent, run: Callable[[], Tensor]) -> Norms:
 def _recorded(recurrent: Recurrent) -> Iterator[list[list[State]]]:
     """While it lasts, the net runs step by step, and every new state of every cell is kept, cell by cell."""
     states: list[list[State]] = [[] for _ in recurrent]
-    with watched(recurrent, lambda index, step: _recording(step, states[index])):
+    with step_hook(recurrent, lambda index, step: _recording(step, states[index])):
         yield states
 
 

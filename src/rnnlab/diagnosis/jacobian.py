@@ -14,7 +14,7 @@ from torch import Tensor
 from rnnlab.cells.cell import Cell, Projected, Shared, State, matmul_of
 from rnnlab.diagnosis.activations import Sigmoids, split_gates
 from rnnlab.errors import UserError
-from rnnlab.unroll.hooks import watched
+from rnnlab.unroll.hooks import step_hook
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.program import parts_of, rebuilt
 from rnnlab.unroll.recurrent import Recurrent
@@ -67,8 +67,8 @@ def passages(recurrent: Recurrent) -> Iterator[list[Passage]]:
         lengths = torch.full((batch,), time) if lengths is None else lengths
         found[:] = [Passage(lengths.to(args[0].device)) for _ in recurrent]
 
-    def watch(index: int, step: Step) -> Step:
-        def watching(projected: Projected, state: State, matmul: Any, shared: Shared) -> tuple[Tensor, State]:
+    def record(index: int, step: Step) -> Step:
+        def recorded(projected: Projected, state: State, matmul: Any, shared: Shared) -> tuple[Tensor, State]:
             passage = found[index]
             passage.step, passage.shared = step, shared
             state = type(state)._make(
@@ -85,11 +85,11 @@ def passages(recurrent: Recurrent) -> Iterator[list[Passage]]:
             passage.sigmoids.append(sigmoids.found)
             return output, after
 
-        return watching
+        return recorded
 
     hook = recurrent.register_forward_pre_hook(begin, with_kwargs=True)
     try:
-        with torch.enable_grad(), watched(recurrent, watch):
+        with torch.enable_grad(), step_hook(recurrent, record):
             yield found
     finally:
         hook.remove()

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from omegaconf import OmegaConf
 
 from rnnlab.results.files import atomic_folder, read_json
-from rnnlab.results.origin import is_of
+from rnnlab.results.origin import is_current, is_of
 from rnnlab.results.paths import Results, of_seeds, root
 
 LENGTH = "task.length"
@@ -59,7 +59,8 @@ def read_runs() -> pd.DataFrame:
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
-    rows = [row for path in of_seeds(root(), "runs/*/*/*/train/seed=*/run.json") if (row := _row(path))]
+    current = [path for path in of_seeds(root(), "runs/*/*/*/train/seed=*/run.json") if is_current(path)]
+    rows = [row for path in current if (row := _row(path))]
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))

@@ -16,7 +16,7 @@ from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.results.files import read_json
-from rnnlab.results.origin import digest, is_of
+from rnnlab.results.origin import current, digest, is_current, is_of
 from rnnlab.results.paths import Results, of_seeds, root
 
 ENOUGH_SEEDS = 3
@@ -135,13 +135,14 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
         for task in pairs.tasks:
             cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
             for results in cells:
-                if not _is_evaluated(results):
+                if not _is_evaluated(results) or not all(map(is_current, _runs(results))):
                     raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
             yield _section(task, root() / "results" / task / "baselines", cells)
     elif folder == "runs":
-        for facts in sorted(root().glob("runs/*/baselines/*/task.json")):
+        runs = current(of_seeds(root(), "runs/*/*/*/train/seed=*/run.json"))
+        for facts in current(sorted(root().glob("runs/*/baselines/*/task.json"))):
             baselines, task = facts.parent, facts.parents[2].name
-            trained = {path.parents[2] for path in of_seeds(root(), f"runs/{task}/*/*/train/seed=*/run.json")}
+            trained = {path.parents[2] for path in runs if path.parents[4].name == task}
             cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
             section = _section(task, baselines, cells)
             if section.tried or not wanted.words:
@@ -248,8 +249,12 @@ def _is_evaluated(results: Results) -> bool:
     return (results.summary / "metrics.json").exists()
 
 
+def _runs(results: Results) -> list[Path]:
+    return of_seeds(results.folder, "train/seed=*/run.json")
+
+
 def _first_run(results: Results) -> dict[str, Any]:
-    paths = of_seeds(results.folder, "train/seed=*/run.json")
+    paths = _runs(results)
     if not paths:
         raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
     run: dict[str, Any] = read_json(paths[0])
@@ -273,9 +278,8 @@ def _cell_entry(results: Results) -> Entry:
     beam = read_json(results.evaluate(seeds[0]) / "evaluated.json")["beam"]
     settings = _settings(results) | ({} if beam is None else {"task.beam": beam})
     run = _first_run(results)
-    trials = run.get("trials", 0 if run["tags"]["tuning"] == "none" else None)  # older runs did not say
     summary = read_json(results.summary / "metrics.json")
-    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, trials)
+    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, run["trials"])
 
 
 def _losses(folder: Path) -> NDArray[np.float64]:

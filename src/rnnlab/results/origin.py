@@ -1,10 +1,35 @@
 """Which weights a judgement is of: they may since have been trained anew."""
 
 import hashlib
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from rnnlab.results.files import read_json
-from rnnlab.results.paths import Results
+from rnnlab.results.paths import Results, root
+
+log = logging.getLogger("rnnlab")
+
+FORMAT = 2
+"""Of run.json and of the baselines' task.json; raised when what an earlier version wrote can no longer be used."""
+
+NAMED = 3
+"""Folders that `current` names in its line."""
+
+
+def is_current(path: Path) -> bool:
+    """Whether this version wrote the file, a run.json or task.json."""
+    return bool(read_json(path).get("format") == FORMAT)
+
+
+def current(paths: Iterable[Path]) -> list[Path]:
+    """Those of the files run.json and task.json that this version can use; one line names the folders of the others."""
+    found = {path: is_current(path) for path in paths}
+    older = [path.parent.relative_to(root()) for path, fits in found.items() if not fits]
+    if older:
+        named = ", ".join(map(str, older[:NAMED])) + (f" and {len(older) - NAMED} more" if len(older) > NAMED else "")
+        log.info("skipped, as an earlier version of rnnlab made them (train again to use them): %s", named)
+    return [path for path, fits in found.items() if fits]
 
 
 def origin(results: Results, seed: int) -> dict[str, str]:

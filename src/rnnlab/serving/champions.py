@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.errors import UserError
 from rnnlab.results.files import locked, read_json
+from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import Results, root
 from rnnlab.tracking.mlflow.models import link_metrics
 from rnnlab.tracking.mlflow.store import MLflowStore
@@ -81,6 +82,8 @@ def champion(client: "MlflowClient", task: str) -> "ModelVersion | None":
 def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> bool:
     if "yardstick" not in present.tags:  # set by hand: not ours to judge
         return False
+    if present.tags.get("rnnlab.format") != str(FORMAT):  # this version cannot load it
+        return True
     if present.tags["rnnlab.key"] == run["key"]:  # trained again, it takes its own place
         return present.tags["rnnlab.started"] != str(run["started"])
     if present.tags["yardstick"] == run["yardstick"]:
@@ -121,6 +124,7 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         "data_digest": run["dataset"]["digest"],
         "yardstick": run["yardstick"],
         "host": run["tags"]["host"],
+        "rnnlab.format": str(FORMAT),
         "rnnlab.key": run["key"],
         "rnnlab.folder": f"{run['folder']}#{run['seed']}",
         "rnnlab.started": str(run["started"]),

@@ -18,6 +18,7 @@ from rnnlab.losses import Loss
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json
+from rnnlab.results.origin import is_current
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 
@@ -63,12 +64,11 @@ class Predictor:
 
         Raises: `UserError` where it was trained by an earlier version, or is not whole.
         """
-        if not (folder / LEARNT).is_file():
-            raise UserError(
-                f"{folder} has no {LEARNT}: it was trained by an earlier version. Train it again, with force=true."
-            )
-        if not (folder / WEIGHTS).is_file():
-            raise UserError(f"{folder} has no {WEIGHTS}: it is not whole. Train it again, with force=true.")
+        if (folder / "run.json").is_file() and not is_current(folder / "run.json"):
+            raise UserError(f"{folder} was trained by an earlier version of rnnlab: train it again.")
+        for name in (LEARNT, WEIGHTS):
+            if not (folder / name).is_file():
+                raise UserError(f"{folder} has no {name}: it is not whole. Train it again, with force=true.")
         return cls.of(OmegaConf.create(config_of(folder)), read_json(folder / LEARNT), folder / WEIGHTS)
 
     @classmethod
@@ -114,6 +114,8 @@ def _check(cfg: DictConfig, folder: Path) -> None:
     Raises: `UserError` where it names anything but the parts of a net and its task, all of them rnnlab's, or looks up
     other values.
     """
+    if OmegaConf.select(cfg, "task.judging._target_") is None:
+        raise UserError(f"{folder} was made by an earlier version of rnnlab: train it again.")
     named = list(_targets(OmegaConf.to_container(cfg, resolve=False)))
     for target in named:
         if not target.startswith(OURS):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import DECIDE_NOTHING, run_params, words_to_keep
 from rnnlab.modules.module import SequenceModule
+from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
 
@@ -43,6 +44,7 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     commit, dirty = _git()
     variant = _variant(cfg)
     return {
+        "format": FORMAT,
         "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{run.setting}/seed={seed}",
         "name": f"{variant} seed {seed}",
         "task": cfg.task.name,
@@ -108,7 +110,7 @@ def _sizing(cfg: DictConfig, module: SequenceModule) -> str:
 
 def _yardstick(cfg: DictConfig, task: Task) -> str | None:
     """What makes validation losses comparable: the loss, and the data; None where only a part of it was looked at."""
-    return None if cfg.trainer.limit_batches is not None else f"{task.spec.loss} on {task.meta['digest']}"
+    return None if cfg.trainer.limit_batches is not None else f"{task.spec.loss.name} on {task.meta['digest']}"
 
 
 def _git() -> tuple[str, str]:

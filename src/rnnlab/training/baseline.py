@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import root
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.judging import Judging
@@ -40,4 +41,4 @@ def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) ->
             metrics = write_predictions(judging, predictions, part / name)
             log.info("%s/%s: test %s %.4f", cfg.task.name, name, task.spec.rank_by, metrics[task.spec.rank_by])
         facts = {"spec": task.spec.as_dict(), "reference": baselines.reference, "data": task.meta["digest"]}
-        write_json(part / "task.json", {**facts, "setting": setting})
+        write_json(part / "task.json", {"format": FORMAT, **facts, "setting": setting})

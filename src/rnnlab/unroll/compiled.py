@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rnnlab.cells.batched_gradients import one_by_one
 from rnnlab.cells.cell import Projected, Shared, State
 from rnnlab.unroll.backends import Kernel, backend_of
 from rnnlab.unroll.buffers import shared_gradient
@@ -66,6 +67,7 @@ class Unrolled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @one_by_one
     def backward(ctx: Any, d_output: Tensor, *d_last: Tensor) -> tuple[Tensor | None, ...]:
         kernel: Kernel = ctx.kernel
         program, division = kernel.program, ctx.division

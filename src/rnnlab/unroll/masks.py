@@ -5,7 +5,7 @@ All of it reaches the step as further parts of its projected input, so that ever
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,28 @@ from rnnlab.unroll.program import Recorded, parts_of, rebuilt
 
 START = "initial_state"
 """Under this name, with the field's number, `shared` holds the state that a reset goes back to."""
+
+
+class Masks(NamedTuple):
+    """What a cell knows of a batch of sequences, in the order in which it reads them.
+
+    lengths: real timesteps of each, (batch,). keep: true at these, (time, batch, 1). reset: true where a new sequence
+    begins, likewise. order: the timesteps to read, where it is not the order of the input, likewise.
+    """
+
+    lengths: Tensor | None
+    keep: Tensor | None
+    reset: Tensor | None
+    order: Tensor | None
+
+    def piece(self, first: int, last: int) -> "Masks":
+        """Of the timesteps from `first` up to `last`, read already."""
+        return Masks(
+            None if self.lengths is None else self.lengths - first,
+            None if self.keep is None else self.keep[first:last],
+            None if self.reset is None else self.reset[first:last],
+            None,
+        )
 
 
 @dataclass(frozen=True)

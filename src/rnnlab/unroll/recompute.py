@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from rnnlab.cells.batched_gradients import one_by_one
 from rnnlab.cells.cell import Projected, Shared, State
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.program import parts_of, rebuilt
@@ -178,6 +179,7 @@ class Chunked(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @one_by_one
     def backward(ctx: Any, d_output: Tensor, *d_state: Tensor) -> tuple[Tensor | None, ...]:
         body: Body = ctx.body
         parts, rest = ctx.saved_tensors[: body.parts], ctx.saved_tensors[body.parts :]

@@ -6,6 +6,8 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from rnnlab.arguments import check_arguments
@@ -14,10 +16,12 @@ from rnnlab.cells.initialization import initialize
 from rnnlab.errors import UserError
 from rnnlab.unroll.backends import WAYS, can, choose
 from rnnlab.unroll.loop import Step, loop
-from rnnlab.unroll.masks import START, StepModifiers, check_regularisation, detached, dropout_masks
+from rnnlab.unroll.masks import START, Masks, StepModifiers, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.runner import Runner
 
 Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]
+
+INTEGERS = frozenset((torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8))
 
 INITIAL_STATES = ("zeros", "random", "learned")
 
@@ -117,19 +121,19 @@ class Recurrent(nn.Module):
             for cell in (cells if initial_state == "learned" else ())
             for part in cell.initial_state(1)
         )
-        self.watch: Callable[[int, Step], Step] | None = None
-        """Puts itself around the step of the cell of this number, under `unroll=loop`."""
+        self.step_hook: Callable[[int, Step], Step] | None = None
+        """Gives what takes the place of the step of the cell of this number, under `unroll=loop`: see `hooks`."""
         self._runners: dict[Any, Runner] = {}
 
     def _check(self, cell: Cell) -> None:
         check_regularisation(cell, self.zoneout, self.recurrent_dropout)
         kind = type(cell).__name__
         if self.start == "random" and not cell.separable:
-            raise UserError(f"initial_state=random: the parts of the state of {kind} belong together; use zeros.")
+            raise UserError(f"initial_state=random: {kind}'s state cannot be drawn number by number; use zeros.")
         if self.unroll != "auto" and (reason := can(self.unroll, cell)):
             raise UserError(reason)
         if self.unroll in ("scan", "fused") and (self.zoneout or self.recurrent_dropout):
-            raise UserError(f"unroll={self.unroll} goes with no zoneout and no recurrent_dropout; use auto.")
+            raise UserError(f"unroll={self.unroll} does not support zoneout or recurrent_dropout; use auto.")
 
     def __getstate__(self) -> dict[str, Any]:
         # compiled kernels belong to the process: a copy of the module makes its own, from the cache
@@ -165,32 +169,35 @@ class Recurrent(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PackedSequence,
         state: Sequence[State] | None = None,
         *,
-        lengths: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
         reset: Tensor | None = None,
-    ) -> tuple[Tensor, list[State]]:
-        """x: (time, batch, input_size), or (batch, time, input_size) with `batch_first`.
+    ) -> tuple[Tensor | PackedSequence, list[State]]:
+        """x: (time, batch, input_size), or (batch, time, input_size) with `batch_first`; or a `PackedSequence` of such.
 
-        lengths: (batch,), how many timesteps of each sequence are real; what stands behind them changes nothing, its
-            outputs are zero, and a final state is that after the last real timestep.
-        reset: shaped as x without its last dimension, true where a new sequence begins: there the state is the initial
-            one again.
+        lengths: (batch,), how many timesteps of each sequence are real; padding behind them has no effect, its outputs
+            are zero, and a final state is that after the last real timestep. A packed sequence has its own.
+        reset: shaped as x, padded, without its last dimension; true where a new sequence begins: there the state is the
+            initial one again.
 
-        Returns: the last layer's outputs, in the same order of dimensions, and the states after the last timestep,
-        one for each cell.
+        Returns: the last layer's outputs, in the same order of dimensions, packed where x is; and the states after the
+        last timestep, one for each cell. As in `nn.LSTM`, states are in the order of the sequences before packing.
 
         Raises: `UserError` for tensors of a wrong shape, type or device, and for lengths outside 1 to time.
         """
+        if isinstance(x, PackedSequence):
+            return self._forward_packed(x, state, lengths, reset)
         self._check_input(x)
         if self.batch_first:
             x = x.transpose(0, 1)
             reset = None if reset is None else reset.transpose(0, 1)
         time, batch = x.shape[:2]
         state = self.initial_state(batch) if state is None else self._checked_state(state, batch)
+        lengths = None if lengths is None else self._checked_lengths(lengths, time, batch).to(x.device)
         masks = self._masks(lengths, reset, time, batch, x.device)
-        keep = masks[0][0]
+        keep = masks[0].keep
         if keep is not None:
             x = x.masked_fill(~keep, 0)  # also where it is no number, which would spoil every gradient
         final: list[State] = []
@@ -200,13 +207,30 @@ class Recurrent(nn.Module):
             outputs = []
             for direction in range(self.directions):
                 index = layer * self.directions + direction
-                output, last = self._run(index, x, state[index], lengths, *masks[direction])
+                output, last = self._run(index, x, state[index], masks[direction])
                 outputs.append(output)
                 final.append(last)
             x = self._leave(layer, x, outputs)
         if keep is not None:
             x = x.masked_fill(~keep, 0)
         return (x.transpose(0, 1) if self.batch_first else x), final
+
+    def _forward_packed(
+        self,
+        x: PackedSequence,
+        state: Sequence[State] | None,
+        lengths: Tensor | Sequence[int] | None,
+        reset: Tensor | None,
+    ) -> tuple[PackedSequence, list[State]]:
+        if lengths is not None:
+            raise UserError("lengths: a PackedSequence has its own; leave them out.")
+        padded, own = pad_packed_sequence(x, self.batch_first)
+        output, final = self.forward(padded, state, lengths=own, reset=reset)
+        assert isinstance(output, Tensor)
+        output = output.transpose(0, 1) if self.batch_first else output
+        if x.sorted_indices is not None:
+            output, own = output[:, x.sorted_indices], own[x.sorted_indices.cpu()]
+        return x._replace(data=pack_padded_sequence(output, own).data), final
 
     def _leave(self, layer: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
         """What a layer hands on: the outputs of its directions side by side, normalised, with its input added."""
@@ -247,30 +271,39 @@ class Recurrent(nn.Module):
                 self._check_kind(part, "The state")
         return state
 
+    def _checked_lengths(self, lengths: Tensor | Sequence[int], time: int, batch: int) -> Tensor:
+        try:
+            lengths = torch.as_tensor(lengths)
+        except (TypeError, ValueError, RuntimeError):
+            raise UserError(f"lengths={lengths!r}: {batch} integers are needed, one for each sequence.") from None
+        if lengths.shape != (batch,) or lengths.dtype not in INTEGERS:
+            raise UserError(
+                f"lengths of shape {tuple(lengths.shape)}, {lengths.dtype}: {batch} integers are needed, one for each "
+                "sequence."
+            )
+        if int(lengths.min()) < 1 or int(lengths.max()) > time:
+            raise UserError(
+                f"lengths from {int(lengths.min())} to {int(lengths.max())}: each must be from 1 to the {time} "
+                "timesteps of the input."
+            )
+        return lengths.long()
+
     def _masks(
         self, lengths: Tensor | None, reset: Tensor | None, time: int, batch: int, device: torch.device
-    ) -> list[tuple[Tensor | None, Tensor | None, Tensor | None]]:
-        """For each direction: real timesteps, (time, batch, 1); resets, likewise; the order of timesteps to read."""
+    ) -> list[Masks]:
+        """For each direction."""
         keep = None
         if lengths is not None:
-            if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
-                raise UserError(f"lengths: {batch} whole numbers, one for each sequence, are needed.")
-            if int(lengths.min()) < 1 or int(lengths.max()) > time:
-                raise UserError(
-                    f"lengths from {int(lengths.min())} to {int(lengths.max())}: each must be from 1 to the {time} "
-                    "timesteps of the input."
-                )
             if self.unroll == "scan" and not all(cell.scans_all_states for cell in self):
-                raise UserError(f"unroll=scan of {type(self.cells[0]).__name__} goes with no lengths; use auto.")
-            lengths = lengths.to(device).long()
+                raise UserError(f"unroll=scan of {type(self.cells[0]).__name__} does not support lengths; use auto.")
             keep = (torch.arange(time, device=device)[:, None] < lengths).unsqueeze(-1)
         if reset is not None:
             if reset.shape != (time, batch):
-                raise UserError(f"reset: a truth value for each of {time} timesteps and {batch} sequences is needed.")
+                raise UserError(f"reset must be a boolean tensor of {time} timesteps and {batch} sequences.")
             if self.unroll in ("scan", "fused"):
-                raise UserError(f"unroll={self.unroll} goes with no reset; use auto.")
+                raise UserError(f"unroll={self.unroll} does not support reset; use auto.")
             reset = reset.unsqueeze(-1)
-        masks: list[tuple[Tensor | None, Tensor | None, Tensor | None]] = [(keep, reset, None)]
+        masks = [Masks(lengths, keep, reset, None)]
         if self.directions == 2:
             order = torch.arange(time - 1, -1, -1, device=device)[:, None, None].expand(time, batch, 1)
             if lengths is not None:
@@ -282,63 +315,49 @@ class Recurrent(nn.Module):
                 # read from the end, a sequence begins where forward the next one does
                 begins = torch.cat([reset[1:], torch.zeros_like(reset[:1])])
                 reset = begins.gather(0, order)
-            masks.append((keep, reset, order))
+            masks.append(Masks(lengths, keep, reset, order))
         return masks
 
-    def _run(
-        self,
-        index: int,
-        x: Tensor,
-        state: State,
-        lengths: Tensor | None,
-        keep: Tensor | None,
-        reset: Tensor | None,
-        order: Tensor | None,
-    ) -> tuple[Tensor, State]:
-        """One cell over the whole sequence, in pieces where BPTT is truncated."""
+    def _run(self, index: int, x: Tensor, state: State, masks: Masks) -> tuple[Tensor, State]:
+        """One cell over the whole sequence, in the order that its direction reads it."""
         cell = cast(Cell, self.cells[index])
-        if order is not None:
-            x = x.gather(0, order.expand_as(x))
+        if masks.order is not None:
+            x = x.gather(0, masks.order.expand_as(x))
+
+        def run(x: Tensor, given: State) -> tuple[Tensor, State]:
+            # a hook may have replaced the input alone
+            return self._run_pieces(index, x, state if given is None else given, masks)
+
+        output, last = cell(x, state, run=run)
+        if masks.order is not None:
+            output = output.gather(0, masks.order.expand_as(output))
+        return output, last
+
+    def _run_pieces(self, index: int, x: Tensor, state: State, masks: Masks) -> tuple[Tensor, State]:
+        """In pieces where BPTT is truncated."""
+        cell = cast(Cell, self.cells[index])
         drops = dropout_masks(cell, x.shape[1], self.recurrent_dropout) if self._dropping else []
-        step = self.truncate or len(x)
+        if self.truncate is None or len(x) <= self.truncate:
+            return self._run_piece(index, x, state, masks, drops)
         outputs = []
-        for first in range(0, len(x), step):
-            span = slice(first, first + step)
+        for first in range(0, len(x), self.truncate):
             if first > 0:
                 state = detached(state)
-            left = None if lengths is None else lengths.to(x.device) - first
-            output, state = self._run_piece(
-                index,
-                cell,
-                x[span],
-                state,
-                left,
-                None if keep is None else keep[span],
-                None if reset is None else reset[span],
-                drops,
-            )
+            last = first + self.truncate
+            output, state = self._run_piece(index, x[first:last], state, masks.piece(first, last), drops)
             outputs.append(output)
-        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        if order is not None:
-            output = output.gather(0, order.expand_as(output))
-        return output, state
+        return torch.cat(outputs), state
 
     def _run_piece(
-        self,
-        index: int,
-        cell: Cell,
-        x: Tensor,
-        state: State,
-        lengths: Tensor | None,
-        keep: Tensor | None,
-        reset: Tensor | None,
-        drops: list[Tensor],
+        self, index: int, x: Tensor, state: State, masks: Masks, drops: list[Tensor]
     ) -> tuple[Tensor, State]:
+        cell = cast(Cell, self.cells[index])
+        lengths, keep, reset, _ = masks
         modifiers = self._modifiers(cell, keep is not None, reset is not None)
         way = self.unroll if self.unroll != "auto" else choose(cell, x, modifiers)
         if way == "compiled" and not all(part.is_floating_point() or part.is_complex() for part in state):
             way = "loop"  # of whole numbers, which have no derivative
-        if (way == "compiled" and _is_traced()) or (way == "scan" and _is_recorded()):
+        if _is_transformed() or (way == "compiled" and _is_traced()) or (way == "scan" and _is_recorded()):
             way = "loop"
         self.chosen.add(way)
         if way == "fused":
@@ -353,9 +372,9 @@ class Recurrent(nn.Module):
             projected = modifiers.parts(projected, state, keep, reset, drops)
             shared = self._with_start(index, shared) if modifiers.reset else shared
         if way == "loop":
-            return loop(self.watch(index, step) if self.watch else step, projected, state, shared)
+            return loop(self.step_hook(index, step) if self.step_hook else step, projected, state, shared)
         # a kernel holds the cell's own numbers as they were when it was made
-        key = (id(cell), modifiers, _constants(cell))
+        key = (id(cell), modifiers, _constants(cell, shared if cell.has_hooks else {}))
         if key not in self._runners:
             self._runners[key] = Runner(step, type(cell).__name__)
         return self._runners[key](projected, state, shared)
@@ -399,7 +418,8 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor, list[State]]:
         """One timestep of a stream. x: (batch, input_size) -> output (batch, output_size), the new states.
 
-        prepared: of `prepare`, for many steps of the same weights; computed anew where it is not given.
+        prepared: of `prepare`, for many steps of the same weights; computed here where it is not given, and of a cell
+            with hooks, whose weights they may compute.
         drops: of `drops`, for many steps of the same sequences in training; drawn anew where it is not given.
 
         Raises: `UserError` for a bidirectional net, which needs the end before the beginning.
@@ -418,26 +438,49 @@ class Recurrent(nn.Module):
         for index, (cell, before, shared, dropped) in enumerate(zip(self, state, prepared, drops, strict=True)):
             if index > 0:
                 x = nn.functional.dropout(x, self.dropout, self.training)
-            projected = cell.project(x[None])
-            modifiers = self._modifiers(cell, keep=False, reset=False)
-            step = cell.step
-            if not modifiers.nothing:
-                step = modifiers.step(step, projected)
-                projected = modifiers.parts(projected, before, None, None, dropped)
-            y, after = step(_first(projected), before, matmul_of(shared), shared)
+            if cell.has_hooks:
+                y, after = self._step_with_hooks(cell, x, before, dropped)
+            else:
+                y, after = self._step(cell, x, before, shared, dropped)
             x = self._leave(index, x, [y])
             final.append(after)
         return x, final
+
+    def _step(self, cell: Cell, x: Tensor, state: State, shared: Shared, dropped: list[Tensor]) -> tuple[Tensor, State]:
+        projected = cell.project(x[None])
+        modifiers = self._modifiers(cell, keep=False, reset=False)
+        step = cell.step
+        if not modifiers.nothing:
+            step = modifiers.step(step, projected)
+            projected = modifiers.parts(projected, state, None, None, dropped)
+        return step(_first(projected), state, matmul_of(shared), shared)
+
+    def _step_with_hooks(self, cell: Cell, x: Tensor, state: State, dropped: list[Tensor]) -> tuple[Tensor, State]:
+        """A sequence of one timestep, so that hooks see the same shapes as in `forward`."""
+
+        def run(x: Tensor, given: State) -> tuple[Tensor, State]:
+            y, after = self._step(cell, x[0], state if given is None else given, cell.prepare(), dropped)
+            return y[None], after
+
+        output, after = cell(x[None], state, run=run)
+        return output[0], after
 
 
 OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
 """Attributes that every module has."""
 
 
-def _constants(module: nn.Module) -> tuple[Any, ...]:
-    """What a step may read of a module and its submodules beside their tensors, as a key."""
-    own = tuple((name, _hashable(value)) for name, value in vars(module).items() if name not in OF_TORCH)
-    return (type(module), own, tuple((name, _constants(child)) for name, child in module.named_children()))
+def _constants(module: nn.Module, shared: Shared) -> tuple[Any, ...]:
+    """What a step may read of a module and its submodules beside their parameters, as a key.
+
+    shared: what it is given instead. A weight that a hook computes is another tensor for each sequence.
+    """
+    own = tuple(
+        (name, _hashable(value))
+        for name, value in vars(module).items()
+        if name not in OF_TORCH and not (shared and any(value is given for given in shared.values()))
+    )
+    return (type(module), own, tuple((name, _constants(child, shared)) for name, child in module.named_children()))
 
 
 def _hashable(value: Any) -> Any:
@@ -454,14 +497,14 @@ def _is_recorded() -> bool:
     return not torch.compiler.is_compiling() and torch._C._is_tracing()
 
 
+def _is_transformed() -> bool:
+    """Whether `torch.func` or forward-mode differentiation rewrites each operation, which kernels are not made of."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
 def _is_traced() -> bool:
-    """Whether operations are recorded or transformed: a kernel would be a constant among them."""
-    return (
-        torch.compiler.is_compiling()
-        or _is_recorded()
-        or torch._C._are_functorch_transforms_active()
-        or _get_current_dispatch_mode() is not None
-    )
+    """Whether operations are recorded: a kernel would be a constant among them."""
+    return torch.compiler.is_compiling() or _is_recorded() or _get_current_dispatch_mode() is not None
 
 
 def _first(projected: Any) -> Any:
@@ -493,10 +536,10 @@ def _packed(cell: Cell, x: Tensor, state: State, lengths: Tensor) -> tuple[Tenso
     going = int((length > 0).sum())
     if going == 0:
         return x.new_zeros(*x.shape[:2], cell.output_size), state
-    packed = nn.utils.rnn.pack_padded_sequence(x[:, order[:going]], length[order[:going]].cpu())
+    packed = pack_padded_sequence(x[:, order[:going]], length[order[:going]].cpu())
     make = type(state)._make
     data, last = cell.fused(packed.data, make(part[order[:going]] for part in state), packed.batch_sizes)
-    output, _ = nn.utils.rnn.pad_packed_sequence(packed._replace(data=data), total_length=len(x))
+    output, _ = pad_packed_sequence(packed._replace(data=data), total_length=len(x))
     idle = len(order) - going
     output = nn.functional.pad(output, (0, 0, 0, idle))[:, back]
     return output, make(

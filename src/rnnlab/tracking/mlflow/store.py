@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import is_locked, locked, read_json
-from rnnlab.results.origin import digest, is_of
+from rnnlab.results.origin import current, digest, is_of
 from rnnlab.results.paths import Results, of_seeds, root
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
@@ -324,10 +324,9 @@ class MLflowStore(Tracker):
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
         tracked: list[Tracked] = []
         added = 0
-        folders = [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
-        runs = sorted(
-            ((read_json(folder / "run.json"), folder) for folder in folders), key=lambda one: one[0]["started"]
-        )
+        patterns = ("results/*/*/train/seed=*/run.json", "runs/*/*/*/train/seed=*/run.json")
+        finished = current(path for pattern in patterns for path in of_seeds(root(), pattern))
+        runs = sorted(((read_json(path), path.parent) for path in finished), key=lambda one: one[0]["started"])
         for content, folder in runs:
             if self._connection.away:
                 break
