@@ -35,6 +35,7 @@ NEUTRAL = tuple(
         "report.selection",
         "serving",
         "tracking",
+        "training.check",
         "training.keep_samples",
         "training.progress",
         "training.sizing",
