@@ -94,7 +94,7 @@ def test_a_package_of_one_s_own_is_followed_where_it_is_named(tmp_path: Path, mo
     (package / "unused.py").write_text("x = 1\n")
     (package / "equations.py").write_text("def twice(x):\n    return 2 * x\n")
     (package / "mine.py").write_text(
-        "from rnnlab.cells.rnn import RNNCell\nfrom .equations import twice\n\nclass MineCell(RNNCell):\n    f = twice\n"
+        "from rnnlab.cells.rnn import RNNCell\nfrom .equations import twice\nclass MineCell(RNNCell):\n    f = twice\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
 
