@@ -1,6 +1,5 @@
 """One's own cell costs one class and one file in conf/cell: what `_target_` names is wrapped into a module."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,21 +34,14 @@ class PacedCell(GatedCell):
         return hidden, HiddenState(hidden)
 
 
-def gated(input_size: int, hidden_size: int, slow: bool = False) -> Cell:
-    """A function that chooses among cells."""
-    return PacedCell(input_size, hidden_size, 0.1) if slow else GRUCell(input_size, hidden_size)
+def gated(input_size: int, hidden_size: int) -> Cell:
+    """A function, which no config may name."""
+    return GRUCell(input_size, hidden_size)
 
 
 SMALL = (
-    *(
-        "task=digits",
-        "cell=rnn",
-        "~cell.activation",
-        "cell.hidden_size=8",
-        "trainer.max_epochs=1",
-        "trainer.limit_batches=2",
-    ),
-    "tracking.enabled=false",
+    *("task=digits", "cell=rnn", "~cell.activation", "cell.hidden_size=8", "packages=[tests]"),
+    *("trainer.max_epochs=1", "trainer.limit_batches=2", "tracking=none"),
 )
 OWN = f"cell._target_={__name__}.PacedCell"
 
@@ -90,9 +82,8 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
         ((OWN, "+cell.pace=fast"), "cell.pace=fast: a number is needed."),
         ((OWN, "+cell.speed=1"), "cell.speed=1: PacedCell does not take it. There are "),
         ((OWN, "+cell.input_size=3"), "cell.input_size=3: PacedCell does not take it."),
-        ((f"cell._target_={__name__}.gated", "+cell.slow=maybe"), "cell.slow=maybe: true or false is needed."),
-        (("cell._target_=torch.nn.Linear",), "cell._target_ names Linear: it must be a Cell, a function that makes"),
-        (("cell._target_=math.pi",), "cell._target_ names 3.14"),
+        (("cell._target_=rnnlab.unroll.stream.Stream",), "cell._target_ names Stream: it must be a Cell or a Sequence"),
+        ((f"cell._target_={__name__}.gated",), "gated: this is no class of"),
     ],
 )
 def test_options_are_checked_by_the_cell_s_signature(overrides: Any, message: str, run: Run, root: Any) -> None:
@@ -102,19 +93,16 @@ def test_options_are_checked_by_the_cell_s_signature(overrides: Any, message: st
     assert not [*root.iterdir()]
 
 
-@pytest.mark.parametrize("named", [PacedCell, gated, partial(PacedCell, pace=0.3)])
-def test_the_options_of_conf_cell_are_those_of_the_net_and_of_the_cell(named: Any) -> None:
-    kinds, is_open = module_class(named).parameters_of({})
-    own = {"pace"} if named is not gated else {"slow"}
-    assert own | {"name", "hidden_size", "num_layers", "unroll"} <= {*kinds}
+def test_the_options_of_conf_cell_are_those_of_the_net_and_of_the_cell() -> None:
+    kinds, is_open = module_class(PacedCell).parameters_of({})
+    assert {"name", "hidden_size", "num_layers", "unroll", "pace"} <= {*kinds}
     assert not is_open
     assert not {"spec", "net", "input_size", "cell_class"} & {*kinds}
 
 
-def test_a_module_is_its_own() -> None:
+def test_a_module_is_its_own_and_a_cell_is_wrapped() -> None:
     assert module_class(GRU) is GRU
     assert module_class(GRUCell).cell_class is GRUCell
-    assert module_class(gated).cell_class is gated
 
 
 def test_a_function_that_makes_no_cell_is_named() -> None:

@@ -24,19 +24,15 @@ class Specified(Protocol):
 
 
 def module_class(named: Any) -> type[SequenceModule]:
-    """The module of what a `_target_` of conf/cell names.
-
-    named: a `SequenceModule`, which is its own; a `Cell`, or a function that makes one of (input_size, hidden_size,
-    **options): these are wrapped.
+    """The module of the class that a `_target_` of conf/cell names: a `SequenceModule` itself; a `Cell` is wrapped.
 
     Raises: `UserError` for anything else.
     """
     if isinstance(named, type) and issubclass(named, SequenceModule):
         return named
-    if callable(named) and (not isinstance(named, type) or issubclass(named, Cell)):
+    if isinstance(named, type) and issubclass(named, Cell):
         return SequenceModule.of(named)
-    name = getattr(named, "__qualname__", repr(named))
-    raise UserError(f"cell._target_ names {name}: it must be a Cell, a function that makes one, or a SequenceModule.")
+    raise UserError(f"cell._target_ names {getattr(named, '__name__', named)}: it must be a Cell or a SequenceModule.")
 
 
 def build_module(cfg: DictConfig, task: Specified) -> SequenceModule:

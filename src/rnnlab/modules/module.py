@@ -1,6 +1,6 @@
 """The one LightningModule that all cells' modules derive from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -52,7 +52,7 @@ class SequenceModule(pl.LightningModule):
     Raises: `Diverged` when a loss, in training or validation, is NaN or infinite.
     """
 
-    cell_class: ClassVar[Callable[..., Cell]]
+    cell_class: ClassVar[type[Cell]]
 
     def __init__(
         self,
@@ -80,11 +80,10 @@ class SequenceModule(pl.LightningModule):
         self._carried: dict[str, list[State]] = {}
 
     @classmethod
-    def of(cls, cell_class: Callable[..., Cell]) -> "type[SequenceModule]":
-        """The module of a cell. cell_class: a `Cell`, or a function that makes one of its sizes and options."""
-        name = getattr(cell_class, "__name__", type(cell_class).__name__)
-        held = cell_class if isinstance(cell_class, type) else staticmethod(cell_class)  # a function is no method here
-        return type(f"{name}Module", (cls,), {"cell_class": held, "__module__": __name__, "__doc__": cls.__doc__})
+    def of(cls, cell_class: type[Cell]) -> "type[SequenceModule]":
+        """The module of a cell that has none of its own."""
+        members = {"cell_class": cell_class, "__module__": __name__, "__doc__": cls.__doc__}
+        return type(f"{cell_class.__name__}Module", (cls,), members)
 
     @classmethod
     def parameters_of(cls, options: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -97,7 +96,7 @@ class SequenceModule(pl.LightningModule):
         return {name: kind for name, kind in found.items() if name not in NOT_OF_THE_CELL}, is_open
 
     @classmethod
-    def takers(cls, options: Mapping[str, Any]) -> list[Callable[..., Any]]:  # noqa: ARG003 (TorchRecurrent overrides it and needs them)
+    def takers(cls, options: Mapping[str, Any]) -> list[type]:  # noqa: ARG003 (TorchRecurrent overrides it and needs them)
         """The classes that the `options` go to, the last of which says whether there may be others."""
         return [cls, Recurrent, cls.cell_class]
 

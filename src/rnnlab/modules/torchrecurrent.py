@@ -1,6 +1,6 @@
 """The Lightning module of any cell of the package torchrecurrent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnnlab.cells.cell import Cell
@@ -17,7 +17,7 @@ class TorchRecurrent(SequenceModule):
         super().__init__(name, **{**options, "layer": name})
 
     @classmethod
-    def takers(cls, options: Mapping[str, Any]) -> list[Callable[..., Any]]:
+    def takers(cls, options: Mapping[str, Any]) -> list[type]:
         return [*super().takers(options), find(options["name"])[1]]
 
     @classmethod
