@@ -26,6 +26,7 @@ from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.recorder import Recorder
+from rnnlab.training.progress import Progress
 from rnnlab.training.train import make_trainer
 
 BATCH, TIMESTEPS, INPUT, HIDDEN = 128, 28, 28, 128
@@ -69,7 +70,7 @@ def pipeline(module: SequenceModule, loader: Batches, store: MLflowStore, folder
     with store.live(run) as live:
         recorder = Recorder(live.send)
         validation = Batches(loader.take, Order(BATCH, seed=None), BATCH)
-        make_trainer(options, recorder, folder, "benchmark").fit(module, loader, validation)
+        make_trainer(options, recorder, folder, [Progress("benchmark")]).fit(module, loader, validation)
         recorder.flush()
     return 1000 / recorder.clock.steps_per_second
 

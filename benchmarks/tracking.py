@@ -28,6 +28,7 @@ from rnnlab.tracking.live import Row
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.recorder import Recorder
 from rnnlab.tracking.tracker import Tracker
+from rnnlab.training.progress import Progress
 from rnnlab.training.train import make_trainer
 
 EPOCHS = 3
@@ -65,7 +66,7 @@ def train(module: SequenceModule, loader: Batches, tracker: Tracker, folder: Pat
     clock, processor = time.perf_counter(), time.process_time()
     with tracker.live(run) as live:
         recorder = Recorder(live.send)
-        make_trainer(options, recorder, folder, "benchmark").fit(module, loader, validation)
+        make_trainer(options, recorder, folder, [Progress("benchmark")]).fit(module, loader, validation)
         recorder.flush()
     return time.perf_counter() - clock, time.process_time() - processor
 

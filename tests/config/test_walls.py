@@ -21,6 +21,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings() -> dict[str, str]:
     """The fingerprint of what each stage of the grid depends on."""
     fingerprint._digest_and_imports.cache_clear()
+    fingerprint._module_of.cache_clear()
     return {name: fingerprint.fingerprint(content) for name, content in stages._files(stages.grid()).items()}
 
 
@@ -48,6 +49,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
             "statistics.py", "confidence: float = 0.95", "confidence: float = 0.99", judged,
         ),
         "a comment": ("modules/module.py", "# one sum, not a list", "# a sum, and not a list", set()),
+        "a check": ("training/check.py", "is none of", "must be one of", set()),
         "the store": ("tracking/mlflow/store.py", "BATCH = 1000", "BATCH = 900", set()),
     }  # fmt: skip
     before = settings()

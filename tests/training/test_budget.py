@@ -58,7 +58,7 @@ def test_a_cell_comes_near_to_the_reference_and_draws_no_random_number(root: Pat
         if cell == "torchrecurrent":
             pytest.importorskip("torchrecurrent", reason="the extra torchrecurrent is not installed")
         cfg = _compose("price", f"cell={cell}", "parameters=matched")
-        match_parameters(cfg, task, build_module)
+        cfg = match_parameters(cfg, task)
         assert cfg.parameters.count == target
         assert torch.get_rng_state().equal(before), cell
         found = build_module(cfg, task).parameter_count
@@ -67,14 +67,13 @@ def test_a_cell_comes_near_to_the_reference_and_draws_no_random_number(root: Pat
             far[cell] = found
     assert not far
     cfg = _compose("price", "cell=lstm", "parameters=matched")
-    match_parameters(cfg, task, build_module)
+    cfg = match_parameters(cfg, task)
     assert cfg.cell.hidden_size == cfg.task.training.hidden_size
 
 
 def test_heads_divide_the_size_that_is_found(root: Path) -> None:
     cfg = _compose("price", "cell=mlstm", "cell.num_heads=6", "parameters=matched", "parameters.count=2000")
-    match_parameters(cfg, open_task(cfg, 0), build_module)
-    assert cfg.cell.hidden_size % 6 == 0
+    assert match_parameters(cfg, open_task(cfg, 0)).cell.hidden_size % 6 == 0
 
 
 def test_a_matched_run_is_that_of_its_size_and_is_found_by_the_same_words(run: Run, root: Path) -> None:

@@ -4,17 +4,12 @@ import logging
 from typing import Any
 
 from omegaconf import DictConfig
-from safetensors.torch import load_file
 
-from rnnlab.commands.tracking import open_store
+from rnnlab.commands.open_run import open_run
 from rnnlab.diagnosis.memory_length import measure, sample, scalars, write_memory
-from rnnlab.modules.build import build_module
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import origin
 from rnnlab.serving.champions import crown
-from rnnlab.training.evaluate import require_trained
-from rnnlab.training.prepare import open_task
-from rnnlab.training.train import check, results_folder, seeds_of, setting_of, settle_threads
 
 log = logging.getLogger("rnnlab")
 
@@ -24,27 +19,21 @@ def diagnose(cfg: DictConfig) -> None:
 
     Raises: `UserError` when a seed is not trained under this config, and for a net that is run token by token.
     """
-    check(cfg)
-    store = open_store(cfg)
-    with results_folder(cfg) as results:
-        settle_threads(cfg)
-        task = open_task(cfg, cfg.seed)
-        module = build_module(cfg, task)
-        setting = setting_of(cfg, task)
-        for seed in seeds_of(cfg):
-            with locked(results.lock(seed), wait_seconds=2):
-                require_trained(results, seed, setting)
-                module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
-                run = read_json(results.train(seed) / "run.json")
-                epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"] + 1
-                measured = {"epoch": epoch, **measure(module, sample(task))}
-                with atomic_folder(results.diagnosis(seed)) as part:
-                    write_memory([measured], epoch, run["name"], part)
-                    facts = {**origin(results, seed), "metrics": scalars(measured)}
-                    write_json(part / "diagnosed.json", facts)
-            log.info("%s/%s seed %d: %s", cfg.task.name, cfg.cell.name, seed, in_words(measured))
-            log.info("  figures in %s", results.diagnosis(seed))
-            crown(store, store.put(results, seed))
+    run, store = open_run(cfg)
+    module, results = run.module(), run.results
+    for seed in run.seeds:
+        with locked(results.lock(seed), wait_seconds=2):
+            run.load_trained(module, seed)
+            name = read_json(results.train(seed) / "run.json")["name"]
+            epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"] + 1
+            measured = {"epoch": epoch, **measure(module, sample(run.task))}
+            with atomic_folder(results.diagnosis(seed)) as part:
+                write_memory([measured], epoch, name, part)
+                facts = {**origin(results, seed), "metrics": scalars(measured)}
+                write_json(part / "diagnosed.json", facts)
+        log.info("%s/%s seed %d: %s", cfg.task.name, cfg.cell.name, seed, in_words(measured))
+        log.info("  figures in %s", results.diagnosis(seed))
+        crown(store, store.put(results, seed))
 
 
 def in_words(measured: dict[str, Any]) -> str:

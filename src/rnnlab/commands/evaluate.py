@@ -1,12 +1,13 @@
 """Judging trained nets on the test split."""
 
 import logging
+import tempfile
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from rnnlab.commands.tracking import open_store
+from rnnlab.commands.open_run import open_run
 from rnnlab.diagnosis.activations import draw_passage
 from rnnlab.modules.module import SequenceModule
 from rnnlab.serving.champions import crown
@@ -14,7 +15,8 @@ from rnnlab.tasks.figures import Figures
 from rnnlab.tracking.tracker import Tracker
 from rnnlab.training.baseline import evaluate_baselines
 from rnnlab.training.evaluate import evaluate_checkpoint, evaluate_seeds
-from rnnlab.training.train import check, results_folder, seeds_of, train_seed, validation_loss
+from rnnlab.training.run import Run
+from rnnlab.training.train import train_seed, validation_loss
 
 log = logging.getLogger("rnnlab")
 
@@ -24,16 +26,14 @@ def evaluate(cfg: DictConfig) -> None:
 
     Raises: `UserError` when a seed is not trained under this config.
     """
-    check(cfg)
     if cfg.checkpoint is not None:
         evaluate_checkpoint(cfg, Path(cfg.checkpoint), look)
         return
-    store = open_store(cfg)
-    with results_folder(cfg) as results:
-        for tracked in evaluate_seeds(cfg, results, store, look):
-            crown(store, tracked)
+    run, store = open_run(cfg)
+    for tracked in evaluate_seeds(run, store, look):
+        crown(store, tracked)
     if not cfg.dvc:
-        evaluate_baselines(cfg)
+        evaluate_baselines(run.cfg, run.task)
 
 
 def smoke_test(cfg: DictConfig) -> float:
@@ -41,13 +41,13 @@ def smoke_test(cfg: DictConfig) -> float:
 
     Returns: the validation loss.
     """
-    check(cfg)
     store = Tracker()
-    with results_folder(cfg) as results:
-        for seed in seeds_of(cfg):
-            train_seed(cfg, results, seed, store)
-        evaluate_seeds(cfg, results, store, look)
-        loss = validation_loss(results, seeds_of(cfg))
+    with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
+        run = Run.open(cfg, Path(folder))
+        for seed in run.seeds:
+            train_seed(run.with_seed(seed), store)
+        evaluate_seeds(run, store, look)
+        loss = validation_loss(run)
     log.info("trained and evaluated %s on %s as a test; nothing was kept", cfg.cell.name, cfg.task.name)
     return loss
 

@@ -2,9 +2,9 @@
 
 from omegaconf import DictConfig
 
-from rnnlab.commands.tracking import open_store
+from rnnlab.commands.open_run import open_run
 from rnnlab.serving.champions import crown
-from rnnlab.training.train import check, forget_other_seeds, results_folder, seeds_of, train_seed, validation_loss
+from rnnlab.training.train import forget_other_seeds, train_seed, validation_loss
 
 
 def train(cfg: DictConfig) -> float:
@@ -12,12 +12,9 @@ def train(cfg: DictConfig) -> float:
 
     Returns: the validation loss, the mean over seeds.
     """
-    check(cfg)
-    store = open_store(cfg)
-    seeds = seeds_of(cfg)
-    with results_folder(cfg) as results:
-        for seed in seeds:
-            crown(store, train_seed(cfg, results, seed, store))
-        if cfg.dvc:
-            forget_other_seeds(results, seeds)
-        return validation_loss(results, seeds)
+    run, store = open_run(cfg)
+    for seed in run.seeds:
+        crown(store, train_seed(run.with_seed(seed), store))
+    if cfg.dvc:
+        forget_other_seeds(run)
+    return validation_loss(run)

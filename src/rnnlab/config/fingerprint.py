@@ -5,6 +5,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from functools import cache
+from importlib.util import find_spec
+from importlib.util import resolve_name as resolve_relative
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ NEUTRAL = tuple(
         "report.selection",
         "serving",
         "tracking",
+        "training.check",
         "training.keep_samples",
         "training.progress",
         "training.sizing",
@@ -113,22 +116,29 @@ def named_in(node: Any) -> list[str]:
     return own + [target for child in children for target in named_in(child)]
 
 
-def source_digests(targets: Iterable[str], without: tuple[str, ...] = ()) -> dict[str, str]:
-    """A digest of each of rnnlab's files that the named modules or classes import, directly or through others.
+def source_digests(
+    targets: Iterable[str], without: tuple[str, ...] = (), packages: Iterable[str] = ()
+) -> dict[str, str]:
+    """A digest of each file that the named modules or classes import, directly or through others: rnnlab's, and those
+    of the user's own `packages`.
 
     `NEUTRAL` modules are not followed, nor are those `without`.
 
     The digest is of the syntax tree without docstrings: a comment or a new line break changes nothing.
     """
+    followed = ("rnnlab", *map(str, packages))
     digests: dict[str, str] = {}
-    pending = [_module_of(target) for target in targets]
+    pending = [_module_of(target, followed) for target in targets]
     while pending:
-        path = _path_of(pending.pop())
-        name = path.relative_to(SOURCE).as_posix() if path else ""
+        module = pending.pop()
+        path = _path_of(module, followed)
+        ours = path is not None and path.is_relative_to(SOURCE)
+        name = path.relative_to(SOURCE).as_posix() if path and ours else module
         if path is None or name in digests:
             continue
-        digests[name], imports = _digest_and_imports(path)
-        pending += [module for module in imports if not _lies_in(module, NEUTRAL + without)]
+        digests[name], imports = _digest_and_imports(path, module)
+        found = {_module_of(name, followed) for name in imports}
+        pending += [module for module in found if not _lies_in(module, NEUTRAL + without)]
     return dict(sorted(digests.items()))
 
 
@@ -136,17 +146,20 @@ def _lies_in(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def _module_of(target: str) -> str:
+@cache
+def _module_of(target: str, packages: tuple[str, ...] = ("rnnlab",)) -> str:
     """rnnlab.modules.lstm.LSTM -> rnnlab.modules.lstm"""
-    while target and _path_of(target) is None:
+    while target and _path_of(target, packages) is None:
         target = target.rpartition(".")[0]
     return target
 
 
-def _path_of(module: str) -> Path | None:
+def _path_of(module: str, packages: tuple[str, ...] = ("rnnlab",)) -> Path | None:
+    if not _lies_in(module, packages):
+        return None
     package, _, rest = module.partition(".")
     if package != "rnnlab":
-        return None
+        return _path_of_another(module)
     path = SOURCE.joinpath(*rest.split(".")) if rest else SOURCE
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
@@ -154,29 +167,46 @@ def _path_of(module: str) -> Path | None:
     return None
 
 
+def _path_of_another(module: str) -> Path | None:
+    """The file of a module of the user's own, wherever Python finds it."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
 @cache
-def _digest_and_imports(path: Path) -> tuple[str, frozenset[str]]:
+def _digest_and_imports(path: Path, module: str) -> tuple[str, frozenset[str]]:
+    """Of one file: its digest, and the full names of all that it imports."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     tree = ast.parse(path.read_bytes())
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            of = resolve_relative("." * node.level + (node.module or ""), package)
+            imports |= {f"{of}.{alias.name}" for alias in node.names}
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     digest = hashlib.sha256(ast.dump(tree).encode())
     header = path.with_suffix(".h")
     if header.exists():  # what a module compiles is as much its code
         digest.update(header.read_bytes())
-    return digest.hexdigest()[:16], frozenset(_module_of(name) for name in imports)
+    return digest.hexdigest()[:16], frozenset(imports)
+
+
+def _sources(cfg: DictConfig, targets: Iterable[str], without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Of rnnlab and of the packages that the command line names, see `rnnlab.config.names`."""
+    return source_digests(targets, without, cfg.get("packages") or ())
 
 
 def fetch_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides what is fetched: the data set's options, the content of a user's own file, and the code."""
     dataset = instantiate(cfg.task.dataset)
     dataset.check()
-    return {"dataset": dataset.fingerprint(), "sources": source_digests([cfg.task.dataset._target_])}
+    return {"dataset": dataset.fingerprint(), "sources": _sources(cfg, [cfg.task.dataset._target_])}
 
 
 def data_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -185,7 +215,7 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
     targets = [options["_target_"], cfg.task.dataset._target_]
     for key in NOT_OF_THE_ARRAYS:
         options.pop(key, None)
-    return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": source_digests(targets)}
+    return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": _sources(cfg, targets)}
 
 
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -201,7 +231,7 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
         **spent,
         "task": plain(cfg.task.data),
         "net": plain(cfg.task.net),
-        "sources": source_digests(targets, without=SOURCES_OF_DATA),
+        "sources": _sources(cfg, targets, SOURCES_OF_DATA),
     }
 
 
@@ -219,7 +249,7 @@ def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
     return {
         "task": {key: value for key, value in task.items() if key == "loss" or key not in NOT_OF_THE_ARRAYS},
         **parts,
-        "sources": source_digests(targets, SOURCES_OF_DATA),
+        "sources": _sources(cfg, targets, SOURCES_OF_DATA),
     }
 
 
@@ -231,7 +261,7 @@ def evaluate_setting(cfg: DictConfig) -> dict[str, Any]:
     return {
         "task": plain(cfg.task.data),
         **parts,
-        "sources": source_digests([*targets, *judging], SOURCES_OF_DATA),
+        "sources": _sources(cfg, [*targets, *judging], SOURCES_OF_DATA),
     }
 
 

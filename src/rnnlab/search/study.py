@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,6 @@ from pytorch_lightning.callbacks import Callback
 
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_keep
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.modules.build import build_module
 from rnnlab.modules.module import Diverged
 from rnnlab.results.files import atomic_file, is_locked, locked
 from rnnlab.results.paths import root
@@ -27,9 +27,9 @@ from rnnlab.search.overlay import check_overlay, check_study, write_overlay
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
 from rnnlab.training.callbacks import bound_callbacks
-from rnnlab.training.prepare import open_task
-from rnnlab.training.sizing import match_parameters
-from rnnlab.training.train import check, fit, setting_of, settle_threads
+from rnnlab.training.check import check
+from rnnlab.training.run import Run
+from rnnlab.training.train import fit
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -75,12 +75,9 @@ def search(cfg: DictConfig) -> float | None:
     space = distributions(cfg)
     if not cfg.discard:
         check_overlay(cfg)
-    settle_threads(cfg)
-    task = open_task(cfg, cfg.seed)
-    matched = cfg.copy()
-    match_parameters(matched, task, build_module)
-    cfg.parameters.count = matched.parameters.count  # the same target for all trials, whatever they change
-    with _folder(matched, task) as folder:
+    with _opened(cfg) as (run, folder):
+        cfg = cfg.copy()
+        cfg.parameters.count = run.cfg.parameters.count  # the same target for all trials, whatever they change
         if not cfg.discard:
             check_study(cfg, folder.name)
         with locked(folder / ".lock"), warnings.catch_warnings():
@@ -89,7 +86,7 @@ def search(cfg: DictConfig) -> float | None:
             if not study.get_trials(deepcopy=False):
                 study.enqueue_trial(starting_point(cfg, space))
                 save_config(cfg, folder / "config.yaml")
-        while _next_trial(cfg, study, space, task, folder):
+        while _next_trial(cfg, study, space, run.task, folder):
             pass
         with locked(folder / ".lock"):
             return _conclude(cfg, study, folder)
@@ -111,15 +108,16 @@ def _check(cfg: DictConfig) -> None:
 
 
 @contextmanager
-def _folder(cfg: DictConfig, task: Task) -> Iterator[Path]:
-    """Of all that decides what the trials are, but for how many."""
+def _opened(cfg: DictConfig) -> Iterator[tuple[Run, Path]]:
+    """The run of the config as it is, and the folder of all that decides what the trials are, but for how many."""
     if cfg.discard:
         with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
-            yield Path(folder)
+            yield Run.open(cfg, Path(folder)), Path(folder)
         return
+    run = Run.open(cfg)
     options = {key: value for key, value in plain(cfg.search).items() if key not in ("name", "trials")}
-    setting = fingerprint({"run": setting_of(cfg, task), "seed": cfg.seed, "search": options})
-    yield root() / "searches" / cfg.task.name / cfg.cell.name / setting
+    setting = fingerprint({"run": run.setting, "seed": run.seed, "search": options})
+    yield run, root() / "searches" / cfg.task.name / cfg.cell.name / setting
 
 
 def _open_study(cfg: DictConfig, folder: Path) -> "Study":
@@ -234,18 +232,14 @@ def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
     """Train one seed with the trial's values; its lowest validation loss."""
     from rnnlab.search.space import with_values
 
-    cfg = with_values(base, trial.params)
-    check(cfg)
-    its = open_task(cfg, cfg.seed)
-    if its.meta["digest"] != task.meta["digest"] or its.spec != task.spec:
+    run = Run.open(with_values(base, trial.params), folder)
+    if run.task.meta["digest"] != task.meta["digest"] or run.task.spec != task.spec:
         keys = ", ".join(key for key in trial.params if key.startswith("task."))
         raise UserError(f"search.space changes the data or the loss ({keys}): trials of it cannot be compared.")
-    match_parameters(cfg, its, build_module)
-    pl.seed_everything(cfg.seed, verbose=False)
-    module = build_module(cfg, its)
-    label = f"{cfg.task.name}/{cfg.cell.name} trial {trial.number}"
-    callbacks = bound_callbacks(cfg, its, folder)
-    facts = fit(cfg, module, its, Recorder(None), folder, None, label, *callbacks, _Report(trial))
+    run = replace(run, label=f"{run.cfg.task.name}/{run.cfg.cell.name} trial {trial.number}")
+    module = run.initial_module()
+    callbacks = bound_callbacks(run.cfg, run.task, run.checkpoints)
+    facts = fit(run, module, Recorder(None), [*callbacks, _Report(trial)])
     for key in ("best_epoch", "epochs", "steps", "train_seconds", "parameters"):
         trial.set_user_attr(key, facts[key])
     return float(facts["validation_loss"])

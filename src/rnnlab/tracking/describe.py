@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -23,22 +23,36 @@ VARYING_GROUPS = ("optimizer", "schedule", "budget", "parameters", "tuning")
 """Groups that do so by their own name; a run's task and cell are said anyway."""
 
 
-def describe_run(
-    cfg: DictConfig, task: Task, module: SequenceModule, results: Results, seed: int, setting: str
-) -> dict[str, Any]:
+class Described(Protocol):
+    """What is read of a run: see `rnnlab.training.run.Run`."""
+
+    @property
+    def cfg(self) -> DictConfig: ...
+    @property
+    def task(self) -> Task: ...
+    @property
+    def setting(self) -> str: ...
+    @property
+    def results(self) -> Results: ...
+    @property
+    def seed(self) -> int: ...
+
+
+def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
+    cfg, task, seed = run.cfg, run.task, run.seed
     commit, dirty = _git()
     variant = _variant(cfg)
     return {
         "format": FORMAT,
-        "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{setting}/seed={seed}",
+        "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{run.setting}/seed={seed}",
         "name": f"{variant} seed {seed}",
         "task": cfg.task.name,
         "cell": cfg.cell.name,
         "seed": seed,
-        "setting": setting,
+        "setting": run.setting,
         "trials": cfg.tuning.get("trials"),
-        "folder": str(results.folder),
+        "folder": str(run.results.folder),
         "started": int(time.time() * 1000),
         "params": {
             **{key: value for key, value in run_params(cfg).items() if key not in DECIDE_NOTHING},

@@ -14,14 +14,12 @@ from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 from rnnlab.training.predictions import write_predictions
-from rnnlab.training.prepare import open_task
 
 log = logging.getLogger("rnnlab")
 
 
-def evaluate_baselines(cfg: DictConfig) -> None:
-    """What the task can do without a recurrent net, on the same test split."""
-    task = open_task(cfg, cfg.seed)
+def evaluate_baselines(cfg: DictConfig, task: Task) -> None:
+    """What the task can do without a recurrent net, on the same test split. task: open, under this config."""
     data = task.meta["digest"]
     setting = fingerprint({**baseline_setting(cfg), "data": data})
     if cfg.dvc:

@@ -8,34 +8,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
 from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
-from safetensors.torch import load_file
 
 from rnnlab.config.fingerprint import fingerprint
 from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
-from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import digest, is_of, origin
 from rnnlab.results.paths import Results, of_seeds
 from rnnlab.tasks.figures import Figures
-from rnnlab.tasks.task import Task
 from rnnlab.tracking.tracker import Tracked, Tracker
+from rnnlab.training.checkpoint import read_checkpoint
 from rnnlab.training.predictions import write_predictions
-from rnnlab.training.prepare import open_task
+from rnnlab.training.run import Run
 from rnnlab.training.samples import write_samples
-from rnnlab.training.sizing import match_parameters
-from rnnlab.training.train import (
-    UNREADABLE,
-    seeds_of,
-    setting_of,
-    settle_threads,
-)
 
 log = logging.getLogger("rnnlab")
 
@@ -47,44 +37,41 @@ Look = Callable[[Figures, SequenceModule], dict[str, Figure]]
 
 
 class Judged(NamedTuple):
-    """A trained net, and what judges and draws what it does."""
+    """A trained net, and what judges and draws what it does. name: of the net, in figures."""
 
     module: SequenceModule
     figures: Figures
     look: Look
+    name: str
 
 
-def evaluate_seeds(cfg: DictConfig, results: Results, store: Tracker, look: Look) -> list[Tracked]:
+def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
     """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
 
     Returns: the seeds as the store has them.
 
     Raises: `UserError` when a seed is not trained under this config.
     """
-    settle_threads(cfg)
-    task = open_task(cfg, cfg.seed)
-    figures = _figures(cfg, task)
-    net = Judged(build_module(cfg, task), figures, look)
-    setting, beam = setting_of(cfg, task), cfg.task.judging.get("beam")
-    for seed in seeds_of(cfg):
+    cell, results, rank_by = run.cfg.cell.name, run.results, run.task.spec.rank_by
+    module, figures, beam = run.module(), _figures(run), run.cfg.task.judging.get("beam")
+    for seed in run.seeds:
         with locked(results.lock(seed), wait_seconds=2):
-            require_trained(results, seed, setting)
-            net.module.load_state_dict(load_file(results.train(seed) / "weights.safetensors"))
-            curves = draw_learning_curves({cfg.cell.name: learning_curves(results, [seed])})
-            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(cfg, results, seed)}
-            metrics = _evaluate_one(net, results, seed, f"{cfg.cell.name} seed {seed}", facts, curves)
-        rank_by = task.spec.rank_by
-        log.info("%s/%s seed %d: test %s %.4f", cfg.task.name, cfg.cell.name, seed, rank_by, metrics[rank_by])
+            run.load_trained(module, seed)
+            curves = draw_learning_curves({cell: learning_curves(results, [seed])})
+            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(run, seed)}
+            net = Judged(module, figures, look, f"{cell} seed {seed}")
+            metrics = _evaluate_one(net, results, seed, facts, curves)
+        log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
     with _alone(results):
-        _summarise(figures, results, cfg.cell.name, beam)
-    return [tracked for seed in seeds_of(cfg) if (tracked := store.put(results, seed))]
+        _summarise(figures, results, cell, beam)
+    return [tracked for seed in run.seeds if (tracked := store.put(results, seed))]
 
 
-def _policies(cfg: DictConfig, results: Results, seed: int) -> list[str]:
+def _policies(run: Run, seed: int) -> list[str]:
     """This one, and those under which the same weights were judged before."""
-    path = results.evaluate(seed) / "evaluated.json"
-    before = read_json(path).get(SIZING, []) if is_of(path, results, seed) else []
-    return sorted({*before, policy(cfg)})
+    path = run.results.evaluate(seed) / "evaluated.json"
+    before = read_json(path).get(SIZING, []) if is_of(path, run.results, seed) else []
+    return sorted({*before, policy(run.cfg)})
 
 
 def _alone(results: Results) -> AbstractContextManager[None]:
@@ -92,27 +79,17 @@ def _alone(results: Results) -> AbstractContextManager[None]:
     return locked(results.folder / "checkpoints" / ".summary.lock")
 
 
-def require_trained(results: Results, seed: int, setting: str) -> None:
-    """Raises: `UserError` unless this seed lies there, trained under this very setting."""
-    metrics = results.train(seed) / "metrics.json"
-    if not metrics.exists() or read_json(metrics)["setting"] != setting:
-        raise UserError(
-            f"Seed {seed} is not trained under this config: run `python pipelines/train.py` with the same overrides "
-            "first (or `dvc repro`, which does so by itself)."
-        )
-
-
-def _figures(cfg: DictConfig, task: Task) -> Figures:
+def _figures(run: Run) -> Figures:
     """What draws the task, and as its `judging` what judges it."""
-    figures: Figures = instantiate(cfg.task.figures, instantiate(cfg.task.judging, task))
+    figures: Figures = instantiate(run.cfg.task.figures, instantiate(run.cfg.task.judging, run.task))
     return figures
 
 
 def _evaluate_one(
-    net: Judged, results: Results, seed: int, name: str, facts: dict[str, Any], curves: Figure | None = None
+    net: Judged, results: Results, seed: int, facts: dict[str, Any], curves: Figure | None = None
 ) -> dict[str, float]:
     """`facts`: what is judged, for training anew leaves this folder as it is."""
-    module, figures, look = net
+    module, figures, look, name = net
     judging = figures.judging
     predictions = judging.predict(module)
     with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
@@ -160,14 +137,12 @@ def _summarise(figures: Figures, results: Results, name: str, beam: int | None) 
 def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
     """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
     content = _read_checkpoint(path)
-    settle_threads(cfg)
-    task = open_task(cfg, cfg.seed)
-    match_parameters(cfg, task, build_module)
-    module = build_module(cfg, task)
+    run = Run.open(cfg)
+    task, cell, module = run.task, run.cfg.cell.name, run.module()
     theirs = content["hyper_parameters"]
     for what, found, wanted in (
         ("task", theirs["spec"]["task"], task.spec.task),
-        ("cell", theirs["name"], cfg.cell.name),
+        ("cell", theirs["name"], cell),
     ):
         if found != wanted:
             raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
@@ -181,21 +156,20 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
         module.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         detail = str(error).splitlines()[1].strip()
-        raise UserError(f"{path} does not fit the configured {cfg.cell.name}: {detail} Give its sizes.") from None
+        raise UserError(f"{path} does not fit the configured {cell}: {detail} Give its sizes.") from None
     setting = fingerprint([digest(path), ours])
-    results = Results.of_run(cfg.task.name, cfg.cell.name, f"checkpoint-{setting}")
-    name = f"{cfg.cell.name} of {path.name}"
-    metrics = _evaluate_one(Judged(module, _figures(cfg, task), look), results, cfg.seed, name, {"setting": setting})
+    results = Results.of_run(run.cfg.task.name, cell, f"checkpoint-{setting}")
+    net = Judged(module, _figures(run), look, f"{cell} of {path.name}")
+    metrics = _evaluate_one(net, results, run.seed, {"setting": setting})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"checkpoint={path} is not a file.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE:
-        raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.") from None
+    content = read_checkpoint(path)
+    if content is None:
+        raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.")
     theirs = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
     if "state_dict" not in content or not {"spec", "name"} <= theirs.keys():
         raise UserError(f"{path} holds no trained net of this project.")

@@ -44,19 +44,32 @@ def preprocess(cfg: DictConfig) -> None:
     _prepare(cfg, prepared)
 
 
-def open_task(cfg: DictConfig, seed: int) -> Task:
-    """The task with its data prepared under exactly this config: the pipeline's, else a cache folder of its own."""
+def checked_task(cfg: DictConfig) -> Task:
+    """The task, not open yet.
+
+    Raises: `UserError` for options of it, or of what judges it, that cannot work.
+    """
     task: Task = instantiate(cfg.task.data)
     task.check()
     judging: type[Judging] = get_class(cfg.task.judging._target_)
     judging.check_options(cfg.task.judging)
-    prepared = prepared_data(cfg)
+    return task
+
+
+def open_task(cfg: DictConfig, seed: int, prepared: Prepared | None = None) -> Task:
+    """The task with its data, its training examples in the order of a seed.
+
+    prepared: where `prepared_data` has found the data, if it is known.
+    """
+    task = checked_task(cfg)
+    prepared = prepared or prepared_data(cfg)
     task.open(prepared.processed, read_json(prepared.meta), seed)
     return task
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Where the arrays made under exactly this config lie; made first, in a cache folder, where there are none.
+    """Where the arrays made under exactly this config are: the pipeline's, else those of a cache folder of their own,
+    made first where there are none.
 
     Nor are there any where they no longer match their digest: they are made again, and a line says so.
 

@@ -3,18 +3,14 @@
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.config.sizing import with_reference
 from rnnlab.errors import UserError
+from rnnlab.modules.build import Specified, build_module
 from rnnlab.results.paths import CONF
-
-if TYPE_CHECKING:
-    from rnnlab.modules.module import SequenceModule
-    from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
 
@@ -53,21 +49,23 @@ def check_sizing(cfg: DictConfig) -> None:
         raise UserError(f"parameters.count={wanted.count}: a whole number of at least 1 or null is needed.")
 
 
-def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig, "Task"], "SequenceModule"]) -> None:
-    """Under `parameters=matched`, set `cfg.cell.hidden_size`, and `cfg.parameters.count` to what it was chosen for.
+def match_parameters(cfg: DictConfig, task: Specified) -> DictConfig:
+    """A copy of the config. Under `parameters=matched`, it has the `cell.hidden_size` that comes nearest, and as
+    `parameters.count` the number that size was chosen for.
 
-    Counted is every trainable parameter of the net that `build` makes, embeddings and heads included. A second call
-    changes nothing.
+    Counted is every trainable parameter of the net for the task, embeddings and heads included. Of a copy, the copy is
+    the same.
 
     Raises: `UserError` where the cell can have no size near that.
     """
+    result = cfg.copy()
     if cfg.parameters.name == "free" or not OmegaConf.is_interpolation(cfg.cell, "hidden_size"):
-        return
+        return result
 
     def parameters(candidate: DictConfig) -> int:
         # on "meta" no number is drawn or kept; a cell that draws some all the same must not move the seed's
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            module = build(candidate, task)
+            module = build_module(candidate, task)
         return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
     @cache
@@ -86,8 +84,9 @@ def match_parameters(cfg: DictConfig, task: "Task", build: Callable[[DictConfig,
         log.info("%s: no other size comes nearer to the %s wanted (%s)", found, f"{target:,}", source)
     else:
         log.info("%s, matched to %s (%s)", found, f"{target:,}", source)
-    cfg.cell.hidden_size = size
-    cfg.parameters.count = target
+    result.cell.hidden_size = size
+    result.parameters.count = target
+    return result
 
 
 def nearest_size(count: Callable[[int], int], target: int) -> int:
