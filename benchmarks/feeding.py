@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.timing import pin
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batches, Streams
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
@@ -59,7 +59,7 @@ def measure(cells: list[str]) -> Iterator[dict[str, Any]]:
         os.environ["RNNLAB_ROOT"] = folder
         for task_name in sorted(path.stem for path in (CONF / "task").glob("*.yaml")):
             for cell in cells or CELLS:
-                cfg = _compose(task_name, f"cell={cell}")
+                cfg = compose_task(task_name, f"cell={cell}")
                 try:
                     task = open_task(cfg, 0)
                 except UserError as error:  # it brings no data of its own

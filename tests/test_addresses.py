@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnlab.addresses import shown, without_secrets
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.errors import UserError
 from rnnlab.search.space import distributions
@@ -123,7 +123,7 @@ def test_a_driver_s_own_text_is_left_out_where_the_address_has_secrets() -> None
 
 
 def test_a_search_keeps_no_secret() -> None:
-    cfg = _compose("price", "+search.space.task.path.choices=[a.csv,'http://host/a.csv?sig=x']")
+    cfg = compose_task("price", "+search.space.task.path.choices=[a.csv,'http://host/a.csv?sig=x']")
     with pytest.raises(UserError, match="no user, password, query or fragment"):
         distributions(cfg)
 

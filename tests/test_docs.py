@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rnnlab.cells.cell import Cell, HiddenState
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch
 from rnnlab.layouts.per_timestep import ManyToOne
 from rnnlab.losses import AbsoluteError
@@ -117,7 +117,7 @@ def test_every_cell_has_a_row() -> None:
 
 @cache
 def made(name: str) -> tuple[Cell, dict[str, Any]]:
-    options = plain(_compose("price", f"cell={name}").cell)
+    options = plain(compose_task("price", f"cell={name}").cell)
     cell_class = get_class(options.pop("_target_")).cell_class
     own = {key: value for key, value in options.items() if key not in SHARED | {"name"}}
     return cell_class(INPUTS, HIDDEN, **own), own

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from rnnlab.cells.feedforward import FeedforwardCell, PastInputs
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.unroll.loop import loop
 from rnnlab.unroll.recurrent import Recurrent
@@ -83,10 +83,10 @@ def test_its_weights_start_as_those_of_a_linear_layer() -> None:
 
 def test_its_window_is_the_task_s() -> None:
     """The comparison is fair only where it sees what the recurrent cells see."""
-    assert _compose("price", "cell=feedforward").cell.window == 32
-    assert _compose("price", "cell=feedforward", "task.window=16").cell.window == 16
-    assert _compose("price", "cell=feedforward", "task.window=16", "cell.window=4").cell.window == 4
-    assert _compose("price", "cell=feedforward", "~task.window", "task.data.window=8").cell.window == 32
+    assert compose_task("price", "cell=feedforward").cell.window == 32
+    assert compose_task("price", "cell=feedforward", "task.window=16").cell.window == 16
+    assert compose_task("price", "cell=feedforward", "task.window=16", "cell.window=4").cell.window == 4
+    assert compose_task("price", "cell=feedforward", "~task.window", "task.data.window=8").cell.window == 32
 
 
 def test_it_trains(run: Run) -> None:

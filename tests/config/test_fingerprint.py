@@ -29,7 +29,7 @@ def test_a_file_is_named_as_what_it_describes(group: str) -> None:
 def test_all_cells_share_the_keys_that_sweeps_override() -> None:
     shared = {"_target_", "name", "hidden_size", "num_layers", "dropout", "bidirectional", "unroll"}
     for cell in CELLS:
-        assert shared <= stages._compose("price", f"cell={cell}").cell.keys()
+        assert shared <= stages.compose_task("price", f"cell={cell}").cell.keys()
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "tuned").glob("*/*.yaml")), ids=lambda path: path.stem)
@@ -38,7 +38,7 @@ def test_what_is_tuned_is_laid_over_its_pair_and_names_no_new_key(path: Path) ->
     tasks = [task.stem for task in (CONF / "task").glob("*.yaml")]
     (task,) = (task for task in tasks if path.stem.startswith(f"{task}_"))
     pair = (task, f"cell={path.stem.removeprefix(f'{task}_')}")
-    tuned, plain = stages._compose(*pair, f"tuning={path.parent.name}"), stages._compose(*pair)
+    tuned, plain = stages.compose_task(*pair, f"tuning={path.parent.name}"), stages.compose_task(*pair)
     found = leaves(OmegaConf.to_container(OmegaConf.load(path)))
     assert found
     for key, value in found:
@@ -58,7 +58,7 @@ def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
 def test_the_setting_of_a_cell_is_its_own() -> None:
     """Equations of one cell are no part of another's setting; shared code is part of both."""
     gru, lstm = (
-        fingerprint.train_setting(stages._compose("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm")
+        fingerprint.train_setting(stages.compose_task("price", f"cell={cell}"))["sources"] for cell in ("gru", "lstm")
     )
     assert "cells/gru.py" in gru
     assert "cells/gru.py" not in lstm

@@ -18,7 +18,7 @@ from rnnlab.cells.dynamical import AntisymmetricRNNCell
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.initialization import initialize
 from rnnlab.config.schema import MADE, check
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.layouts.ctc import ConnectionistTemporal
 from rnnlab.results.paths import CONF, of_seeds
@@ -74,7 +74,7 @@ def faults(cfg: DictConfig, **values: Any) -> str:
 @pytest.mark.parametrize("task", TASKS)
 def test_every_truth_value_and_every_number_of_a_task_is_held_to_its_type(task: str) -> None:
     """And every target of a task is there; pairs of tasks and cells are built in test_tasks.py."""
-    check_types(_compose(task))
+    check_types(compose_task(task))
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -104,12 +104,12 @@ def check_types(cfg: DictConfig) -> None:
 
 @pytest.fixture(scope="module")
 def price() -> DictConfig:
-    return _compose("price")
+    return compose_task("price")
 
 
 @pytest.fixture(scope="module")
 def xor() -> DictConfig:
-    return _compose("xor", "cell=rnn")
+    return compose_task("xor", "cell=rnn")
 
 
 def truths(cfg: DictConfig) -> list[str]:
@@ -185,7 +185,7 @@ def test_what_is_true_or_false_by_default_is_a_truth_value() -> None:
 def test_a_text_that_looks_like_something_else(price: DictConfig) -> None:
     """Hydra's command line gives task.target=2020 as a number: as a column it is meant."""
     assert checked(price, **{"task.target": 2020}).task.dataset.target == "2020"
-    assert checked(_compose("sentiment"), **{"task.classes": [0, 1]}).task.classes == ["0", "1"]
+    assert checked(compose_task("sentiment"), **{"task.classes": [0, 1]}).task.classes == ["0", "1"]
     assert """As a text: "task.target='true'".""" in faults(price, **{"task.target": True})
     for key in ("checkpoint", "tracking.uri", "fetch.mirror", "task.path"):
         assert f"{key}=" in faults(price, **{key: [1]})
@@ -286,7 +286,7 @@ def test_what_training_cannot_read_is_said(run: Run, root: Path, overrides: list
 
 
 def test_what_is_added_and_read_is_accepted() -> None:
-    cfg = _compose(
+    cfg = compose_task(
         "xor",
         "cell=torchrecurrent",
         "cell.name=coRNN",
@@ -304,7 +304,7 @@ def test_what_is_added_and_read_is_accepted() -> None:
     check(cfg, MADE)
     assert cfg.cell.bias is False
     assert cfg.optimizer.amsgrad is True
-    assert "cell.delay=true: a whole number" in faults(_compose("xor", "cell=torchrecurrent", "+cell.delay=true"))
+    assert "cell.delay=true: a whole number" in faults(compose_task("xor", "cell=torchrecurrent", "+cell.delay=true"))
 
 
 SAVED = [

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch, Streams
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.layouts.per_timestep import ManyToMany
@@ -124,7 +124,7 @@ def test_an_epoch_of_few_batches_reads_another_part_each_time() -> None:
 
 def module_of(name: str, **changes: Any) -> SequenceModule:
     """In float64, its embedding far from zero."""
-    options = plain(_compose("digits", f"cell={name}").cell) | {"hidden_size": 6} | changes
+    options = plain(compose_task("digits", f"cell={name}").cell) | {"hidden_size": 6} | changes
     torch.manual_seed(0)
     module_class = get_class(options.pop("_target_"))
     return module_class(

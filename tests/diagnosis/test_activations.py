@@ -13,7 +13,7 @@ from rnnlab.cells.lstm import LSTMCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.cells.xlstm import SLSTMCell
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.diagnosis.activations import activations, draw_activations
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CONF
@@ -25,7 +25,7 @@ X = torch.randn(TIME, BATCH, INPUTS, dtype=torch.float64, generator=torch.Genera
 
 
 def recurrent_of(name: str, **changes: Any) -> Recurrent:
-    options = plain(_compose("digits", f"cell={name}").cell) | {"hidden_size": HIDDEN} | changes
+    options = plain(compose_task("digits", f"cell={name}").cell) | {"hidden_size": HIDDEN} | changes
     torch.manual_seed(0)
     cell_class = get_class(options.pop("_target_")).cell_class
     options.pop("name")

@@ -18,7 +18,7 @@ from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.lstm import LSTMCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.diagnosis.gradients import gradient_by_timestep
 from rnnlab.results.paths import CONF
 from rnnlab.unroll.recurrent import Recurrent
@@ -106,7 +106,7 @@ def test_a_state_that_keeps_inputs_has_a_gradient_too() -> None:
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "cell").glob("*.yaml")))
 def test_every_cell_can_be_looked_into(name: str) -> None:
     torch.manual_seed(0)
-    options = plain(_compose("price", f"cell={name}").cell)
+    options = plain(compose_task("price", f"cell={name}").cell)
     cell_class = get_class(options.pop("_target_")).cell_class
     shared = OmegaConf.load(CONF / "recurrent.yaml").keys() | {"name"}
     own = {key: value for key, value in options.items() if key not in shared}

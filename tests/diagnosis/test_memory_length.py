@@ -20,7 +20,7 @@ from rnnlab.cells.linear import LRUCell
 from rnnlab.cells.lstm import LSTMCell
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.diagnosis.gradients import gradient_by_timestep
 from rnnlab.diagnosis.jacobian import (
     Passage,
@@ -182,7 +182,7 @@ def test_padding_changes_nothing() -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_every_cell_can_be_looked_into(name: str) -> None:
     torch.manual_seed(0)
-    options = plain(_compose("digits", f"cell={name}").cell) | {"hidden_size": 4, "num_layers": 2}
+    options = plain(compose_task("digits", f"cell={name}").cell) | {"hidden_size": 4, "num_layers": 2}
     options.pop("name")
     cell_class = get_class(options.pop("_target_")).cell_class
     recurrent = Recurrent(cell_class, 3, **options).double().eval()

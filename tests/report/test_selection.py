@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from rnnlab.config.fingerprint import words_to_keep
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.report.results_table import _cell_entry
 from rnnlab.report.selection import Selection
 from rnnlab.results.paths import Results
@@ -32,7 +32,7 @@ def test_a_report_is_of_the_runs_that_its_words_describe(run: Run, judged: Path)
     found = [Results(path.parent) for path in sorted(judged.glob("runs/price/*/*/evaluate"))]
 
     def chosen(*words: str) -> list[tuple[str, int]]:
-        wanted = Selection(_compose("price", *words), words)
+        wanted = Selection(compose_task("price", *words), words)
         entries = [_cell_entry(results) for results in found if wanted.takes(results)]
         return [(entry.name, entry.training[0]["parameters"]) for entry in entries]
 

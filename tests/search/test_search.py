@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.report.leaderboard import in_words, rows
 from rnnlab.report.page import write
@@ -55,14 +55,14 @@ def states(root: Path) -> list[str]:
 @pytest.mark.parametrize("name", FILES)
 def test_a_saved_space_fits_its_task_and_holds_what_the_config_says(name: str) -> None:
     for task in ["price", "digits", "sentiment"] if name == "default" else [name]:
-        cfg = _compose(task, f"search={name}")
+        cfg = compose_task(task, f"search={name}")
         space = distributions(cfg)
         assert {"optimizer.lr", "cell.hidden_size"} <= space.keys()
         assert "optimizer.lr" in starting_point(cfg, space)
 
 
 def test_a_leaf_says_what_is_drawn() -> None:
-    cfg = _compose(
+    cfg = compose_task(
         "price",
         "+search.space.trainer.max_epochs={low: 2, high: 10, step: 2}",
         "+search.space.cell.dropout={low: 0, high: 0.5}",
@@ -112,14 +112,14 @@ def test_a_folder_that_takes_no_overlay_is_named_before_any_work(root: Path, con
     conf.mkdir()
     (conf / "tuned").write_text("a file where a folder is to be")
     with pytest.raises(UserError, match="which cannot be written"):
-        study.search(_compose("price", *SMALL))
+        study.search(compose_task("price", *SMALL))
     assert not (root / "searches").exists()
 
 
 def test_without_optuna_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtra, match=r"rnnlab\[search\]"):
-        study.search(_compose("price", *SMALL))
+        study.search(compose_task("price", *SMALL))
 
 
 def test_a_search_goes_on_where_it_stood_and_finds_what_one_without_a_stop_finds(
@@ -135,16 +135,16 @@ def test_a_search_goes_on_where_it_stood_and_finds_what_one_without_a_stop_finds
 
     monkeypatch.setattr(PriceData, "loader", loader)
     options = (*SMALL, "search.startup_trials=2")
-    study.search(_compose("price", *options, "search.trials=2"))
+    study.search(compose_task("price", *options, "search.trials=2"))
     assert OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning.trials == 2
-    study.search(_compose("price", *options, "search.trials=4"))
+    study.search(compose_task("price", *options, "search.trials=4"))
     assert read == {"train", "validation"}, "the test split is read by evaluate alone"
     stopped = trials(root)
     assert len(stopped) == 4
-    assert stopped[0].params["optimizer.lr"] == _compose("price", *SMALL).optimizer.lr
+    assert stopped[0].params["optimizer.lr"] == compose_task("price", *SMALL).optimizer.lr
     assert len({trial.params["optimizer.lr"] for trial in stopped}) == 4
     monkeypatch.setenv("RNNLAB_ROOT", str(root / "other"))
-    study.search(_compose("price", *options, "search.trials=4"))
+    study.search(compose_task("price", *options, "search.trials=4"))
     whole = trials(root / "other")
     assert [trial.params for trial in stopped] == [trial.params for trial in whole]
     assert [trial.value for trial in stopped] == [trial.value for trial in whole]
@@ -161,7 +161,7 @@ def test_the_config_s_own_values_are_tried_again_when_that_trial_was_stopped(
     def stopped(*_: Any) -> None:
         raise SystemExit(143)
 
-    cfg = _compose("price", *SMALL, "search.trials=1")
+    cfg = compose_task("price", *SMALL, "search.trials=1")
     with monkeypatch.context() as patched:
         patched.setattr(study, "fit", stopped)
         with pytest.raises(SystemExit):
@@ -174,16 +174,16 @@ def test_the_config_s_own_values_are_tried_again_when_that_trial_was_stopped(
 
 def test_another_config_is_another_study(root: Path, conf: Path) -> None:
     for name, change in enumerate(("seed=0", "seed=1", "search.seed=1", "search.pruner=none")):
-        study.search(_compose("price", *SMALL, change, "search.trials=1", f"search.name=n{name}"))
+        study.search(compose_task("price", *SMALL, change, "search.trials=1", f"search.name=n{name}"))
     assert len(list(root.glob("searches/price/rnn/*/journal.log"))) == 4
 
 
 def test_another_study_does_not_replace_an_overlay_and_more_trials_do(root: Path, conf: Path) -> None:
     """Else the trials of the first would be forgotten."""
-    study.search(_compose("price", *SMALL, "search.trials=1"))
+    study.search(compose_task("price", *SMALL, "search.trials=1"))
     with pytest.raises(UserError, match="is of another search"):
-        study.search(_compose("price", *SMALL, "search.trials=1", "search.space.cell.hidden_size.choices=[4,8]"))
-    study.search(_compose("price", *SMALL, "search.trials=2"))
+        study.search(compose_task("price", *SMALL, "search.trials=1", "search.space.cell.hidden_size.choices=[4,8]"))
+    study.search(compose_task("price", *SMALL, "search.trials=2"))
     found = OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning
     (folder,) = root.glob("searches/price/rnn/*")
     assert found == {"trials": 2, "study": folder.name}
@@ -192,7 +192,7 @@ def test_another_study_does_not_replace_an_overlay_and_more_trials_do(root: Path
 def test_a_trial_without_prospect_is_pruned_and_counts(root: Path, conf: Path) -> None:
     """A rate so low that nothing is learnt: no epoch of it beats the median of those before."""
     only = ("~search.space.optimizer.lr.low", "~search.space.optimizer.lr.high", "~search.space.optimizer.lr.log")
-    cfg = _compose(
+    cfg = compose_task(
         "digits", "cell=gru", "cell.hidden_size=16", "trainer.max_epochs=4", "trainer.limit_batches=10", *only,
         "+search.space.optimizer.lr.choices=[0.002,0.0000001]", "search.space.cell.hidden_size=null",
         "search.space.trainer.gradient_clip_val=null", "search.trials=6", "search.startup_trials=1",
@@ -215,19 +215,19 @@ def test_a_trial_that_diverges_counts_and_the_search_goes_on(root: Path, conf: P
         "search.space.optimizer.lr.high=1e19", "search.space.cell.hidden_size=null", "tracking=none",
     )  # fmt: skip
     with pytest.raises(UserError, match="None of 1 trials came to its end"):
-        study.search(_compose("price", *wild, "search.trials=1"))
+        study.search(compose_task("price", *wild, "search.trials=1"))
     assert not list(conf.rglob("price_rnn.yaml"))
-    study.search(_compose("price", *wild, "search.trials=1", "search.space.optimizer.lr.high=0.01"))
+    study.search(compose_task("price", *wild, "search.trials=1", "search.space.optimizer.lr.high=0.01"))
 
 
 def test_a_space_that_changes_the_data_is_refused(root: Path, conf: Path) -> None:
-    cfg = _compose("price", *SMALL, "+search.space.task.validation={low: 0.2, high: 0.3}", "search.trials=2")
+    cfg = compose_task("price", *SMALL, "+search.space.task.validation={low: 0.2, high: 0.3}", "search.trials=2")
     with pytest.raises(UserError, match=r"changes the data or the loss \(task.validation\)"):
         study.search(cfg)
 
 
 def test_a_matched_search_keeps_the_number_of_parameters(root: Path, conf: Path) -> None:
-    cfg = _compose(
+    cfg = compose_task(
         "price", "cell=gru", "trainer.max_epochs=1", "parameters=matched", "parameters.count=3000",
         "search.space.cell.hidden_size=null", "+search.space.cell.num_layers={choices: [1, 2]}", "search.trials=3",
         "tracking=none",
@@ -358,7 +358,7 @@ def test_only_equal_and_known_numbers_of_trials_make_a_fair_comparison(tmp_path:
 
 
 def test_a_rehearsal_keeps_nothing(conf: Path, root: Path) -> None:
-    cfg: DictConfig = _compose("price", *SMALL, "search.trials=1", "debug=fast")
+    cfg: DictConfig = compose_task("price", *SMALL, "search.trials=1", "debug=fast")
     study.search(cfg)
     assert not conf.exists()
     assert not (root / "searches").exists()

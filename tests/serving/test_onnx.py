@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
@@ -28,7 +28,7 @@ TEXT = ("text", f"task.path={CHECKOUT / 'docs' / 'tasks.md'}", "task.largest_par
 
 def predictor_of(*overrides: str) -> Predictor:
     task_name, *others = overrides
-    cfg = _compose(task_name, "cell.hidden_size=8", *others)
+    cfg = compose_task(task_name, "cell.hidden_size=8", *others)
     task = open_task(cfg, 0)
     torch.manual_seed(0)
     return Predictor(task, build_module(cfg, task))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hydra.utils import instantiate
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.serving.reading import read_input
 from rnnlab.tasks.task import Task
@@ -18,7 +18,7 @@ from rnnlab.tasks.task import Task
 @pytest.fixture(scope="module")
 def task() -> Task:
     """One that reads pictures of 28 x 28 pixels, or tables with a list of as many numbers, in `image`."""
-    digits: Task = instantiate(_compose("digits").task.data)
+    digits: Task = instantiate(compose_task("digits").task.data)
     digits.restore({})
     return digits
 

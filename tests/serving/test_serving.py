@@ -25,7 +25,7 @@ from PIL import Image
 
 from rnnlab.commands.evaluate import evaluate
 from rnnlab.commands.train import train
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.audio import wav_file
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CHECKOUT, Results
@@ -65,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("RNNLAB_ROOT", str(root))
         patch.delenv("RNNLAB_MIRROR", raising=False)
         for task, overrides in TRAINED.items():
-            cfg = _compose(task, *SHORT, *(part.replace("ROOT", str(root)) for part in overrides))
+            cfg = compose_task(task, *SHORT, *(part.replace("ROOT", str(root)) for part in overrides))
             train(cfg)
             evaluate(cfg)
     return root

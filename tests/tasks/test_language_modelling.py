@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from rnnlab.cells.rnn import RNNCell
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch
 from rnnlab.data.sampling import probabilities, sample
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN, Vocabulary
@@ -527,7 +527,7 @@ def test_a_text_is_trained_on_and_written_by_the_byte(run: Run, root: Path) -> N
 @pytest.mark.skipif(not MIRROR, reason="RNNLAB_MIRROR names no mirror of the full data sets")
 def test_tiny_shakespeare_is_judged_on_what_others_validate_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNLAB_MIRROR", str(MIRROR))
-    cfg = _compose("shakespeare", "task.source=tiny")
+    cfg = compose_task("shakespeare", "task.source=tiny")
     task = open_task(cfg, 0)
     assert isinstance(task, LanguageModellingData)
     assert len(task.tokens) == 1_115_394

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.midi import LARGEST, LONGEST, TICKS, midi_file, notes_of
 from rnnlab.data.ragged import Ragged
 from rnnlab.datasets.chorales import FULL, KEYS, LOWEST, Chorales, Piece, distinct, read_score
@@ -44,7 +44,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> MusicData:
     root = tmp_path_factory.mktemp("music")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNLAB_ROOT", str(root))
-        opened = open_task(_compose("music"), 0)
+        opened = open_task(compose_task("music"), 0)
     assert isinstance(opened, MusicData)
     return opened
 
@@ -280,7 +280,7 @@ def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> N
 
 def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> None:
     torch.manual_seed(0)
-    net = build_module(_compose("music", "cell=gru", "cell.hidden_size=8"), task).eval()
+    net = build_module(compose_task("music", "cell=gru", "cell.hidden_size=8"), task).eval()
     table = MusicJudging(task).predict(net)
     for piece, roll in list(enumerate(pieces(task, "test")))[::9]:
         frames = torch.from_numpy(roll)[None].float()
@@ -296,7 +296,7 @@ def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> 
 
 def test_a_net_goes_on_from_what_it_is_given_and_always_alike(task: MusicData) -> None:
     torch.manual_seed(0)
-    net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task)
+    net = build_module(compose_task("music", "cell=lstm", "cell.hidden_size=8"), task)
     judging = MusicJudging(task)
     once, again = judging.continuation(net, "test", 1), judging.continuation(net.train(), "test", 1)
     assert np.array_equal(once, again)
@@ -314,7 +314,7 @@ def take_the_test_part_away(task: Task, patch: pytest.MonkeyPatch) -> None:
 
 def test_samples_are_midi_files_and_pictures_and_need_no_test_part(task: MusicData) -> None:
     """Which `evaluate` alone reads: samples are written during training as well."""
-    net = build_module(_compose("music", "cell=lstm", "cell.hidden_size=8"), task).eval()
+    net = build_module(compose_task("music", "cell=lstm", "cell.hidden_size=8"), task).eval()
     judging = MusicJudging(task)
     with pytest.MonkeyPatch.context() as patch:
         take_the_test_part_away(task, patch)

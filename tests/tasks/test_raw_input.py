@@ -16,7 +16,7 @@ from mlflow.models.utils import _enforce_schema, convert_input_example_to_servin
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from omegaconf import DictConfig
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.audio import wav_file
 from rnnlab.data.midi import midi_file, notes_of
 from rnnlab.data.splits import split_by_class
@@ -50,7 +50,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RNNLAB_ROOT", str(root))
             patch.delenv("RNNLAB_MIRROR", raising=False)
-            cfg = _compose(example.task, *example.overrides)
+            cfg = compose_task(example.task, *example.overrides)
             try:
                 return cfg, open_task(cfg, 0), prepared_data(cfg).raw
             except MissingExtra as error:
@@ -204,7 +204,7 @@ def test_a_raw_text_has_the_nats_of_evaluate(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path))
     text = "".join(f"line {number * number} of a text, grüßt: {number:b}\n" for number in range(300))
     (tmp_path / "my.txt").write_text(text, encoding="utf-8")
-    cfg = _compose("text", f"task.path={tmp_path / 'my.txt'}", f"task.unit={unit}", "task.largest_part=300")
+    cfg = compose_task("text", f"task.path={tmp_path / 'my.txt'}", f"task.unit={unit}", "task.largest_part=300")
     task = open_task(cfg, 0)
     predictor = without_data(cfg, task)
     expected = judging_of(cfg, task).predict(predictor.module)

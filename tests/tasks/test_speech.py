@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.download import sha256_of
 from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import ARCHIVE, Recording, read_recordings
@@ -198,7 +198,7 @@ def test_a_speaker_who_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def vowels(root: Path) -> SpeechData:
-    task = open_task(_compose("speech"), seed=0)
+    task = open_task(compose_task("speech"), seed=0)
     assert isinstance(task, SpeechData)
     return task
 
@@ -219,7 +219,7 @@ def test_the_vowels_are_those_of_the_paper_and_the_baselines_stand_where_they_st
 
 
 def test_after_its_last_timestep_a_net_says_what_it_says_of_the_whole(vowels: SpeechData) -> None:
-    cfg = _compose("speech")
+    cfg = compose_task("speech")
     module = build_module(cfg, vowels).eval()
     figures = SpeechFigures(SpeechJudging(vowels))
     figure = figures.inspect(module)["listening"]

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.vocabulary import IGNORED, SPECIAL
 from rnnlab.datasets import grammar
 from rnnlab.datasets.grammar import Sentence, generate
@@ -50,7 +50,7 @@ def baselines(judging: TaggingJudging) -> TaggingBaselines:
 
 
 def opened(*overrides: str) -> TaggingData:
-    task = open_task(_compose("tagging", *overrides), 0)
+    task = open_task(compose_task("tagging", *overrides), 0)
     assert isinstance(task, TaggingData)
     return task
 
@@ -282,7 +282,7 @@ def test_a_net_that_reads_both_ways_is_judged_on_each_sentence_as_if_it_stood_al
     task: TaggingData, judging: TaggingJudging
 ) -> None:
     torch.manual_seed(0)
-    cfg = _compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8", "cell.bidirectional=true")
+    cfg = compose_task("tagging", SMALL, "cell=gru", "cell.hidden_size=8", "cell.bidirectional=true")
     net = build_module(cfg, task).eval()
     table = judging.predict(net)
     for index in range(0, 80, 7):
@@ -305,7 +305,7 @@ def test_padding_is_no_target(task: TaggingData) -> None:
 
 def test_samples_show_what_was_said_and_what_is_right(task: TaggingData, judging: TaggingJudging) -> None:
     torch.manual_seed(0)
-    net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
+    net = build_module(compose_task("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
     text = judging.samples(net)["tagged.txt"]
     assert isinstance(text, str)
     shown = [re.fullmatch(r"(.+)/([A-Z]+)(?:\(([A-Z]+)\))?", word) for word in text.split()]
@@ -325,7 +325,7 @@ def test_samples_show_what_was_said_and_what_is_right(task: TaggingData, judging
 
 def test_samples_need_no_test_part(task: TaggingData, judging: TaggingJudging) -> None:
     """Which `evaluate` alone reads: samples are written during training as well."""
-    net = build_module(_compose("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
+    net = build_module(compose_task("tagging", SMALL, "cell=gru", "cell.hidden_size=8"), task).eval()
     with pytest.MonkeyPatch.context() as patch:
         take_the_test_part_away(task, patch)
         with pytest.raises(KeyError, match="test"):

@@ -15,7 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.config.fingerprint import plain
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.diagnosis.activations import draw_passage
@@ -49,7 +49,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Example], Pa
             patch.setenv("RNNLAB_ROOT", str(root))
             patch.delenv("RNNLAB_MIRROR", raising=False)
             try:
-                prepared_data(_compose(example.task, *example.overrides))
+                prepared_data(compose_task(example.task, *example.overrides))
             except MissingExtra as error:
                 pytest.skip(str(error))
         return root
@@ -64,7 +64,7 @@ def opened(
     def opened(example: Example, seed: int = 0, *overrides: str) -> tuple[DictConfig, Task]:
         monkeypatch.setenv("RNNLAB_ROOT", str(prepared(example)))
         monkeypatch.delenv("RNNLAB_MIRROR", raising=False)
-        cfg = _compose(example.task, *example.overrides, *overrides)
+        cfg = compose_task(example.task, *example.overrides, *overrides)
         return cfg, open_task(cfg, seed)
 
     return opened
@@ -220,7 +220,7 @@ def test_every_cell_runs_on_the_task(opened: Any, example: Example) -> None:
 @cache
 def options_of(cell: str) -> DictConfig:
     """What conf/cell says, for a small net; to compose it anew for each task would take longer than a run."""
-    options: DictConfig = OmegaConf.create(plain(_compose("price", f"cell={cell}", "cell.hidden_size=8").cell))
+    options: DictConfig = OmegaConf.create(plain(compose_task("price", f"cell={cell}", "cell.hidden_size=8").cell))
     return options
 
 
@@ -246,7 +246,7 @@ def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkey
     small = Example(task_name, (f"experiment={path.stem}", *source, "task.batch_size=2"))
     monkeypatch.setenv("RNNLAB_ROOT", str(prepared(small)))
     for cell in saved.hydra.sweeper.params.cell.split(","):
-        cfg = _compose(small.task, *small.overrides, f"cell={cell}")
+        cfg = compose_task(small.task, *small.overrides, f"cell={cell}")
         task = open_task(cfg, 0)
         assert np.isfinite(run_steps(build_module(cfg, task), task, 1)).all(), cell
 

@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.audio import log_mel
 from rnnlab.data.ctc import timesteps_needed
 from rnnlab.data.vocabulary import IGNORED
@@ -206,7 +206,7 @@ def test_the_string_that_is_always_written_is_the_best_of_those_of_training(tmp_
 def test_a_net_s_texts_stand_beside_their_references(tmp_path: Path, beam: int) -> None:
     task = opened(tmp_path)
     judging = TranscribeJudging(task, beam)
-    module = build_module(_compose("transcribe", "task.source=full", "cell=gru", "cell.hidden_size=8"), task)
+    module = build_module(compose_task("transcribe", "task.source=full", "cell=gru", "cell.hidden_size=8"), task)
     table = judging.predict(module)
     assert table["reference"].tolist() == task.texts("test")[1]
     loader = task.loader("test")

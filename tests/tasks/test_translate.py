@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.data.vocabulary import END, IGNORED, PADDING, UNKNOWN
 from rnnlab.datasets.dates import DAYS, FIRST, FORMATS, Dates
 from rnnlab.datasets.language_names import LanguageNames
@@ -37,7 +37,7 @@ from rnnlab.training.prepare import open_task
 from tests.conftest import Run
 from tests.tasks.parts import baselines_of, figures_of, judging_of
 
-LOCALES = tuple(_compose("translate").task.locales)
+LOCALES = tuple(compose_task("translate").task.locales)
 SMALL = ("task.examples=240", "task.locales=[de_DE,en_US]")
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 
@@ -50,7 +50,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Any:
     def opened(*overrides: str) -> tuple[DictConfig, Task]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RNNLAB_ROOT", str(root))
-            cfg = _compose("translate", *SMALL, *overrides)
+            cfg = compose_task("translate", *SMALL, *overrides)
             return cfg, open_task(cfg, 0)
 
     return opened

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.config.fingerprint import plain, train_setting
 from rnnlab.config.sizing import sizing_setting
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.tracking import clock
@@ -50,14 +50,14 @@ def test_a_cell_that_can_have_no_size_says_why() -> None:
 
 
 def test_a_cell_comes_near_to_the_reference_and_draws_no_random_number(root: Path) -> None:
-    task = open_task(_compose("price"), 0)
-    target = build_module(_compose("price", "cell=lstm"), task).parameter_count
+    task = open_task(compose_task("price"), 0)
+    target = build_module(compose_task("price", "cell=lstm"), task).parameter_count
     before = torch.get_rng_state()
     far = {}
     for cell in CELLS:
         if cell == "torchrecurrent":
             pytest.importorskip("torchrecurrent", reason="the extra torchrecurrent is not installed")
-        cfg = _compose("price", f"cell={cell}", "parameters=matched")
+        cfg = compose_task("price", f"cell={cell}", "parameters=matched")
         cfg = match_parameters(cfg, task)
         assert cfg.parameters.count == target
         assert torch.get_rng_state().equal(before), cell
@@ -66,13 +66,13 @@ def test_a_cell_comes_near_to_the_reference_and_draws_no_random_number(root: Pat
         if abs(found - target) > 0.05 * target:
             far[cell] = found
     assert not far
-    cfg = _compose("price", "cell=lstm", "parameters=matched")
+    cfg = compose_task("price", "cell=lstm", "parameters=matched")
     cfg = match_parameters(cfg, task)
     assert cfg.cell.hidden_size == cfg.task.training.hidden_size
 
 
 def test_heads_divide_the_size_that_is_found(root: Path) -> None:
-    cfg = _compose("price", "cell=mlstm", "cell.num_heads=6", "parameters=matched", "parameters.count=2000")
+    cfg = compose_task("price", "cell=mlstm", "cell.num_heads=6", "parameters=matched", "parameters.count=2000")
     assert match_parameters(cfg, open_task(cfg, 0)).cell.hidden_size % 6 == 0
 
 
@@ -125,12 +125,13 @@ def test_what_cannot_go_together_is_said_before_any_work(
 
 
 def test_the_setting_of_a_run_by_epochs_is_what_it_was() -> None:
-    free = _compose("price")
+    free = compose_task("price")
     assert "budget" not in train_setting(free)
     assert sizing_setting(free) == {}
-    assert train_setting(_compose("price", "budget=steps", "budget.steps=9"))["budget"]["steps"] == 9
+    assert train_setting(compose_task("price", "budget=steps", "budget.steps=9"))["budget"]["steps"] == 9
     one, other = (
-        sizing_setting(_compose("price", "parameters=matched", f"task.training.hidden_size={size}")) for size in (8, 9)
+        sizing_setting(compose_task("price", "parameters=matched", f"task.training.hidden_size={size}"))
+        for size in (8, 9)
     )
     assert one != other, "a stage of dvc.yaml sees what decides the size"
 
@@ -152,7 +153,7 @@ def test_a_budget_of_steps_ends_within_an_epoch_and_the_rate_falls_to_its_end(ru
     assert list(epochs["epoch"]) == [0, 1], "what is cut short is validated as well"
     per_epoch = int(history[(history["key"] == "loss/train_step") & (history["epoch"] == 0)].shape[0])
     assert per_epoch < 50 < 2 * per_epoch
-    lr = plain(_compose("price").optimizer)["lr"]
+    lr = plain(compose_task("price").optimizer)["lr"]
     rates = list(history[history["key"] == "learning_rate"]["value"])
     scheduled = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(scheduled, T_max=50)
@@ -239,7 +240,7 @@ def test_other_schedules_go_by_epochs_under_any_budget(run: Run, root: Path) -> 
     assert facts(root, "rnn")[1].query("key == 'learning_rate'")["value"].nunique() == 1
     own_end = ("schedule=cosine", "schedule.T_max=2")
     assert run("train", *STEPS, "cell=gru", *own_end).code == 0
-    lr = plain(_compose("price").optimizer)["lr"]
+    lr = plain(compose_task("price").optimizer)["lr"]
     rates = list(facts(root, "gru")[1].query("key == 'learning_rate'")["value"])
     # one epoch is whole and took it half-way, the other is cut short
     assert rates == pytest.approx([lr / 2, lr / 2])

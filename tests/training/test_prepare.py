@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.datasets.generated import Generated
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
@@ -66,7 +66,7 @@ def undamaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("undamaged")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNLAB_ROOT", str(root))
-        prepared_data(_compose("price"))
+        prepared_data(compose_task("price"))
     return root
 
 
@@ -75,7 +75,7 @@ def prepared(undamaged: Path, root: Path, caplog: pytest.LogCaptureFixture) -> P
     """A copy of it."""
     shutil.copytree(undamaged, root, dirs_exist_ok=True)
     caplog.set_level(logging.INFO, "rnnlab")
-    return prepared_data(_compose("price"))
+    return prepared_data(compose_task("price"))
 
 
 @pytest.mark.parametrize("name", DAMAGE)
@@ -89,7 +89,7 @@ def test_damaged_arrays_are_prepared_again_and_a_line_says_so(
     assert contents(prepared.processed) != before
     caplog.clear()
     for _ in range(2):
-        open_task(_compose("price"), 0)
+        open_task(compose_task("price"), 0)
         assert [line for line in caplog.messages if NO_MATCH in line] == [
             f"{prepared.processed} {NO_MATCH}: it is prepared again"
         ]
@@ -119,7 +119,7 @@ class Numbered(XorData):
 def test_facts_that_json_orders_otherwise_match_their_digest(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     """So that they are not prepared again each time."""
     caplog.set_level(logging.INFO, "rnnlab")
-    cfg = _compose("xor", f"task.data._target_={__name__}.Numbered")
+    cfg = compose_task("xor", f"task.data._target_={__name__}.Numbered")
     assert prepared_data(cfg) == prepared_data(cfg)
     assert len([line for line in caplog.messages if "preparing it in" in line]) == 1
     assert NO_MATCH not in caplog.text
@@ -129,25 +129,25 @@ def test_facts_that_json_orders_otherwise_match_their_digest(root: Path, caplog:
 def test_damaged_raw_files_are_fetched_again_when_they_are_needed(prepared: Prepared, file: str) -> None:
     arrays, raw = contents(prepared.processed), (prepared.raw / "AAPL.csv").read_bytes()
     flip(prepared.raw / file)
-    open_task(_compose("price"), 0)
+    open_task(compose_task("price"), 0)
     flip(prepared.processed / "inputs.npy")
-    open_task(_compose("price"), 0)
+    open_task(compose_task("price"), 0)
     assert contents(prepared.processed) == arrays
     assert (prepared.raw / "AAPL.csv").read_bytes() == raw
 
 
 def test_what_was_found_whole_is_not_read_again_until_a_file_changes(prepared: Prepared) -> None:
     """As a change shows that leaves size, time and inode alone, and so is not found."""
-    assert prepared_data(_compose("price")) == prepared
+    assert prepared_data(compose_task("price")) == prepared
     path = prepared.processed / "targets.npy"
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
     before = contents(prepared.processed)
     flip(path)
     os.utime(path, ns=times)
-    prepared_data(_compose("price"))
+    prepared_data(compose_task("price"))
     assert contents(prepared.processed) != before
     os.utime(path)
-    prepared_data(_compose("price"))
+    prepared_data(compose_task("price"))
     assert contents(prepared.processed) == before
 
 
@@ -156,7 +156,7 @@ def in_a_process(_: int) -> list[str]:
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("rnnlab").addHandler(handler)
-    open_task(_compose("price"), 0)
+    open_task(compose_task("price"), 0)
     return lines
 
 
@@ -176,7 +176,7 @@ def test_of_processes_that_find_the_same_damage_one_prepares(prepared: Prepared)
 def of_pipeline(prepared: Prepared, root: Path) -> Prepared:
     """Prepared as `dvc repro` does; the cache is empty again."""
     shutil.rmtree(root / "data")
-    cfg = _compose("price", "dvc=true")
+    cfg = compose_task("price", "dvc=true")
     fetch(cfg)
     preprocess(cfg)
     return prepared_data(cfg)
@@ -186,14 +186,14 @@ def test_damage_in_the_pipelines_folder_is_left_to_dvc(
     of_pipeline: Prepared, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = contents(of_pipeline.processed)
-    assert prepared_data(_compose("price")) == of_pipeline == Prepared.of_pipeline("price", "prices")
+    assert prepared_data(compose_task("price")) == of_pipeline == Prepared.of_pipeline("price", "prices")
     assert set(contents(of_pipeline.processed)) == set(before), "nothing is added to what DVC keeps"
     flip(of_pipeline.processed / "targets.npy")
     damaged = contents(of_pipeline.processed)
     with pytest.raises(UserError, match=rf"^{of_pipeline.processed} {NO_MATCH}: run `dvc repro`"):
-        prepared_data(_compose("price", "dvc=true"))
+        prepared_data(compose_task("price", "dvc=true"))
     caplog.clear()
-    by_hand = prepared_data(_compose("price"))
+    by_hand = prepared_data(compose_task("price"))
     assert caplog.messages[0] == f"{of_pipeline.processed} {NO_MATCH}: it is not used"
     assert by_hand.processed.is_relative_to(root / "data/cache/price")
     assert contents(by_hand.processed) == before
@@ -204,10 +204,10 @@ def test_where_nothing_can_be_written_the_arrays_are_read_each_time(of_pipeline:
     shutil.rmtree(root / "data/cache")
     (root / "data/cache").touch()
     for _ in range(2):
-        assert prepared_data(_compose("price")) == of_pipeline
+        assert prepared_data(compose_task("price")) == of_pipeline
     flip(of_pipeline.processed / "targets.npy")
     with pytest.raises(UserError, match=NO_MATCH):
-        prepared_data(_compose("price", "dvc=true"))
+        prepared_data(compose_task("price", "dvc=true"))
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_data_that_is_fetched_anew_takes_the_place_of_damaged_data(
     root: Path, address: str, caplog: pytest.LogCaptureFixture, again: str
 ) -> None:
     caplog.set_level(logging.INFO, "rnnlab")
-    cfg = _compose("price", "task.source=csv", f"task.path={address}")
+    cfg = compose_task("price", "task.source=csv", f"task.path={address}")
     prepared = prepared_data(cfg)
     before = contents(prepared.processed)
     flip(prepared.processed / "targets.npy")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from omegaconf.errors import ReadonlyConfigError
 
-from rnnlab.config.stages import _compose
+from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.tasks.forecasting.data import ForecastingData
 from rnnlab.training import prepare, run
@@ -44,7 +44,7 @@ def test_each_job_opens_its_data_once(run: Command, root: Path, opened: list[str
 
 
 def test_another_seed_is_the_same_run_on_the_same_data(root: Path, opened: list[str]) -> None:
-    first = run.Run.open(_compose("price", "parameters=matched"))
+    first = run.Run.open(compose_task("price", "parameters=matched"))
     second = first.with_seed(1)
     assert opened == ["verified", "opened", "opened"]
     assert (first.seed, second.seed) == (0, 1)
@@ -56,7 +56,7 @@ def test_another_seed_is_the_same_run_on_the_same_data(root: Path, opened: list[
 
 
 def test_a_run_settles_sizes_in_a_config_of_its_own(root: Path) -> None:
-    cfg = _compose("price", *MATCHED)
+    cfg = compose_task("price", *MATCHED)
     before = cfg.copy()
     opened = run.Run.open(cfg)
     assert cfg == before
@@ -67,7 +67,7 @@ def test_a_run_settles_sizes_in_a_config_of_its_own(root: Path) -> None:
 
 
 def test_what_keeps_no_results_is_never_opened_on_kept_ones(root: Path, tmp_path: Path) -> None:
-    cfg = _compose("price", "debug=fast")
+    cfg = compose_task("price", "debug=fast")
     with pytest.raises(UserError, match="discard=true"):
         run.Run.open(cfg)
     assert not list(root.iterdir())

@@ -1,5 +1,6 @@
 """What each stage of dvc.yaml depends on, written as one file a stage and item: configs/<stage>/<item>.yaml."""
 
+import os
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +17,7 @@ from rnnlab.config.fingerprint import (
     source_digests,
     train_setting,
 )
+from rnnlab.config.names import given_packages
 from rnnlab.config.sizing import sizing_setting
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder
@@ -47,9 +49,9 @@ def write_configs() -> None:
 def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
     for dataset, task in grid.datasets.items():
-        files[f"fetch/{dataset}"] = fetch_setting(_compose(task))
+        files[f"fetch/{dataset}"] = fetch_setting(compose_task(task))
     for task in grid.tasks:
-        cfg = _compose(task)
+        cfg = compose_task(task)
         if grid.dataset_of.get(task) != cfg.task.dataset.name or cfg.task.dataset.name not in grid.datasets:
             raise UserError(
                 f"conf/task/{task}.yaml reads the data set {cfg.task.dataset.name}, but in conf/grid.yaml dataset_of "
@@ -58,14 +60,17 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
         files[f"preprocess/{task}"] = data_setting(cfg)
         files[f"baseline/{task}"] = baseline_setting(cfg)
         for cell in grid.cells:
-            cfg = _compose(task, f"cell={cell}")
+            cfg = compose_task(task, f"cell={cell}")
             files[f"train/{task}-{cell}"] = {**train_setting(cfg), **sizing_setting(cfg), "seeds": list(grid.seeds)}
             files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg)
     files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.page"])}
     return files
 
 
-def _compose(task: str, *overrides: str) -> DictConfig:
+def compose_task(task: str, *overrides: str) -> DictConfig:
+    """The config of an entry point that is given these overrides, under the environment's packages."""
     GlobalHydra.instance().clear()  # an entry point is itself within Hydra, which allows one at a time
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [f"task={task}", *overrides])
+        cfg = compose("config", [f"task={task}", *overrides])
+    cfg.packages = given_packages([], os.environ)
+    return cfg

@@ -162,7 +162,7 @@ def _among(section: Section, cells: list[Row]) -> str:
     ]
     if not beaten:
         return " Among the cells no order is seen."
-    rest = "" if len(beaten) == len(others) else "; from the others it is not told apart"
+    rest = "" if len(beaten) == len(others) else "; no difference from the others is significant"
     return f" Among the cells, {first.name} is better than {', '.join(beaten)}{rest}."
 
 
