@@ -171,7 +171,7 @@ def test_a_number_that_is_read_as_a_text_elsewhere_stays_one(xor: DictConfig) ->
 
 @pytest.mark.parametrize("way", ["${..hours}", "${oc.select:..hours,6}", "${task[hours]}"])
 def test_a_key_of_a_task_may_be_read_in_any_way(xor: DictConfig, way: str) -> None:
-    checked(xor, **{"task.hours": 6, "task.net.readout": way})
+    checked(xor, **{"task.hours": 6, "task.dataset.name": way})
     assert "task.hours: nothing reads this key" in faults(xor, **{"task.hours": 6})
 
 
@@ -254,7 +254,7 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         ("cell.spec", "cell.spec=1: "),
         ("task.data.foo", "task.data.foo=1: XorData does not take it. There are name, repeats, batch_size."),
         ("task.dataset.foo", "task.dataset.foo=1: Generated does not take it."),
-        ("task.net.foo", "task.net.foo=1: ManyToOne does not take it."),
+        ("task.net.foo", "task.net.foo=1: OneToOne does not take it."),
         ("schedule.foo", "schedule.foo=1: CosineAnnealingLR does not take it."),
     ],
 )
