@@ -10,7 +10,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.data.ctc import decode, make_head
 from rnnlab.layouts.decoder import Decoded
 from rnnlab.layouts.layout import Entry, Layout, Make, check_share
-from rnnlab.spec import TaskSpec
+from rnnlab.spec import LayoutName, TaskSpec
 
 
 class ConnectionistTemporal(Layout):
@@ -24,7 +24,7 @@ class ConnectionistTemporal(Layout):
     recurrent net.
     """
 
-    name: ClassVar[str] = "sequence_to_sequence"
+    name: ClassVar[LayoutName] = "sequence_to_sequence"
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from rnnlab.arguments import check_arguments, parameters
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.spec import TaskSpec
+from rnnlab.spec import LayoutName, TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
 
 Make = Callable[..., Recurrent]
@@ -26,7 +26,7 @@ class Layout(nn.Module):
     (teacher forcing), and the states at the end.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[LayoutName]
     """How the sequence enters and leaves: that of `TaskSpec.layout`."""
 
     recurrent: Recurrent
@@ -55,7 +55,7 @@ def build(spec: TaskSpec, make: Make, options: Mapping[str, Any]) -> Layout:
     """
     given = dict(options)
     target = str(given.pop("_target_", None))
-    layout = _layout(target)
+    layout = layout_named(target)
     name = layout.__name__
     if layout.name != spec.layout:
         raise UserError(f"task.net._target_={target} is {layout.name}, but {spec.task} is {spec.layout}.")
@@ -69,8 +69,11 @@ def build(spec: TaskSpec, make: Make, options: Mapping[str, Any]) -> Layout:
     return made
 
 
-def _layout(target: str) -> Any:
-    """The class of this name."""
+def layout_named(target: str) -> Any:
+    """The class of this name.
+
+    Raises: `UserError` where it is no layout.
+    """
     found: Any = None
     with suppress(ImportError, AttributeError, ValueError):
         found = resolve_name(target)

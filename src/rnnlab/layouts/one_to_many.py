@@ -9,7 +9,7 @@ from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.layouts.decoder import Decoded, Decoder, Memory
 from rnnlab.layouts.layout import Layout, Make, check_size
-from rnnlab.spec import TaskSpec
+from rnnlab.spec import LayoutName, TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
 
 
@@ -26,7 +26,7 @@ class OneToMany(Layout):
     attention, embedding_size, output_dropout: of the decoder.
     """
 
-    name: ClassVar[str] = "one_to_many"
+    name: ClassVar[LayoutName] = "one_to_many"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from rnnlab.cells.cell import Shared, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Entry, Layout, Make, check_choice, check_share, summary
-from rnnlab.spec import TaskSpec
+from rnnlab.spec import LayoutName, TaskSpec
 
 READOUTS = ("last", "mean", "max")
 
@@ -21,7 +21,7 @@ class OneToOne(Layout):
     inputs: (batch, input_size) -> (batch, output_size). The state before it is the initial one: no memory takes part.
     """
 
-    name: ClassVar[str] = "one_to_one"
+    name: ClassVar[LayoutName] = "one_to_one"
 
     def __init__(self, spec: TaskSpec, make: Make) -> None:
         super().__init__(spec, make)
@@ -44,7 +44,7 @@ class ManyToOne(Layout):
     `Entry`.
     """
 
-    name: ClassVar[str] = "many_to_one"
+    name: ClassVar[LayoutName] = "many_to_one"
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class ManyToMany(Layout):
     Raises: `UserError` for a bidirectional net on a task whose targets are its future, or where the state is carried.
     """
 
-    name: ClassVar[str] = "many_to_many"
+    name: ClassVar[LayoutName] = "many_to_many"
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.layouts.decoder import Decoded, Decoder, Memory
 from rnnlab.layouts.layout import Entry, Layout, Make, summary
-from rnnlab.spec import TaskSpec
+from rnnlab.spec import LayoutName, TaskSpec
 
 
 class SequenceToSequence(Layout):
@@ -25,7 +25,7 @@ class SequenceToSequence(Layout):
     output_dropout: share of what the encoder reads, and of what the decoder's head reads.
     """
 
-    name: ClassVar[str] = "sequence_to_sequence"
+    name: ClassVar[LayoutName] = "sequence_to_sequence"
 
     def __init__(
         self,
