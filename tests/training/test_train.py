@@ -96,6 +96,17 @@ def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
 
 
+def test_a_checkpoint_of_one_s_own_is_not_taken_for_the_best_one(run: Run, root: Path) -> None:
+    keep = "pytorch_lightning.callbacks.ModelCheckpoint"
+    own = f"+callbacks.own={{_target_:{keep},dirpath:{root}/own,filename:second,every_n_epochs:2}}"
+    for given in ((), (own,)):
+        outcome = run("train", *SHORT, *given)
+        assert outcome.code == 0, outcome.err
+    assert len(list(root.glob("own/*.ckpt"))) == 1
+    with_own, without = (read_json(path) for path in root.glob("runs/price/lstm/*/train/seed=0/metrics.json"))
+    assert with_own["validation_loss"] == without["validation_loss"]
+
+
 def test_the_first_step_is_not_timed(run: Run, root: Path) -> None:
     """It may compile a kernel. Of the only step of a run nothing is left."""
     for epochs in (1, 2):
