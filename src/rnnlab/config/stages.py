@@ -1,6 +1,7 @@
 """What each stage of dvc.yaml depends on, written as one file a stage and item: configs/<stage>/<item>.yaml."""
 
 import os
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -48,10 +49,13 @@ def write_configs() -> None:
 
 def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
+    composed = cache(compose_task)  # for this call alone: conf/ may be edited before the next one
+    # what a data set or a baseline depends on is the same for all cells
+    any_cell = [f"cell={cell}" for cell in grid.cells][:1]
     for dataset, task in grid.datasets.items():
-        files[f"fetch/{dataset}"] = fetch_setting(compose_task(task))
+        files[f"fetch/{dataset}"] = fetch_setting(composed(task, *any_cell))
     for task in grid.tasks:
-        cfg = compose_task(task)
+        cfg = composed(task, *any_cell)
         if grid.dataset_of.get(task) != cfg.task.dataset.name or cfg.task.dataset.name not in grid.datasets:
             raise UserError(
                 f"conf/task/{task}.yaml reads the data set {cfg.task.dataset.name}, but in conf/grid.yaml dataset_of "
@@ -60,7 +64,7 @@ def _files(grid: DictConfig) -> dict[str, dict[str, Any]]:
         files[f"preprocess/{task}"] = data_setting(cfg)
         files[f"baseline/{task}"] = baseline_setting(cfg)
         for cell in grid.cells:
-            cfg = compose_task(task, f"cell={cell}")
+            cfg = composed(task, f"cell={cell}")
             files[f"train/{task}-{cell}"] = {**train_setting(cfg), **sizing_setting(cfg), "seeds": list(grid.seeds)}
             files[f"evaluate/{task}-{cell}"] = evaluate_setting(cfg)
     files["report/leaderboard"] = {"grid": plain(grid), "sources": source_digests(["rnnlab.report.page"])}
