@@ -172,7 +172,7 @@ def _begin_start() -> None:
 
 @cache
 def _end_start() -> None:
-    """Collect garbage again, but for what was loaded until now. Once in a process: later jobs of a sweep change nothing."""
+    """Collect garbage again, but for what was loaded until now; later jobs of a sweep change nothing."""
     gc.freeze()
     gc.enable()
 
