@@ -29,9 +29,9 @@ def report(cfg: DictConfig) -> None:
             for picture in write_lengths(folder / "lengths"):
                 log.info("wrote %s", picture)
     if cfg.tracking.get("sync"):
-        from rnnlab.commands.tracking import open_store  # only then: MLflow takes seconds to import
+        from rnnlab.commands.tracking import sync_store  # here: champions are read and crowned only then
 
-        open_store(cfg)
+        sync_store(cfg)
     if cfg.report.show:
         path = folder / "leaderboard.md"
         if not path.exists():

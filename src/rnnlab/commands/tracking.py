@@ -4,6 +4,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from rnnlab.serving.champions import crown_best
+from rnnlab.tracking.mlflow.last_sync import LastSync
+from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracker
 
 
@@ -15,3 +17,23 @@ def open_store(cfg: DictConfig) -> Tracker:
     store: Tracker = instantiate(cfg.tracking)
     crown_best(store, store.open(cfg.task.name))
     return store
+
+
+def sync_store(cfg: DictConfig) -> None:
+    """Put what is on disk into the store that `cfg.tracking` names, unless neither has changed since the last time.
+
+    Raises: `UserError` when it cannot be reached.
+    """
+    store: Tracker = instantiate(cfg.tracking)
+    if not isinstance(store, MLflowStore):
+        crown_best(store, store.open(cfg.task.name))
+        return
+    last = LastSync(store.uri, cfg.task.name)
+    if last.is_valid():
+        return
+    tracked = store.open(cfg.task.name)
+    crown_best(store, tracked)
+    state = last.state()  # before the search for runs under way: one that begins after it changes the database
+    with store.results_are_kept():
+        if state is not None and len(tracked) == last.seeds and not store.has_running():
+            last.keep(state)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -74,7 +74,7 @@ def _entry_point(task: Job, makes: Sequence[str]) -> Callable[[], None]:
         try:
             keep(Path.cwd())
             check(cfg, makes, _unread_groups())
-            _end_start()
+            _started()
             return task(cfg)
         except Exception as error:
             if isinstance(error, MissingExtra) and not single:
@@ -87,11 +87,10 @@ def _entry_point(task: Job, makes: Sequence[str]) -> Callable[[], None]:
 
     @wraps(task)
     def main() -> None:
-        _begin_start()
         _settle()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
-            with _checked_loading():
+            with _checked_loading(), _starting():
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         except _Reported as error:
             sys.exit(error.args[0])
@@ -100,8 +99,6 @@ def _entry_point(task: Job, makes: Sequence[str]) -> Callable[[], None]:
         except (HydraException, OmegaConfBaseException) as error:
             print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
             sys.exit(2)
-        finally:
-            _end_start()
 
     return main
 
@@ -159,22 +156,27 @@ def _settle() -> None:
         signal.signal(number, _stop)
 
 
-@cache
-def _begin_start() -> None:
-    """Switch the garbage collector off while packages are imported and classes looked up.
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Switch the garbage collector off until `_started`, for the first entry point of this process.
 
-    What is loaded then stays until the process ends. The collector would walk all of it time and again while it grows,
-    and once more at the end: with torch and Lightning a third of the time that they take to import.
+    What is imported and looked up until then stays until the process ends. The collector would walk all of it time and
+    again while it grows, and once more at the end: with torch and Lightning a third of the time that they take.
     """
-    gc.disable()
-    atexit.register(gc.freeze)
+    if gc.get_freeze_count() == 0:
+        gc.disable()
+        atexit.register(gc.freeze)
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
-@cache
-def _end_start() -> None:
-    """Collect garbage again, but for what was loaded until now; later jobs of a sweep change nothing."""
-    gc.freeze()
-    gc.enable()
+def _started() -> None:
+    """Collect garbage again, but for what is there by now. A later job of a sweep finds this done."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 class _Reported(Exception):

@@ -21,6 +21,11 @@ def of_seeds(folder: Path, pattern: str) -> list[Path]:
     )
 
 
+def trained_seeds() -> list[Path]:
+    """The folder of every trained seed: what `dvc repro` made, then what was made by hand."""
+    return [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
+
+
 @dataclass(frozen=True)
 class Prepared:
     """The folders of a task's data: the fetched data set and the arrays made from it.

@@ -13,7 +13,7 @@ from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import is_locked, locked, read_json
 from rnnlab.results.origin import current, digest, is_of
-from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.results.paths import Results, root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
@@ -33,6 +33,8 @@ EVALUATED = "rnnlab.evaluated"
 DIAGNOSED = "rnnlab.diagnosed"
 END = "rnnlab.end"
 NOTE = "mlflow.note.content"
+
+UNDER_WAY = "attributes.status = 'RUNNING'"
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
@@ -279,13 +281,17 @@ class MLflowStore(Tracker):
         self.client.log_artifacts(run_id, str(folder), "diagnosis")
         self.client.set_tag(run_id, DIAGNOSED, content)
 
+    def has_running(self) -> bool:
+        """Whether any run is under way, or was left so by a killed process."""
+        return next(self._all(UNDER_WAY), None) is not None
+
     def repair(self) -> list[Tracked]:
         """End the runs that say RUNNING although no process holds the lock of their folder.
 
         One whose results are in its folder is finished: the store was away when training ended. Returns: these.
         """
         completed: list[Tracked] = []
-        for run in self._all("attributes.status = 'RUNNING'"):
+        for run in self._all(UNDER_WAY):
             folder, _, seed = run.data.tags.get(FOLDER, "").rpartition("#")
             if not folder or run.data.tags.get("host") != socket.gethostname():
                 continue
@@ -324,8 +330,7 @@ class MLflowStore(Tracker):
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
         tracked: list[Tracked] = []
         added = 0
-        patterns = ("results/*/*/train/seed=*/run.json", "runs/*/*/*/train/seed=*/run.json")
-        finished = current(path for pattern in patterns for path in of_seeds(root(), pattern))
+        finished = current(folder / "run.json" for folder in trained_seeds())
         runs = sorted(((read_json(path), path.parent) for path in finished), key=lambda one: one[0]["started"])
         for content, folder in runs:
             if self._connection.away:

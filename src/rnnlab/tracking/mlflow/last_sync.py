@@ -1,0 +1,64 @@
+"""Whether the store still has all that is on disk, found out without MLflow, which takes seconds to import."""
+
+from pathlib import Path
+from typing import Any
+
+import rnnlab
+from rnnlab.config.fingerprint import fingerprint
+from rnnlab.errors import UserError
+from rnnlab.results.files import read_json, write_json
+from rnnlab.results.paths import Results, root, trained_seeds
+
+SQLITE = "sqlite:///"
+
+
+class LastSync:
+    """A file beside the store's database: how database and results were when a sync had left nothing to do.
+
+    They are compared by the sizes of files and the times of their last change. A server's state cannot be seen so: of
+    one, nothing is kept.
+    """
+
+    def __init__(self, uri: str, task: str) -> None:
+        """uri: of the store. task: the one it is opened for. The results are looked at now, before any sync."""
+        self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        folders = trained_seeds()
+        self.seeds = len(folders)
+        self._results = fingerprint([rnnlab.__version__, task, [_state(folder) for folder in folders]])
+
+    def state(self) -> dict[str, Any] | None:
+        """Of the database as it is now, and of the results; None without a database in a file."""
+        if self._database is None or not self._database.is_file():
+            return None
+        return {"database": _stat(self._database), "results": self._results}
+
+    def is_valid(self) -> bool:
+        """Whether nothing has changed since."""
+        state = self.state()
+        if state is None or not self._file.is_file():
+            return False
+        try:
+            return bool(read_json(self._file) == state)
+        except UserError:  # damaged: it will be written again
+            return False
+
+    def keep(self, state: dict[str, Any]) -> None:
+        write_json(self._file, state)
+
+    @property
+    def _file(self) -> Path:
+        assert self._database is not None
+        return self._database.with_name(f"{self._database.name}.synced")
+
+
+def _state(train: Path) -> list[Any]:
+    """Every file of a seed's training, evaluation and diagnosis."""
+    results, seed = Results(train.parents[1]), int(train.name.partition("=")[2])
+    folders = (train, results.evaluate(seed), results.diagnosis(seed))
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return [[str(file.relative_to(root())), *_stat(file)] for file in files]
+
+
+def _stat(file: Path) -> list[int]:
+    found = file.stat()
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
