@@ -84,3 +84,23 @@ def start(
         text=True,
         cwd=folder or root,
     )
+
+
+def imported_by(root: Path, name: str, *overrides: str, code: int = 0) -> set[str]:
+    """The top-level packages that an entry point imports in a process of its own, which ends with this exit code."""
+    script = (
+        "import runpy, sys\n"
+        "sys.argv = sys.argv[1:]\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally:\n    print('imported', *{name.partition('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(CHECKOUT / "pipelines" / f"{name}.py"), *overrides],
+        env={**os.environ, "RNNLAB_ROOT": str(root), "PYTHONPATH": str(CHECKOUT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return set(done.stdout.rpartition("imported ")[2].split())

@@ -6,7 +6,7 @@ import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
@@ -16,8 +16,10 @@ from rnnlab.data.download import sha256_of
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.paths import Prepared, root
-from rnnlab.tasks.judging import Judging
-from rnnlab.tasks.task import Task
+
+if TYPE_CHECKING:  # they load Lightning, which what only fetches does not need
+    from rnnlab.tasks.judging import Judging
+    from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
 
@@ -44,7 +46,7 @@ def preprocess(cfg: DictConfig) -> None:
     _prepare(cfg, prepared)
 
 
-def checked_task(cfg: DictConfig) -> Task:
+def checked_task(cfg: DictConfig) -> "Task":
     """The task, not open yet.
 
     Raises: `UserError` for options of it, or of what judges it, that cannot work.
@@ -56,7 +58,7 @@ def checked_task(cfg: DictConfig) -> Task:
     return task
 
 
-def open_task(cfg: DictConfig, seed: int, prepared: Prepared | None = None) -> Task:
+def open_task(cfg: DictConfig, seed: int, prepared: Prepared | None = None) -> "Task":
     """The task with its data, its training examples in the order of a seed.
 
     prepared: where `prepared_data` has found the data, if it is known.

@@ -7,6 +7,7 @@ import rnnlab
 from rnnlab.config.fingerprint import fingerprint
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
+from rnnlab.results.origin import is_current
 from rnnlab.results.paths import Results, root, trained_seeds
 
 SQLITE = "sqlite:///"
@@ -20,10 +21,13 @@ class LastSync:
     """
 
     def __init__(self, uri: str, task: str) -> None:
-        """uri: of the store. task: the one it is opened for. The results are looked at now, before any sync."""
+        """uri: of the store. task: the one it is opened for. The results are looked at now, before any sync.
+
+        seeds: how many of them a sync puts into the store: those of an earlier version it skips.
+        """
         self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
         folders = trained_seeds()
-        self.seeds = len(folders)
+        self.seeds = sum(is_current(folder / "run.json") for folder in folders)
         self._results = fingerprint([rnnlab.__version__, task, [_state(folder) for folder in folders]])
 
     def state(self) -> dict[str, Any] | None:

@@ -1,0 +1,57 @@
+"""What a process imports, and how it starts: how long that takes is measured in docs/measurements.md."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import imported_by
+
+HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "mlflow", "matplotlib", "scipy", "pandas", "pyarrow"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"]])
+def test_answering_a_question_imports_nothing_heavy(root: Path, words: list[str]) -> None:
+    assert not imported_by(root, "train", *words) & (HEAVY | {"numpy"})
+
+
+def test_composing_imports_nothing_heavy(root: Path) -> None:
+    assert not imported_by(root, "compose") & HEAVY
+    assert list(root.glob("configs/train/*.yaml"))
+
+
+def test_showing_the_leaderboard_imports_nothing_heavy(root: Path) -> None:
+    (root / "reports").mkdir()
+    (root / "reports/leaderboard.md").write_text("a table\n")
+    assert not imported_by(root, "report", "report.write=false") & (HEAVY | {"numpy"})
+
+
+def test_fetching_imports_no_lightning(root: Path) -> None:
+    (root / "mine.txt").write_text("a text\n")
+    imported = imported_by(root, "fetch", "task=text", f"task.path={root / 'mine.txt'}")
+    assert not imported & {"torch", "pytorch_lightning", "mlflow", "matplotlib"}
+    assert (root / "data/raw/text").is_dir()
+
+
+START = """
+import gc
+from omegaconf import DictConfig
+from rnnlab.config.cli import pipeline
+
+@pipeline()
+def main(cfg: DictConfig) -> None:
+    print(gc.isenabled(), gc.get_freeze_count() > 10_000)
+
+main()
+print(gc.isenabled())
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["-m", "seed=0,1"]])
+def test_garbage_is_collected_once_a_job_has_begun(root: Path, words: list[str]) -> None:
+    (root / "job.py").write_text(START)
+    done = subprocess.run([sys.executable, "job.py", *words], cwd=root, capture_output=True, text=True, check=True)
+    jobs = 2 if words else 1
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]  # and not Hydra's
+    assert lines == ["True True"] * jobs + ["True"]
