@@ -99,7 +99,7 @@ def test_the_words_say_what_the_seeds_tell_of_the_cells_among_themselves() -> No
     close = section(entry("a", 0.90, 1.0), entry("b", 0.91, 1.0))
     assert "Among the cells no order is seen." in in_words(close, rows(close))
     apart = section(entry("a", 0.5, 1e-9), entry("b", 0.51, 1e-9), entry("c", 0.9, 1.0))
-    assert "Among the cells, a is better than c; from the others" in in_words(apart, rows(apart))
+    assert "Among the cells, a is better than c; no difference from the others" in in_words(apart, rows(apart))
 
 
 def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> None:

@@ -17,6 +17,7 @@ from rnnlab.serving.onnx import export_onnx
 from rnnlab.serving.predictor import Predictor
 from rnnlab.training.prepare import open_task
 from tests.conftest import Run
+from tests.tasks.parts import judging_of
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
@@ -31,7 +32,7 @@ def predictor_of(*overrides: str) -> Predictor:
     cfg = compose_task(task_name, "cell.hidden_size=8", *others)
     task = open_task(cfg, 0)
     torch.manual_seed(0)
-    return Predictor(task, build_module(cfg, task))
+    return Predictor(judging_of(cfg, task), build_module(cfg, task))
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_the_linear_baselines_learn_from_visible_frames_no_more_than_they_may(
 
 def test_a_net_may_read_from_the_end_too(opened: Callable[..., FramesData]) -> None:
     task = opened()
-    net = GRU("gru", task.spec.as_dict(), NET, optimizer={}, hidden_size=4, bidirectional=True)
+    net = GRU("gru", task.spec.as_dict(), {}, net=NET, hidden_size=4, bidirectional=True)
     batch = next(iter(task.loader("test")))
     assert net(batch).shape == (12, 8, 10)
     later = batch._replace(inputs=batch.inputs.clone())
@@ -231,7 +231,7 @@ def test_a_net_may_read_from_the_end_too(opened: Callable[..., FramesData]) -> N
 
 def test_outputs_lie_frame_after_frame(opened: Callable[..., FramesData]) -> None:
     task = opened()
-    net = GRU("gru", task.spec.as_dict(), NET, optimizer={}, hidden_size=4).eval()
+    net = GRU("gru", task.spec.as_dict(), {}, net=NET, hidden_size=4).eval()
     first = net(next(iter(task.loader("test"))))
     assert np.allclose(FramesJudging(task).outputs(net).reshape(12, 8, 10), first.detach().numpy(), atol=1e-6)
 

@@ -290,7 +290,7 @@ def test_what_a_net_says_after_each_word_is_what_it_says_of_the_beginning(
     task = opened(longest=6)
     torch.manual_seed(0)
     net = {"_target_": "rnnlab.layouts.per_timestep.ManyToOne"}
-    module = GRU("gru", task.spec.as_dict(), net, optimizer={}, hidden_size=8, bidirectional=bidirectional)
+    module = GRU("gru", task.spec.as_dict(), {}, net=net, hidden_size=8, bidirectional=bidirectional)
     module = module.double().eval()
     review = task.reviews["test"][0]
     found = p_positive_by_word(module, review)

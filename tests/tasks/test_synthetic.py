@@ -214,7 +214,8 @@ def test_what_stands_behind_the_end_is_no_target(tmp_path: Path) -> None:
 def module(task: SyntheticData) -> GRU:
     torch.manual_seed(0)
     layout = {"many_to_one": "ManyToOne", "many_to_many": "ManyToMany"}[task.layout]
-    return GRU("gru", task.spec.as_dict(), {"_target_": f"rnnlab.layouts.per_timestep.{layout}"}, {}, hidden_size=6)
+    net = {"_target_": f"rnnlab.layouts.per_timestep.{layout}"}
+    return GRU("gru", task.spec.as_dict(), {}, net=net, hidden_size=6)
 
 
 @pytest.mark.parametrize("name", ["parity", "recall", "adding"])
