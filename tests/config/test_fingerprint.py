@@ -86,7 +86,7 @@ def test_comments_and_docstrings_are_no_part_of_a_digest_and_code_is(tmp_path: P
 
 def test_a_package_of_one_s_own_is_followed_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its relative imports, too: an edit of any of its files that a cell imports trains the cell again."""
-    package = tmp_path / "ownpackage"
+    package = tmp_path / "mypackage"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "unused.py").write_text("x = 1\n")
@@ -98,15 +98,15 @@ def test_a_package_of_one_s_own_is_followed_where_it_is_named(tmp_path: Path, mo
 
     def digests(*packages: str) -> dict[str, str]:
         fingerprint._digest_and_imports.cache_clear()
-        return fingerprint.source_digests(["ownpackage.mine.MineCell"], packages=packages)
+        return fingerprint.source_digests(["mypackage.mine.MineCell"], packages=packages)
 
     assert digests() == {}
-    before = digests("ownpackage")
-    assert {"ownpackage.mine", "ownpackage.equations", "cells/rnn.py", "cells/cell.py"} <= before.keys()
-    assert "ownpackage.unused" not in before
+    before = digests("mypackage")
+    assert {"mypackage.mine", "mypackage.equations", "cells/rnn.py", "cells/cell.py"} <= before.keys()
+    assert "mypackage.unused" not in before
     (package / "equations.py").write_text("def twice(x):\n    return x + x\n")
-    after = digests("ownpackage")
-    assert {name for name in before if before[name] != after[name]} == {"ownpackage.equations"}
+    after = digests("mypackage")
+    assert {name for name in before if before[name] != after[name]} == {"mypackage.equations"}
 
 
 def test_every_module_of_the_package_is_found_by_its_name() -> None:
