@@ -82,7 +82,7 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
         ((OWN, "+cell.pace=fast"), "cell.pace=fast: a number is needed."),
         ((OWN, "+cell.speed=1"), "cell.speed=1: PacedCell does not take it. There are "),
         ((OWN, "+cell.input_size=3"), "cell.input_size=3: PacedCell does not take it."),
-        (("cell._target_=rnnlab.unroll.stream.Stream",), "cell._target_ names Stream: it must be a Cell or a Sequence"),
+        (("cell._target_=rnnlab.unroll.stream.Stream",), "cell._target_ names Stream: a class made from Cell"),
         ((f"cell._target_={__name__}.gated",), "gated: this is no class of"),
     ],
 )

@@ -1,10 +1,16 @@
 """Training a cell on a task."""
 
+import logging
+
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from rnnlab.commands.open_run import open_run
 from rnnlab.serving.champions import crown
+from rnnlab.tasks.judging import Judging
 from rnnlab.training.train import forget_other_seeds, train_seed, validation_loss
+
+log = logging.getLogger("rnnlab")
 
 
 def train(cfg: DictConfig) -> float:
@@ -13,6 +19,9 @@ def train(cfg: DictConfig) -> float:
     Returns: the validation loss, the mean over seeds.
     """
     run, store = open_run(cfg)
+    judging: Judging = instantiate(run.cfg.task.judging, run.task)
+    for remark in judging.remarks():
+        log.info("%s: %s", cfg.task.name, remark)
     for seed in run.seeds:
         crown(store, train_seed(run.with_seed(seed), store))
     if cfg.dvc:

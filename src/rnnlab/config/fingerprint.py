@@ -47,7 +47,7 @@ SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.data.table
 """Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
 
 NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "transpose")
-"""Options of a task that shape batches or training, and not the prepared arrays."""
+"""Options of rnnlab's tasks that shape batches or training, and not the prepared arrays."""
 
 DECIDE_NOTHING = frozenset(
     (
@@ -213,9 +213,14 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides the prepared arrays."""
     options = plain(cfg.task.data)
     targets = [options["_target_"], cfg.task.dataset._target_]
-    for key in NOT_OF_THE_ARRAYS:
+    for key in _not_of_the_arrays(cfg):
         options.pop(key, None)
     return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": _sources(cfg, targets)}
+
+
+def _not_of_the_arrays(cfg: DictConfig) -> tuple[str, ...]:
+    """Of a task of the user's own every option counts: what it does is not known here."""
+    return NOT_OF_THE_ARRAYS if _lies_in(cfg.task.data._target_, ("rnnlab",)) else ()
 
 
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -247,7 +252,7 @@ def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
     parts = {part: plain(cfg.task[part]) for part in ("judging", "baselines")}
     targets = [*named_in(cfg.task.data), *named_in(parts), "rnnlab.training.baseline"]
     return {
-        "task": {key: value for key, value in task.items() if key == "loss" or key not in NOT_OF_THE_ARRAYS},
+        "task": {key: value for key, value in task.items() if key == "loss" or key not in _not_of_the_arrays(cfg)},
         **parts,
         "sources": _sources(cfg, targets, SOURCES_OF_DATA),
     }

@@ -3,6 +3,7 @@
 The groups that are ours are declared below; of a node with a `_target_`, the signature of that class says the types.
 """
 
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -259,6 +260,9 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequ
     except (ImportError, AttributeError, ValueError):
         found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
         return
+    if inspect.isabstract(made):
+        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: a class made from it is needed."
+        return
     if not is_class_of(made, allowed):
         found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: this is no class of {' or '.join(allowed)}."
         return
@@ -284,6 +288,10 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequ
 
 
 def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) -> None:
+    if OmegaConf.is_missing(node, name):
+        key = node._get_full_key(name)
+        found[key] = f"{key}=???: a value is needed."
+        return
     value = node[name]
     if is_dataclass(kind) and isinstance(value, DictConfig):
         _check_group(value, cast(type, kind), found)

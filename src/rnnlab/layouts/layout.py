@@ -77,8 +77,10 @@ def layout_named(target: str) -> Any:
     found: Any = None
     with suppress(ImportError, AttributeError, ValueError):
         found = resolve_name(target)
-    if not (isinstance(found, type) and issubclass(found, Layout)):
-        raise UserError(f"task.net._target_={target} is no layout: a class made from {__name__}.Layout is needed.")
+    if not (isinstance(found, type) and issubclass(found, Layout) and hasattr(found, "name")):
+        raise UserError(
+            f"task.net._target_={target} is no layout: a class made from {__name__}.Layout, with a `name`, is needed."
+        )
     return found
 
 

@@ -28,11 +28,12 @@ def module_class(named: Any) -> type[SequenceModule]:
 
     Raises: `UserError` for anything else.
     """
-    if isinstance(named, type) and issubclass(named, SequenceModule):
+    if isinstance(named, type) and issubclass(named, SequenceModule) and hasattr(named, "cell_class"):
         return named
-    if isinstance(named, type) and issubclass(named, Cell):
+    if isinstance(named, type) and issubclass(named, Cell) and named is not Cell:
         return SequenceModule.of(named)
-    raise UserError(f"cell._target_ names {getattr(named, '__name__', named)}: it must be a Cell or a SequenceModule.")
+    name = getattr(named, "__name__", named)
+    raise UserError(f"cell._target_ names {name}: a class made from Cell, or from SequenceModule with one, is needed.")
 
 
 def build_module(cfg: DictConfig, task: Specified) -> SequenceModule:

@@ -212,9 +212,11 @@ def check_training(optimizer: Mapping[str, Any], schedule: Mapping[str, Any] | N
             return
         told = "schedule", schedule
         course = _partial(dict(schedule))(descent)
+        told = "optimizer", optimizer
         descent.step()
+        told = "schedule", schedule
         course.step(*[0.0] if isinstance(course, ReduceLROnPlateau) else [])
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
         group, options = told
         given = ", ".join(f"{key}={value}" for key, value in options.items() if key != "_target_")
         name = options["_target_"].rpartition(".")[2]

@@ -19,7 +19,7 @@ NAMED = 3
 
 def is_current(path: Path) -> bool:
     """Whether this version wrote the file, a run.json or task.json."""
-    return bool(read_json(path).get("format") == FORMAT)
+    return path.is_file() and bool(read_json(path).get("format") == FORMAT)
 
 
 def current(paths: Iterable[Path]) -> list[Path]:

@@ -62,8 +62,8 @@ def _out_of_range(cfg: DictConfig) -> Iterator[str]:
         yield f"trainer.gradient_clip_val={value}: a number of at least 0 is needed."
     if not 0 <= cfg.seed < 2**32:
         yield f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed."
-    if not cfg.optimizer.lr > 0:
-        yield f"optimizer.lr={cfg.optimizer.lr}: a rate above 0 is needed."
+    if not cfg.optimizer.get("lr", 0) > 0:
+        yield f"optimizer.lr={cfg.optimizer.get('lr')}: a rate above 0 is needed."
 
 
 def _check_optimizer(cfg: DictConfig) -> None:
@@ -93,7 +93,7 @@ class _AnyTask:
 
 def _check_cell(cfg: DictConfig) -> None:
     module_class(get_object(cfg.cell._target_)).check_options(cfg.cell)
-    if cfg.parameters.name != "free" or cfg.cell.hidden_size < 1 or cfg.cell.num_layers < 1:
+    if cfg.parameters.name != "free" or cfg.cell.get("hidden_size", 1) < 1 or cfg.cell.get("num_layers", 1) < 1:
         return  # its size is still open, or already refused
     alone = cfg.copy()
     net = {"_target_": f"{OneToOne.__module__}.{OneToOne.__qualname__}"}

@@ -171,7 +171,7 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     if content is None:
         raise UserError(f"{path} is not a whole checkpoint: it is cut off, or not one of this project's.")
     theirs = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
-    if "state_dict" not in content or not {"spec", "name"} <= theirs.keys():
+    if not isinstance(content, dict) or "state_dict" not in content or not {"spec", "name"} <= theirs.keys():
         raise UserError(f"{path} holds no trained net of this project.")
     result: dict[str, Any] = content
     return result

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
@@ -21,7 +20,6 @@ from safetensors.torch import save_file
 from rnnlab.config.fingerprint import save_config
 from rnnlab.modules.module import Diverged, SequenceModule
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
-from rnnlab.tasks.judging import Judging
 from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.live import Row
@@ -68,9 +66,6 @@ def _train(run: Run, store: Tracker) -> Tracked | None:
         _clear(run)
     described = describe_run(run, module)
     write_json(run.checkpoints / "run.json", described)
-    judging: Judging = instantiate(run.cfg.task.judging, run.task)
-    for remark in judging.remarks():
-        log.info("%s: %s", run.label, remark)
     log.info("%s: %d parameters%s", run.label, module.parameter_count, ", going on where it stopped" if resume else "")
     with store.live(described) as live:
         recorder = Recorder(live.send)
