@@ -283,7 +283,9 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):
                 params[f"{group}.{key}"] = value
     params |= {"budget" if key == "name" else f"budget.{key}": value for key, value in cfg.budget.items() if value}
-    params |= {f"net.{key}": value for key, value in plain(cfg.task.net).items() if value is not None}
+    net = plain(cfg.task.net)
+    params["net"] = net.pop("_target_").rpartition(".")[2]
+    params |= {f"net.{key}": value for key, value in net.items() if value is not None}
     for name, node in deciding_callbacks(cfg).items():
         params[f"callbacks.{name}"] = node["_target_"].rpartition(".")[2]
         params |= {f"callbacks.{name}.{key}": value for key, value in node.items() if key != "_target_"}

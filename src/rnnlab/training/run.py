@@ -76,8 +76,12 @@ class Run:
         """The same run with another seed, and so with its training examples in another order."""
         if seed == self.seed:
             return self
-        task = open_task(self.cfg, seed, self.prepared)
-        return replace(self, task=task, seed=seed, label=_label(self.cfg, seed))
+        cfg = self.cfg.copy()
+        OmegaConf.set_readonly(cfg, False)
+        cfg.seed = seed
+        OmegaConf.set_readonly(cfg, True)
+        task = open_task(cfg, seed, self.prepared)
+        return replace(self, cfg=cfg, task=task, seed=seed, label=_label(cfg, seed))
 
     @property
     def checkpoints(self) -> Path:
