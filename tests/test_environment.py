@@ -162,7 +162,7 @@ def test_an_install_that_was_interrupted_is_taken_up_again(tmp_path: Path) -> No
     read_until(process, r"\[4/5\]")
     read_until(process, r" +\d+ s: ")
     os.killpg(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "step [4/5] did not finish; make install takes it up again" in printed
     assert not (folder / ".venv/.installed").exists()

@@ -154,7 +154,7 @@ def test_an_edit_reruns_what_it_touches_and_nothing_else(
     expected = {
         "all training": training | {"report"},
         "all cells": training,
-        "all of all cells": training | judging | {"baseline@price"},
+        "all of all cells": training | judging,
         "all but fetch": of_the_task,
         "all": {"fetch@prices", "preprocess@price"},
     }

@@ -240,7 +240,7 @@ def run_steps(module: SequenceModule, task: Task, steps: int) -> list[float]:
 def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkeypatch: Any, path: Path) -> None:
     """At its full size, though on a processor, two sequences at a time and from the task's default source."""
     saved = OmegaConf.load(path)
-    (task_name,) = (entry["override /task"] for entry in saved.defaults)
+    (task_name,) = (entry["override /task"] for entry in saved.defaults if "override /task" in entry)
     default = OmegaConf.load(CONF / "task" / f"{task_name}.yaml").get("source")  # none where all is drawn by rule
     source = [f"task.source={default}"] if default else []
     small = Example(task_name, (f"experiment={path.stem}", *source, "task.batch_size=2"))
