@@ -272,9 +272,9 @@ def output(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.slow
 def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: Start, checkout: Path) -> None:
-    words = (*SMALL, "trainer.max_epochs=60", "trainer.patience=null", "search.trials=3", "search.pruner=none")
+    words = (*SMALL, "trainer.max_epochs=12", "search.trials=3", "search.pruner=none")
     process = begin("search", *words)
-    wait_for(process, lambda: list(root.glob("searches/*/*/*/trials/1/last.ckpt")))
+    wait_for(process, lambda: list(root.glob("searches/*/*/*/trials/1/**/last.ckpt")))
     process.kill()
     process.communicate()
     assert states(root) == ["COMPLETE", "RUNNING"]
