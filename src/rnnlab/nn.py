@@ -1,4 +1,4 @@
-"""The public face of the cells and of the engine that runs them; it needs torch and nothing else of rnnlab.
+"""The public face of the cells and of the engine that runs them, on torch alone.
 
 from rnnlab.nn import LSTMCell, Recurrent
 

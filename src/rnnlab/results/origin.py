@@ -1,4 +1,4 @@
-"""Which weights a judgement is of: they may since have been trained anew."""
+"""Which weights a judgement is of, and whether this version wrote it: both may have changed since."""
 
 import hashlib
 import logging

@@ -88,7 +88,7 @@ def _figures(run: Run) -> Figures:
 def _evaluate_one(
     net: Judged, results: Results, seed: int, facts: dict[str, Any], curves: Figure | None = None
 ) -> dict[str, float]:
-    """`facts`: what is judged, for training anew leaves this folder as it is."""
+    """`facts`: what is judged, for training again leaves this folder as it is."""
     module, figures, look, name = net
     judging = figures.judging
     predictions = judging.predict(module)
