@@ -6,7 +6,7 @@ from rnnlab.config.cli import pipeline
 from rnnlab.config.schema import MADE
 
 
-@pipeline(*MADE)
+@pipeline(*MADE, settings="rnnlab.training.check.add_faults")
 def main(cfg: DictConfig) -> None:
     from rnnlab.commands.diagnose import diagnose
 

@@ -6,7 +6,7 @@ from rnnlab.config.cli import pipeline
 from rnnlab.config.schema import MADE
 
 
-@pipeline(*MADE)
+@pipeline(*MADE, settings="rnnlab.training.check.add_faults")
 def main(cfg: DictConfig) -> float:
     if cfg.discard:
         from rnnlab.commands.evaluate import smoke_test as train

@@ -1,20 +1,31 @@
-"""What a function's signature says its arguments are, and whether a value is such a one."""
+"""What a signature says its arguments may be, and whether a value is such a one.
+
+A limit stands beside the type: `Annotated[int, Range(at_least=1)]`. `Literal` says choices, `OneOf` those that a
+constant holds.
+"""
 
 import inspect
 import math
 import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from numbers import Integral, Real
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from rnnlab.errors import UserError
-
-Name = Annotated[str, "part of a path"]
-"""A text that folders, experiments and models are named by."""
-
 
 TRUTH = {"yes": True, "on": True, "y": True, "true": True, "no": False, "off": False, "n": False, "false": False}
 """What stands for a truth value, in any case: all but true and false reach the command line's config as texts."""
@@ -27,16 +38,96 @@ RESERVED = "baselines"
 """The folder of the baselines, next to those of the cells."""
 
 
+@runtime_checkable
+class Limit(Protocol):
+    """What an annotation says beyond the type."""
+
+    def admits(self, value: Any) -> bool:
+        """Whether a value of that type may stand there."""
+
+    def described(self, kind: str) -> str:
+        """What may stand there, `kind` being the type in words."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers between two ends, where they are given."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def admits(self, value: Any) -> bool:
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def described(self, kind: str) -> str:
+        signs = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
+        return f"{kind} {' and '.join(f'{sign} {end}' for sign, end in signs.items() if end is not None)}"
+
+
+class OneOf:
+    """The choices of a constant, such as the names of a table."""
+
+    def __init__(self, choices: Iterable[str]) -> None:
+        self.choices = tuple(choices)
+
+    def admits(self, value: Any) -> bool:
+        return value in self.choices
+
+    def described(self, kind: str) -> str:
+        return f"one of {', '.join(self.choices)}"
+
+
+class PartOfPath:
+    """What folders, experiments and models can be named by, on every system."""
+
+    def admits(self, value: Any) -> bool:
+        return bool(NAME.fullmatch(value)) and value != RESERVED
+
+    def described(self, kind: str) -> str:
+        return f"a name of at most 100 letters, digits, _, - and . (not beginning with - or ., and not {RESERVED})"
+
+
+Name = Annotated[str, PartOfPath()]
+Natural = Annotated[int, Range(at_least=0)]
+Positive = Annotated[int, Range(at_least=1)]
+PositiveNumber = Annotated[float, Range(above=0)]
+Dropout = Annotated[float, Range(at_least=0, below=1)]
+"""A share that may be none, and not all."""
+Part = Annotated[float, Range(above=0, below=1)]
+"""A share that leaves something on both sides."""
+
+
 def check_arguments(made: Callable[..., Any], arguments: Mapping[str, Any], prefix: str = "") -> None:
-    """Raises: `UserError` for arguments of another type than the signature of `made` says; "no" is not converted."""
+    """Raises: `UserError` for arguments that are not what the signature of `made` says; "no" is not converted."""
     kinds, _ = parameters(made)
     wrong = [
-        f"{prefix}{name}={value!r}: {needed(kinds[name])} is needed."
+        refusal(f"{prefix}{name}", needed(kinds[name]), value)
         for name, value in arguments.items()
         if name in kinds and conform(value, kinds[name]) is not value
     ]
     if wrong:
         raise UserError(" ".join(wrong))
+
+
+def refusal(key: str, wanted: str, value: Any) -> str:
+    """The message for a value that cannot stand at a key. wanted: what may."""
+    return f"{key} must be {wanted}, got {written(value)}."
+
+
+def written(value: Any) -> str:
+    """A value as an override has it, cut where it is long."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    text = str(value)
+    text = text if text.isprintable() and text.strip() else repr(text)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 @cache
@@ -98,18 +189,19 @@ def conform(value: Any, kind: Any) -> Any:
         return value if finite else INVALID
     if kind is str:
         return value if isinstance(value, str) else str(value) if isinstance(value, Integral) and not truth else INVALID
-    if kind == Name:
-        name = conform(value, str)
-        return name if name is not INVALID and NAME.fullmatch(name) and name != RESERVED else INVALID
     if kind is types.NoneType:
         return value if value is None else INVALID
     if is_dataclass(kind):
         return value if isinstance(value, Mapping) else INVALID
     origin, members = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        result = conform(value, members[0])
+        return INVALID if result is INVALID or not all(limit.admits(result) for limit in _limits(kind)) else result
     if origin in UNIONS:
         return _conform_any(value, members)
     if origin is Literal and all(isinstance(member, str) for member in members):
-        return conform(value, str)
+        text = conform(value, str)
+        return text if text in members else INVALID
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return value if isinstance(value, Mapping) else INVALID
     if isinstance(origin, type) and issubclass(origin, Iterable) and members:
@@ -140,21 +232,29 @@ def _conform_each(value: Any, origin: type, members: tuple[Any, ...]) -> Any:
     return value if all(result is item for result, item in zip(results, value, strict=True)) else results
 
 
+def _limits(kind: Any) -> list[Limit]:
+    """Of an `Annotated` type. Others than ours may annotate for purposes of their own."""
+    return [limit for limit in get_args(kind)[1:] if isinstance(limit, Limit)]
+
+
 def _is_checked(kind: Any) -> bool:
-    return kind in (bool, int, float, str, types.NoneType, Name) or get_origin(kind) is not None
+    return kind in (bool, int, float, str, types.NoneType) or get_origin(kind) is not None
 
 
 def needed(kind: Any) -> str:
     """What may stand there, as a message says it."""
-    if kind == Name:
-        return f"a name of at most 100 letters, digits, _, - and . (not beginning with - or ., and not {RESERVED})"
-    named = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", types.NoneType: "null"}
+    named = {bool: "true or false", int: "an integer", float: "a number", str: "a text", types.NoneType: "null"}
     if kind in named:
         return named[kind]
+    if get_origin(kind) is Annotated:
+        words = needed(get_args(kind)[0])
+        for limit in _limits(kind):
+            words = limit.described(words)
+        return words
     if get_origin(kind) in UNIONS:
         return " or ".join(dict.fromkeys(needed(member) for member in get_args(kind) if _is_checked(member)))
     if get_origin(kind) is Literal:
-        return needed(str)
+        return f"one of {', '.join(map(str, get_args(kind)))}"
     if is_dataclass(kind) or issubclass(get_origin(kind), Mapping):
         return "a group of keys"
-    return f"a list, each item {needed(get_args(kind)[0])},"
+    return f"a list, each item {needed(get_args(kind)[0])}"

@@ -68,7 +68,10 @@ def refusal(prices: Prices) -> str:
             {"source": "sample", "symbol": "AAPL", "start": "2024-01-01", "end": "2024-01-01"},
             ["task.start=2024-01-01 is not before task.end=2024-01-01"],
         ),
-        ({"source": "sample", "symbol": "AAPL", "retries": -1}, ["must not be negative"]),
+        (
+            {"source": "sample", "symbol": "AAPL", "retries": -1},
+            ["task.dataset.retries must be an integer >= 0, got -1"],
+        ),
     ],
 )
 def test_options_that_cannot_work(options: dict[str, Any], said: list[str]) -> None:

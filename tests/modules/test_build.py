@@ -79,7 +79,7 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ((OWN, "+cell.pace=fast"), "cell.pace=fast: a number is needed."),
+        ((OWN, "+cell.pace=fast"), "cell.pace must be a number, got fast."),
         ((OWN, "+cell.speed=1"), "cell.speed=1: PacedCell does not take it. There are "),
         ((OWN, "+cell.input_size=3"), "cell.input_size=3: PacedCell does not take it."),
         (("cell._target_=rnnlab.unroll.stream.Stream",), "cell._target_ names Stream: a class made from Cell"),

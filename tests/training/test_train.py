@@ -204,7 +204,7 @@ def test_without_internet_yahoo_names_other_ways(run: Run, root: Path, monkeypat
     """No proxy, nothing listens: whatever this machine can reach, the request ends at once."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    outcome = run("train", *SHORT, "task=bitcoin", "task.retries=1", "task.backoff_seconds=0.01")
+    outcome = run("train", *SHORT, "task=bitcoin", "task.dataset.retries=1", "task.dataset.backoff_seconds=0.01")
     assert outcome.code == 2
     assert "BTC-USD" in outcome.err
     assert "RNNLAB_MIRROR" in outcome.err

@@ -8,8 +8,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import without_secrets
+from rnnlab.config.checking import check, check_made
 from rnnlab.config.fingerprint import shown_in, words_to_keep
-from rnnlab.config.schema import Named, check, check_made
+from rnnlab.config.schema import Named
 from rnnlab.errors import UserError
 
 

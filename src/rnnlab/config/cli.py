@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
+from pkgutil import resolve_name
 from types import FrameType
 from typing import Any
 
@@ -35,9 +36,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from rnnlab.addresses import shown, without_secrets
+from rnnlab.config.checking import faults, refuse
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
-from rnnlab.config.schema import check
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.output import Lines
 from rnnlab.results.paths import CONF, root
@@ -53,27 +54,32 @@ Job = Callable[[DictConfig], Any]
 """What an entry point does with its config."""
 
 
-def pipeline(*makes: str) -> Callable[[Job], Callable[[], None]]:
+def pipeline(*makes: str, settings: str | None = None) -> Callable[[Job], Callable[[], None]]:
     """Make a function of the config an entry point, configured by conf/ and the command line.
 
     makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys and
-    `tracking`. What the function returns is the job's value: Hydra's sweepers take it for what they optimise.
+    `tracking`. settings: the function, by its name, that finds what of these cannot work; it is given the config and
+    the faults that are known, by key, and adds its own. What the entry point returns is the job's value: Hydra's
+    sweepers take it for what they optimise.
 
     A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
     SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
     skipped with the reason, and counts as no error.
     """
-    return lambda task: _entry_point(task, ("tracking", *makes))
+    return lambda task: _entry_point(task, ("tracking", *makes), settings)
 
 
-def _entry_point(task: Job, makes: Sequence[str]) -> Callable[[], None]:
+def _entry_point(task: Job, makes: Sequence[str], settings: str | None) -> Callable[[], None]:
     @wraps(task)
     def job(cfg: DictConfig) -> Any:
         _settle()  # a sweep's jobs may run in processes of their own
         single = HydraConfig.get().mode == RunMode.RUN
         try:
             keep(Path.cwd())
-            check(cfg, makes, _unread_groups())
+            found = faults(cfg, makes) | {fault: fault for fault in _unread_groups()}
+            if settings is not None:
+                resolve_name(settings)(cfg, found)
+            refuse(found)
             _started()
             return task(cfg)
         except Exception as error:

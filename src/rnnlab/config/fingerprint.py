@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
+from rnnlab.config.schema import ADDRESSES, deciding
 
 SOURCE = Path(__file__).resolve().parents[1]
 
@@ -45,24 +46,6 @@ NEUTRAL = tuple(
 
 SOURCES_OF_DATA = ("rnnlab.datasets", "rnnlab.data.download", "rnnlab.data.tables", "rnnlab.training.prepare")
 """Modules that a trained net depends on through the prepared data alone, whose digest is part of its setting."""
-
-NOT_OF_THE_ARRAYS = ("batch_size", "loss", "timesteps", "epoch_steps", "streams", "transpose")
-"""Options of rnnlab's tasks that shape batches or training, and not the prepared arrays."""
-
-DECIDE_NOTHING = frozenset(
-    (
-        "trainer.accelerator",
-        "trainer.threads",
-        "trainer.deterministic",
-        "trainer.log_every_n_steps",
-        "task.retries",
-        "task.backoff_seconds",
-    )
-)
-"""Settings that no number depends on, or that a tag tells better: no parameters of a run, and not compared."""
-
-ADDRESSES = ("tracking", "fetch")
-"""Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""
 
 SCHEMA = 1
 """Of the prepared arrays and their meta.json; raised when older ones can no longer be read."""
@@ -213,14 +196,14 @@ def data_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides the prepared arrays."""
     options = plain(cfg.task.data)
     targets = [options["_target_"], cfg.task.dataset._target_]
-    for key in _not_of_the_arrays(cfg):
+    for key in batch_options(cfg):
         options.pop(key, None)
     return {**fetch_setting(cfg), "schema": SCHEMA, "data": options, "sources": _sources(cfg, targets)}
 
 
-def _not_of_the_arrays(cfg: DictConfig) -> tuple[str, ...]:
-    """Of a task of the user's own every option counts: what it does is not known here."""
-    return NOT_OF_THE_ARRAYS if _lies_in(cfg.task.data._target_, ("rnnlab",)) else ()
+def batch_options(cfg: DictConfig) -> tuple[str, ...]:
+    """Options of task.data that the prepared arrays do not depend on: those that the task's config names."""
+    return tuple(cfg.task.get("batch_options") or ())
 
 
 def train_setting(cfg: DictConfig) -> dict[str, Any]:
@@ -232,7 +215,8 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
         targets += named_in(callbacks)
     if cfg.tuning.get("trials"):  # the net is that of the same values by hand, but not what it took to find them
         spent["tuning"] = plain(cfg.tuning)
-    return {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None} | {
+    groups = {key: plain(cfg[key]) for key in ("cell", "optimizer", "schedule", "trainer") if cfg[key] is not None}
+    return {key: deciding(group, key) for key, group in groups.items()} | {
         **spent,
         "task": plain(cfg.task.data),
         "net": plain(cfg.task.net),
@@ -252,7 +236,7 @@ def baseline_setting(cfg: DictConfig) -> dict[str, Any]:
     parts = {part: plain(cfg.task[part]) for part in ("judging", "baselines")}
     targets = [*named_in(cfg.task.data), *named_in(parts), "rnnlab.training.baseline"]
     return {
-        "task": {key: value for key, value in task.items() if key == "loss" or key not in _not_of_the_arrays(cfg)},
+        "task": {key: value for key, value in task.items() if key == "loss" or key not in batch_options(cfg)},
         **parts,
         "sources": _sources(cfg, targets, SOURCES_OF_DATA),
     }
@@ -277,7 +261,7 @@ def run_params(cfg: DictConfig) -> dict[str, Any]:
     """
     params: dict[str, Any] = {"cell": cfg.cell.name}
     for group in ("cell", "optimizer", "schedule", "trainer", "task"):
-        for key, value in (plain(cfg[group]) or {}).items():
+        for key, value in deciding(plain(cfg[group]) or {}, group).items():
             if key == "_target_" and group != "cell":
                 params[group] = value.rpartition(".")[2]
             elif key not in ("_target_", "name") and value is not None and not isinstance(value, dict):

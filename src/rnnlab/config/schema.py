@@ -1,322 +1,219 @@
-"""What each key of the config may hold, checked once before anything starts.
+"""The keys of the config that are ours: what each may hold, what it is for, and what it decides.
 
-The groups that are ours are declared below; of a node with a `_target_`, the signature of that class says the types.
+Of a node with a `_target_`, the signature of that class says what it takes.
 """
 
-import inspect
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, is_dataclass
-from pkgutil import resolve_name
-from typing import Any, cast, get_type_hints
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from omegaconf import DictConfig, Node, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from rnnlab.arguments import Name, Natural, Positive, PositiveNumber, Range
 
-from rnnlab.arguments import INVALID, Name, conform, needed, parameters
-from rnnlab.config.names import check_names, is_class_of, packages_of
-from rnnlab.errors import UserError
+Seed = Annotated[int, Range(at_least=0, at_most=2**32 - 1)]
+
+
+class Decides(Enum):
+    """What the value of a key decides. Folders, what DVC reruns, runs' parameters and comparisons are queries of it."""
+
+    NOTHING = "nothing of a result"
+    ROUNDING = "rounding"  # kept with a run; its folder and its name are the same
+    TRAINING = "training"
+    DECODING = "decoding"
+    DATA = "data"
+
+
+def key(text: str, decides: Decides = Decides.NOTHING, default: Any = MISSING) -> Any:
+    """A field of a group: its `text` in --help, and what it decides. default: of one that may be left out."""
+    return field(default=default, metadata={"help": text, "decides": decides})
+
+
+def within(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False, address: bool = False) -> Any:
+    """A group of keys within another.
+
+    decides: of those of its keys that are not declared. made: whether an object is made of it, whose class takes them.
+    address: whether it holds the address of a store or a mirror, which no file keeps: it is no part of what is run.
+    """
+    return field(metadata={"help": text, "decides": decides, "made": made, "address": address})
 
 
 @dataclass(frozen=True)
 class Sampling:
-    length: int
-    temperature: float
-    top_k: int
-    seed: int
+    length: Positive = key("predict: characters that the net writes", Decides.DECODING)
+    temperature: Annotated[float, Range(at_least=0)] = key("predict: 0: always the likeliest", Decides.DECODING)
+    top_k: Natural = key("predict: draw from the likeliest so many alone; 0: from all", Decides.DECODING)
+    seed: Seed = key("predict: of the draws", Decides.DECODING)
 
 
 @dataclass(frozen=True)
 class Fetch:
-    mirror: str | None
+    mirror: str | None = key("a folder or an http(s) address asked before a data set's own; null: RNNLAB_MIRROR")
 
 
 @dataclass(frozen=True)
 class Report:
-    folder: Name
-    write: bool
-    show: bool
+    folder: Literal["results", "runs"] = key("results (of dvc repro) or runs (by hand)")
+    write: bool = key("false: leave the files as they are")
+    show: bool = key("print the leaderboard")
 
 
 @dataclass(frozen=True)
 class Training:
-    hidden_size: int
-    max_epochs: int
-    lr: float
+    hidden_size: Positive = key("what cell.hidden_size is, unless given", Decides.TRAINING)
+    max_epochs: Positive = key("what trainer.max_epochs is, unless given", Decides.TRAINING)
+    lr: PositiveNumber = key("what optimizer.lr is, unless given", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Named:
     """Further keys are those of its `_target_`."""
 
-    name: Name
+    name: Name = key("what it is called", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Task:
     """Further keys are a task's own: those that an interpolation reads."""
 
-    name: Name
-    training: Training
-    net: dict[str, Any]
-    dataset: Named
-    data: dict[str, Any]
-    judging: dict[str, Any]
-    figures: dict[str, Any]
-    baselines: dict[str, Any]
+    name: Name = key("what it is called", Decides.DATA)
+    training: Training = within("what every cell gets on this task", Decides.TRAINING)
+    net: dict[str, Any] = within("what is around the cell: its layout", Decides.TRAINING, made=True)
+    dataset: Named = within("what is read", Decides.DATA, made=True)
+    data: dict[str, Any] = within("what is made of it", Decides.DATA, made=True)
+    judging: dict[str, Any] = within("what predictions mean", Decides.DECODING, made=True)
+    figures: dict[str, Any] = within("how they are drawn", Decides.DECODING, made=True)
+    baselines: dict[str, Any] = within("what stands beside them", Decides.DECODING, made=True)
+    batch_options: Sequence[str] = key(
+        "options of data that decide training alone: the prepared arrays are the same", default=()
+    )
 
 
 @dataclass(frozen=True)
 class Trainer:
-    max_epochs: int | None
-    patience: int | None
-    gradient_clip_val: float | None
-    accelerator: str
-    precision: str
-    threads: int
-    deterministic: bool
-    limit_batches: int | None
-    log_every_n_steps: int
+    max_epochs: Positive | None = key("epochs at most; null: as long as budget says", Decides.TRAINING)
+    patience: Positive | None = key(
+        "epochs without a lower validation loss before training stops; null: it does not", Decides.TRAINING
+    )
+    gradient_clip_val: Annotated[float, Range(at_least=0)] | None = key(
+        "largest norm of the gradient; null: not clipped", Decides.TRAINING
+    )
+    accelerator: Literal["auto", "cpu", "gpu"] = key("where it is trained", Decides.ROUNDING)
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"] = key("of the numbers", Decides.TRAINING)
+    threads: Positive = key(
+        "of the processor: small nets gain nothing from more, and sweeps run side by side", Decides.ROUNDING
+    )
+    deterministic: bool = key("only algorithms that give the same each time", Decides.ROUNDING)
+    limit_batches: Positive | None = key("only so many batches of an epoch; null: all", Decides.TRAINING)
+    log_every_n_steps: Positive = key("steps from one point of a chart to the next")
 
 
 @dataclass(frozen=True)
 class Budget:
-    name: Name
-    steps: int | None
-    seconds: float | None
+    name: Literal["epochs", "steps", "seconds"] = key("what a training may spend", Decides.TRAINING)
+    steps: Positive | None = key("budget=steps: of the optimizer, all of which are taken", Decides.TRAINING)
+    seconds: PositiveNumber | None = key("budget=seconds: within training steps, all spent", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    name: Name
-    count: int | None
-    reference: Name
+    name: Literal["free", "matched"] = key("cell.hidden_size as given, or chosen for equal sizes", Decides.TRAINING)
+    count: Positive | None = key(
+        "matched: parameters of the whole net; null: as many as the reference has", Decides.TRAINING
+    )
+    reference: Name = key("matched: a file of conf/cell", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    name: Name
-    trials: int | None
-    study: str | None
+    name: Name = key("the folder of conf/tuned that lies over all else; none: no such", Decides.TRAINING)
+    trials: Natural | None = key("trials it took to find the settings; null: found by hand", Decides.TRAINING)
+    study: str | None = key("which search found them, of those in searches/", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Search:
-    name: Name
-    trials: int
-    seed: int
-    startup_trials: int
-    pruner: str
-    warmup_epochs: int
-    space: dict[str, Any]
+    name: Name = key("search: the overlays go into conf/tuned/<name>, and tuning=<name> applies them")
+    trials: Positive = key("search: in all; the same command resumes an interrupted search")
+    seed: Seed = key("search: of the sampler; that of weights and batches is `seed`")
+    startup_trials: Natural = key("search: drawn at random before the sampler learns from them; none of them is pruned")
+    pruner: Literal["median", "hyperband", "none"] = key("search: what ends a trial that is worse than the others")
+    warmup_epochs: Natural = key("search: of every trial that no pruner ends")
+    space: dict[str, Any] = within("search: the keys that are tried, each {low, high, log, step} or {choices}")
 
 
 @dataclass(frozen=True)
 class Config:
-    seed: int
-    force: bool
-    checkpoint: str | None
-    discard: bool
-    dvc: bool
-    packages: list[str]
-    model: str | None
-    input: Any
-    output: str | None
-    sampling: Sampling
-    fetch: Fetch
-    port: int
-    report: Report
-    task: Task
-    cell: Named
-    trainer: Trainer
-    callbacks: dict[str, Any]
-    optimizer: dict[str, Any]
-    schedule: dict[str, Any] | None
-    budget: Budget
-    parameters: Parameters
-    tracking: dict[str, Any]
-    tuning: Tuning
-    search: Search
+    seed: Seed = key("of the initial weights and of the order of the batches", Decides.TRAINING)
+    force: bool = key("train again although this very result lies on disk")
+    checkpoint: str | None = key("evaluate: a .ckpt to test in place of the run's own weights")
+    discard: bool = key("keep nothing: results go to a folder that is deleted at the end")
+    dvc: bool = key("set by dvc.yaml: all seeds of conf/grid.yaml, kept in results/ instead of runs/")
+    packages: list[str] = key(
+        "of one's own, whose classes the config may name; on the command line alone, or by RNNLAB_PACKAGES"
+    )
+    model: str | None = key("predict: a run's folder, a model's folder, or an address: models:/rnnlab-price@champion")
+    input: Any = key("predict: a file, a folder of files, or a text")
+    output: str | None = key("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")
+    sampling: Sampling = within("of a net that goes on with a text")
+    fetch: Fetch = within("where data come from", address=True)
+    port: Annotated[int, Range(at_least=1, at_most=65535)] = key("of the MLflow UI")
+    report: Report = within("which leaderboard")
+    task: Task = within("data, layout, loss and baselines", Decides.DATA)
+    cell: Named = within("the equations", Decides.TRAINING, made=True)
+    trainer: Trainer = within("how long and on what to train", Decides.TRAINING)
+    callbacks: dict[str, Any] = within("what looks into a training, by name; null: not this one", made=True)
+    optimizer: dict[str, Any] = within("the rule of each step", Decides.TRAINING, made=True)
+    schedule: dict[str, Any] | None = within("the learning rate over epochs", Decides.TRAINING, made=True)
+    budget: Budget = within("what a training may spend", Decides.TRAINING)
+    parameters: Parameters = within("equal numbers of parameters", Decides.TRAINING)
+    tracking: dict[str, Any] = within("the store of runs", made=True, address=True)
+    tuning: Tuning = within("settings found for this very task and cell", Decides.TRAINING)
+    search: Search = within("what a search tries")
 
 
-TASK_PARTS = ("task.judging", "task.figures", "task.baselines")
+@cache
+def declared() -> dict[str, "Field[Any]"]:
+    """Every declared key and group, by its dotted name."""
 
-MADE = (
-    "cell", "optimizer", "schedule", "task.net", "task.dataset", "task.data", *TASK_PARTS, "callbacks", "tracking"
-)  # fmt: skip
+    def of(group: type, prefix: str) -> Iterator[tuple[str, "Field[Any]"]]:
+        kinds = get_type_hints(group)
+        for each in fields(group):
+            yield f"{prefix}{each.name}", each
+            for kind in (kinds[each.name], *get_args(kinds[each.name])):
+                if isinstance(kind, type) and is_dataclass(kind):
+                    yield from of(kind, f"{prefix}{each.name}.")
+
+    return dict(of(Config, ""))
+
+
+@cache
+def decides(key: str) -> Decides:
+    """What a dotted key or group decides: of one that is not declared, what the group says that it stands in."""
+    while key and key not in declared():
+        key = key.rpartition(".")[0]
+    found: Decides = declared()[key].metadata["decides"] if key else Decides.NOTHING
+    return found
+
+
+def decides_a_run(key: str) -> bool:
+    """Whether a net that is trained under another value is another net, beyond rounding."""
+    return decides(key) in (Decides.DATA, Decides.TRAINING)
+
+
+def deciding(group: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Of the keys of a group of this name, with their values, those that decide a run."""
+    return {key: value for key, value in group.items() if decides_a_run(f"{name}.{key}")}
+
+
+GROUPS_OF_A_RUN = tuple(
+    name for name, each in declared().items() if "made" in each.metadata and "." not in name and decides_a_run(name)
+)
+"""Groups of the config that decide what a trained net is."""
+
+MADE = tuple(name for name, each in declared().items() if each.metadata.get("made"))
 """Nodes that objects are made of, and `callbacks`, a group of such. Their classes have to be imported to know what they
 take."""
 
-
-GIVEN: dict[str, tuple[str, ...]] = {
-    "task.net": ("spec", "make"),
-    "task.judging": ("task",),
-    "task.figures": ("judging",),
-    "task.baselines": ("judging",),
-}
-"""What their makers add to the options of such a node."""
-
-MAKERS = {"cell": "rnnlab.modules.build.module_class"}
-"""Nodes that may also name something simpler, and the function that gives the class which is then made. By its name,
-since it is imported only where objects are made."""
-
-OF_HYDRA = ("_target_", "_recursive_", "_convert_")
-"""Keys of a made node that say how it is made."""
-
-
-def check(cfg: DictConfig, makes: Iterable[str] = (), faults: Iterable[str] = (), group: type[Any] = Config) -> None:
-    """Check every key of the groups above, and of the nodes `makes`, those of `MADE` that the caller makes objects of.
-
-    In place, a text such as "no" becomes the truth value where one is declared, and a whole number a text. An
-    interpolation stays one: what it points to is converted.
-
-    faults: further ones, to be said together with those found here. group: what `cfg` is declared as.
-
-    Raises: `UserError` that names every value of a wrong type, every key that is missing, and every one that nothing
-    reads.
-    """
-    found = {fault: fault for fault in faults}
-    allowed = packages_of(cfg)
-    try:
-        if group is Config:
-            check_names(cfg, found, allowed)
-        _check_group(cfg, group, found)
-        for key in makes:
-            node = OmegaConf.select(cfg, key)
-            if isinstance(node, DictConfig):
-                _check_node(node, key, found, allowed)
-    except InterpolationResolutionError:
-        if not found:
-            raise  # otherwise it points to a value that is reported
-    if found:
-        raise UserError(" ".join(found.values()))
-
-
-def check_made(cfg: DictConfig, key: str) -> None:
-    """Check one node of `MADE` alone. Raises: `UserError` as `check` does."""
-    found: dict[str, str] = {}
-    allowed = packages_of(cfg)
-    check_names(cfg, found, allowed)
-    _check_node(cfg[key], key, found, allowed)
-    if found:
-        raise UserError(" ".join(found.values()))
-
-
-def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
-    kinds = get_type_hints(group, include_extras=True)
-    further = {*map(str, node)} - {*kinds}
-    if group is Named:
-        further = set()  # what they are, `_check_made` knows
-    elif group is Task and isinstance(node.get("data"), DictConfig):
-        further -= _read_of_the_task(node)
-    elif group is Task:
-        further = set()  # it is `data` that reads them
-    for name, kind in kinds.items():
-        if name in node:
-            _check_value(node, name, kind, found)
-        else:
-            key = node._get_full_key(name)
-            found[key] = f"{key}: the key is missing."
-    for name in sorted(further):
-        key = node._get_full_key(name)
-        known = [name for name in map(str, node) if name not in further]
-        found[key] = f"{key}: nothing reads this key. There are {', '.join(known)}."
-
-
-def _read_of_the_task(node: DictConfig) -> set[str]:
-    """Keys of the task that an interpolation names: ${..key}, ${oc.select:..key}, ${task.key}, ${task[key]}."""
-    texts = _texts(OmegaConf.to_container(node._get_root()))
-    return {key for text in texts for key in re.findall(r"(?:[{:]\.+|\btask\.|\btask\[)(\w+)", text)}
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, dict | list):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from _texts(child)
-    elif isinstance(node, str):
-        yield node
-
-
-def _check_node(node: DictConfig, key: str, found: dict[str, str], allowed: Sequence[str]) -> None:
-    if key != "callbacks":
-        _check_made(node, key, found, allowed)
-        return
-    for name in map(str, node):
-        if isinstance(node[name], DictConfig):
-            _check_made(node[name], f"{key}.{name}", found, allowed)
-        elif node[name] is not None:
-            found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: a group with a _target_ is needed, or null."
-
-
-def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequence[str]) -> None:
-    if f"{key}._target_" in found:
-        return  # it is not to be imported
-    target = node.get("_target_")
-    if not isinstance(target, str):
-        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: the name of a class is needed."
-        return
-    try:
-        made = resolve_name(target)
-    except (ImportError, AttributeError, ValueError):
-        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: there is no such class to import."
-        return
-    if inspect.isabstract(made):
-        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: a class made from it is needed."
-        return
-    if not is_class_of(made, allowed):
-        found[f"{key}._target_"] = f"{key}._target_={_shown(target)}: this is no class of {' or '.join(allowed)}."
-        return
-    try:
-        taker = resolve_name(MAKERS[key])(made) if key in MAKERS else made
-    except UserError as error:
-        found[f"{key}._target_"] = str(error)
-        return
-    ask = getattr(taker, "parameters_of", None)
-    kinds, is_open = ask(node) if ask else parameters(taker)
-    kinds = {name: kind for name, kind in kinds.items() if name not in GIVEN.get(key, ())}
-    if key == "schedule" and "T_max" in kinds:
-        kinds = {**kinds, "T_max": int | None}  # null: over the budget, see `rnnlab.training.budget`
-    for name in map(str, node):
-        child = node._get_node(name)
-        if isinstance(child, DictConfig) and "_target_" in child:
-            _check_made(child, f"{key}.{name}", found, allowed)
-        elif name in kinds:
-            _check_value(node, name, Name if name == "name" else kinds[name], found)
-        elif not is_open and name not in OF_HYDRA:
-            takes = f"There are {', '.join(kinds)}" if kinds else "There are none"
-            found[f"{key}.{name}"] = f"{key}.{name}={_shown(node[name])}: {made.__name__} does not take it. {takes}."
-
-
-def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) -> None:
-    if OmegaConf.is_missing(node, name):
-        key = node._get_full_key(name)
-        found[key] = f"{key}=???: a value is needed."
-        return
-    value = node[name]
-    if is_dataclass(kind) and isinstance(value, DictConfig):
-        _check_group(value, cast(type, kind), found)
-        return
-    if OmegaConf.is_config(value):
-        value = OmegaConf.to_container(value, resolve=True)
-    result = conform(value, kind)
-    if result is value:
-        return
-    held = node._get_node(name)
-    assert isinstance(held, Node)
-    as_text = isinstance(result, str)  # a number that others may read as one stays one where they find it
-    key = (held._dereference_node() if held._is_interpolation() and not as_text else held)._get_full_key(None)
-    if result is INVALID:
-        would_do = isinstance(value, bool | float) and isinstance(conform(str(value), kind), str)
-        hint = f""" As a text: "{key}='{_shown(value)}'".""" if would_do else ""
-        found[key] = f"{key}={_shown(value)}: {needed(kind)} is needed.{hint}"
-    else:
-        OmegaConf.update(node._get_root(), key, result)
-
-
-def _shown(value: Any) -> str:
-    """As it is written in an override."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower().replace("none", "null")
-    text = str(value)
-    text = text if text.isprintable() and text.strip() else repr(text)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+ADDRESSES = tuple(name for name, each in declared().items() if each.metadata.get("address"))
+"""Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""

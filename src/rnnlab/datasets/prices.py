@@ -17,8 +17,9 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from rnnlab.arguments import Natural, Range, check_arguments
 from rnnlab.data.download import retrieve, sha256_of
 from rnnlab.data.tables.table import COLUMNS, Table, nearest
 from rnnlab.data.tables.user_table import OwnTable
@@ -78,8 +79,8 @@ class Prices:
     start: str | None = None
     end: str | None = None
     interval: str = "1d"
-    retries: int = 4
-    backoff_seconds: float = 2.0
+    retries: Natural = 4
+    backoff_seconds: Annotated[float, Range(at_least=0)] = 2.0
 
     def __post_init__(self) -> None:
         # YAML and the command line read a symbol or a column called 700 as a number
@@ -91,14 +92,13 @@ class Prices:
         """Raise `UserError` for options that cannot work; reads no data."""
         if self.source not in SOURCES:
             raise UserError(f"task.source={self.source} is none of {', '.join(SOURCES)}{nearest(self.source, SOURCES)}")
+        check_arguments(Prices, vars(self), "task.dataset.")
         for key in ("start", "end"):
             if getattr(self, key) is not None:
                 _day(getattr(self, key), f"task.{key}")
         if self.start and self.end and _day(self.start, "") >= _day(self.end, ""):
             raise UserError(f"task.start={self.start} is not before task.end={self.end} (the end itself is left out).")
         self._notation().check()
-        if self.retries < 0 or self.backoff_seconds < 0:
-            raise UserError("task.retries and task.backoff_seconds must not be negative.")
         if self.source == "sample":
             self._check_sample()
         elif self.source == "yahoo":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from rnnlab.config.fingerprint import DECIDE_NOTHING
+from rnnlab.config.schema import deciding
 from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
@@ -226,7 +226,7 @@ def _settings(results: Results) -> dict[str, Any]:
     """What decided the training, without its seed and what follows from the rest."""
     (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
     config: Any = OmegaConf.to_container(OmegaConf.load(path))
-    groups = {key: config[key] for key in ("cell", "optimizer", "schedule", "trainer")}
+    groups = {key: config[key] and deciding(config[key], key) for key in ("cell", "optimizer", "schedule", "trainer")}
     if config.get("budget", {}).get("name", "epochs") != "epochs":
         groups["budget"] = config["budget"]
     if config.get("tuning", {}).get("trials"):
@@ -234,7 +234,7 @@ def _settings(results: Results) -> dict[str, Any]:
     leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
     if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
         del leaves["schedule.T_max"]
-    return {key: value for key, value in leaves.items() if key not in DECIDE_NOTHING}
+    return leaves
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,17 +8,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
+from rnnlab.config.checking import check
 from rnnlab.config.fingerprint import shown_in
-from rnnlab.config.schema import MADE, check
+from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE
 from rnnlab.config.sizing import SIZING
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
 from rnnlab.results.paths import Results, of_seeds
 
-GROUPS = ("task", "cell", "trainer", "optimizer", "schedule", "budget", "parameters", "tuning")
-"""Of the config, by which runs are chosen."""
-
 OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc", "packages")
+"""What a report reads of its own config; by all else runs are chosen."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,10 @@ def selection(cfg: DictConfig) -> Selection:
         if word.lstrip("+~").partition("=")[0].partition(".")[0] not in OF_THE_REPORT
     ]
     for word in words:
-        if word.lstrip("+~").partition("=")[0].partition(".")[0] not in GROUPS:
-            raise UserError(f"{word}: the runs of a report are chosen by {', '.join(GROUPS)}, and by no other word.")
+        if word.lstrip("+~").partition("=")[0].partition(".")[0] not in GROUPS_OF_A_RUN:
+            raise UserError(
+                f"{word}: the runs of a report are chosen by {', '.join(GROUPS_OF_A_RUN)}, and by no other word."
+            )
     if words and cfg.report.folder != "runs":
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
     if words:

@@ -7,12 +7,13 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from rnnlab.arguments import INVALID, conform, needed
+from rnnlab.config.checking import check
 from rnnlab.config.fingerprint import plain, shown_in
-from rnnlab.config.schema import MADE, check
+from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE, decides_a_run
 from rnnlab.errors import UserError
 
-GROUPS = ("cell", "optimizer", "schedule", "trainer", "task")
-"""Where a searched key may lie."""
+HELD_EQUAL = ("budget", "parameters", "tuning")
+"""Groups by which the trials, and the cells, are kept comparable: nothing of them is searched."""
 
 RANGE, CHOICE = {"low", "high", "log", "step"}, {"choices"}
 
@@ -25,8 +26,11 @@ def distributions(cfg: DictConfig) -> dict[str, BaseDistribution]:
     """
     found = {}
     for key, leaf in _leaves(plain(cfg.search.space), ""):
-        if key.partition(".")[0] not in GROUPS:
-            raise UserError(f"search.space.{key}: only keys of {', '.join(GROUPS)} can be searched.")
+        groups = [group for group in GROUPS_OF_A_RUN if group not in HELD_EQUAL]
+        if key.partition(".")[0] not in groups or not decides_a_run(key):
+            raise UserError(
+                f"search.space.{key}: only keys of {', '.join(groups)} that decide a training can be searched."
+            )
         if OmegaConf.select(cfg, key, default="absent") == "absent":
             raise UserError(
                 f"search.space.{key}: there is no config key {key} for task={cfg.task.name} cell={cfg.cell.name}."

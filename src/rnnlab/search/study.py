@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rnnlab")
 
-PRUNERS = ("median", "hyperband", "none")
-
 JOURNAL = "journal.log"
 """Of a study: everything that Optuna knows of it, a line for each event."""
 
@@ -98,13 +96,6 @@ def _check(cfg: DictConfig) -> None:
         raise UserError(f"tuning={cfg.tuning.name}: a search starts from what is not tuned; leave it out.")
     if cfg.dvc:
         raise UserError("dvc=true: a search is no stage of the pipeline.")
-    wanted = cfg.search
-    for key, least in (("trials", 1), ("startup_trials", 0), ("seed", 0), ("warmup_epochs", 0)):
-        value = wanted[key]
-        if value < least:
-            raise UserError(f"search.{key}={value}: a whole number of at least {least} is needed.")
-    if wanted.pruner not in PRUNERS:
-        raise UserError(f"search.pruner={wanted.pruner} is none of {', '.join(PRUNERS)}.")
 
 
 @contextmanager

@@ -10,17 +10,15 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from rnnlab.config.fingerprint import DECIDE_NOTHING, run_params, words_to_keep
+from rnnlab.config.fingerprint import run_params, words_to_keep
+from rnnlab.config.schema import decides_a_run
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import CHECKOUT, Results
 from rnnlab.tasks.task import Task
 
-VARYING = ("task", "cell", "optimizer", "schedule", "trainer", "budget", "parameters")
-"""Groups of the config whose keys tell one run of a cell from another."""
-
-VARYING_GROUPS = ("optimizer", "schedule", "budget", "parameters", "tuning")
-"""Groups that do so by their own name; a run's task and cell are said anyway."""
+NAMED_ANYWAY = ("task", "cell", "cell.hidden_size", "seed")
+"""What the name of a run says without being asked."""
 
 
 class Described(Protocol):
@@ -55,7 +53,7 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
         "folder": str(run.results.folder),
         "started": int(time.time() * 1000),
         "params": {
-            **{key: value for key, value in run_params(cfg).items() if key not in DECIDE_NOTHING},
+            **run_params(cfg),
             "seed": seed,
             "parameters": module.parameter_count,
         },
@@ -93,13 +91,12 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
 def _variant(cfg: DictConfig) -> str:
     """A run without its seed, for a person: the cell, its width, and what else the command line said of it."""
     words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    told = {}
+    varying = {}
     for key, _, value in (word.lstrip("+~").partition("=") for word in words):
-        group, _, name = key.rpartition(".")
-        varies = group.partition(".")[0] in VARYING or (not group and name in VARYING_GROUPS)
-        if varies and key not in DECIDE_NOTHING and key != "cell.hidden_size":
-            told[name] = value.strip("'\"").rpartition("/")[2]
-    return " ".join([f"{cfg.cell.name} h{cfg.cell.hidden_size}", *(f"{name}={value}" for name, value in told.items())])
+        if decides_a_run(key) and key not in NAMED_ANYWAY:
+            varying[key.rpartition(".")[2]] = value.strip("'\"").rpartition("/")[2]
+    words = [f"{name}={value}" for name, value in varying.items()]
+    return " ".join([f"{cfg.cell.name} h{cfg.cell.hidden_size}", *words])
 
 
 def _sizing(cfg: DictConfig, module: SequenceModule) -> str:

@@ -1,8 +1,5 @@
 """What of a run's settings cannot work, found before any data is touched."""
 
-import math
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +8,9 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.cells.rnn import RNNCell
+from rnnlab.config.checking import faults, refuse
 from rnnlab.config.fingerprint import plain
+from rnnlab.config.schema import MADE
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Layout, build, layout_named
 from rnnlab.layouts.per_timestep import OneToOne
@@ -26,44 +25,36 @@ from rnnlab.training.prepare import checked_task
 from rnnlab.training.sizing import check_sizing
 from rnnlab.unroll.recurrent import Recurrent
 
-ACCELERATORS = ("auto", "cpu", "gpu")
-PRECISIONS = ("32-true", "64-true", "16-mixed", "bf16-mixed")
-
-
 SIZE = 4
 """Numbers in and out of the net that stands for the task's own, whose sizes only its data knows."""
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises: `UserError` with all settings that cannot work, their types being right, before any data is touched."""
-    found = list(_out_of_range(cfg))
-    for check_part in CHECKS:
-        try:
-            check_part(cfg)
-        except UserError as error:
-            found.append(str(error))
-    if found:
-        raise UserError(" ".join(dict.fromkeys(found)))
+    """Check the whole config. Raises: `UserError` with all that cannot work, before any data is touched."""
+    found = faults(cfg, ("tracking", *MADE))
+    add_faults(cfg, found)
+    refuse(found)
 
 
-def _out_of_range(cfg: DictConfig) -> Iterator[str]:
-    for key, choices in (("accelerator", ACCELERATORS), ("precision", PRECISIONS)):
-        if cfg.trainer[key] not in choices:
-            yield f"trainer.{key}={cfg.trainer[key]} is none of {', '.join(choices)}."
+def add_faults(cfg: DictConfig, found: dict[str, str]) -> None:
+    """Add to the faults that are `found`, by key, what of a run's settings cannot work although each may stand there.
+
+    What reads a group that has a fault already is not tried.
+    """
+    at_fault = {key.partition(".")[0] for key in found}
+    if any(key.startswith("task.training") for key in found):
+        at_fault |= {"cell", "trainer", "optimizer"}  # they read it
+    for check_part, groups in CHECKS.items():
+        if at_fault.isdisjoint(groups):
+            try:
+                check_part(cfg)
+            except UserError as error:
+                found[check_part.__name__] = str(error)
+
+
+def _check_device(cfg: DictConfig) -> None:
     if cfg.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        yield "trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto."
-    whole = ("max_epochs", "threads", "patience", "limit_batches", "log_every_n_steps")
-    for key in (*(f"trainer.{name}" for name in whole), "cell.hidden_size", "cell.num_layers"):
-        value = OmegaConf.select(cfg, key)
-        if value is not None and value < 1:
-            yield f"{key}={value}: a whole number of at least 1 is needed."
-    value = cfg.trainer.gradient_clip_val
-    if value is not None and not 0 <= value < math.inf:
-        yield f"trainer.gradient_clip_val={value}: a number of at least 0 is needed."
-    if not 0 <= cfg.seed < 2**32:
-        yield f"seed={cfg.seed}: a whole number from 0 to 4294967295 is needed."
-    if not cfg.optimizer.get("lr", 0) > 0:
-        yield f"optimizer.lr={cfg.optimizer.get('lr')}: a rate above 0 is needed."
+        raise UserError("trainer.accelerator=gpu, but torch sees no CUDA device: use cpu or auto.")
 
 
 def _check_optimizer(cfg: DictConfig) -> None:
@@ -93,16 +84,13 @@ class _AnyTask:
 
 def _check_cell(cfg: DictConfig) -> None:
     module_class(get_object(cfg.cell._target_)).check_options(cfg.cell)
-    if cfg.parameters.name != "free" or cfg.cell.get("hidden_size", 1) < 1 or cfg.cell.get("num_layers", 1) < 1:
-        return  # its size is still open, or already refused
+    if cfg.parameters.name != "free":
+        return  # its size is still open
     alone = cfg.copy()
     net = {"_target_": f"{OneToOne.__module__}.{OneToOne.__qualname__}"}
     OmegaConf.update(alone, "task.net", net, merge=False)
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            build_module(alone, _AnyTask.of(OneToOne))
-    except UserError as error:  # `Recurrent` knows its options without their group
-        raise UserError(f"cell.{error}" if re.match(r"\w+=", str(error)) else str(error)) from None
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        build_module(alone, _AnyTask.of(OneToOne))
 
 
 def _check_layout(cfg: DictConfig) -> None:
@@ -113,14 +101,15 @@ def _check_layout(cfg: DictConfig) -> None:
         build(_AnyTask.of(layout).spec, make, net)
 
 
-CHECKS = (
-    check_budget,
-    _check_optimizer,
-    check_sizing,
-    _check_tuning,
-    _check_cell,
-    _check_layout,
-    make_callbacks,
-    checked_task,
-)
-"""Independent of each other: `check` reports what all of them find."""
+CHECKS = {
+    check_budget: ("budget", "trainer", "schedule"),
+    _check_device: ("trainer",),
+    _check_optimizer: ("optimizer", "schedule", "trainer"),
+    check_sizing: ("parameters", "cell", "tuning"),
+    _check_tuning: ("tuning", "task", "cell"),
+    _check_cell: ("cell", "parameters"),
+    _check_layout: ("task",),
+    make_callbacks: ("callbacks",),
+    checked_task: ("task",),
+}
+"""Each with the groups that it reads. Independent of each other: what all of them find is said together."""

@@ -81,7 +81,7 @@ EXAMPLES = [
         bad=(
             Bad("no such file", ("task.path=nowhere.csv",), ("task.path=nowhere.csv", "no such file")),
             Bad("missing", ("task.missing=guess",), ("task.missing=guess", "previous, refuse, skip")),
-            Bad("difference", ("task.difference=true",), ("task.difference=true: a text is needed",)),
+            Bad("difference", ("task.difference=true",), ("task.difference must be a text, got true",)),
             Bad("gaps refused", ("task.missing=refuse",), ("gaps in the dates: 2", "task.missing=skip")),
             Bad("target not named", OWN[:1], ("'sales', 'visitors'", "task.target=NAME"), table(*GOOD)),
             Bad("target unknown", (*OWN[:1], "task.target=sale"), ("no column 'sale'", "did you mean"), table(*GOOD)),
