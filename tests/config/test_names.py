@@ -131,7 +131,11 @@ def test_all_that_may_not_be_named_is_said_at_once_with_what_is_wrong_otherwise(
     outcome = run(
         "train", *SHORT, "optimizer._target_=os.system", "+optimizer.x._target_=os.system", "seed=true",
     )  # fmt: skip
-    for fault in ("optimizer._target_=os.system: a class of", "optimizer.x._target_=os.system: nothing", "seed=true:"):
+    for fault in (
+        "optimizer._target_=os.system: a class of",
+        "optimizer.x._target_=os.system: nothing",
+        "seed must be an integer",
+    ):
         assert fault in outcome.err
 
 

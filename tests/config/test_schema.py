@@ -37,12 +37,9 @@ NAMES = (
     "task.name",
     "task.dataset.name",
     "cell.name",
-    "budget.name",
-    "parameters.name",
     "parameters.reference",
     "tuning.name",
     "search.name",
-    "report.folder",
 )
 
 
@@ -98,9 +95,9 @@ def check_types(cfg: DictConfig) -> None:
     assert all(OmegaConf.select(found, key) is (not value) for key, value in values if key in truths)
     told = faults(cfg, **dict.fromkeys(truths, 7), **dict.fromkeys(numbers, True))
     for key in truths:
-        assert f"{key}=7: true or false is needed." in told
+        assert f"{key} must be true or false, got 7." in told
     for key in numbers:
-        assert f"{key}=true: a " in told
+        assert re.search(rf"(^|[. ]){re.escape(key)} must be [^.]+, got true\.", told)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +129,7 @@ def test_a_word_for_true_means_true(price: DictConfig, word: str) -> None:
 @pytest.mark.parametrize("value", ["maybe", "", 0, 1, 7, 0.5, [], ["no"], {}, None])
 def test_anything_else_is_no_truth_value(price: DictConfig, value: Any) -> None:
     told = faults(price, **dict.fromkeys(truths(price), value))
-    assert all(f"{key}=" in told for key in truths(price))
+    assert all(f"{key} must be true or false, got " in told for key in truths(price))
 
 
 @pytest.mark.parametrize("value", [False, "yes", "12", "many", [1], math.nan, math.inf])
@@ -140,11 +137,11 @@ def test_anything_else_is_no_number(price: DictConfig, value: Any) -> None:
     numbers = [key for key, found in leaves(price) if isinstance(found, int | float) and not isinstance(found, bool)]
     numbers = [key for key in numbers if not key.startswith("search.space.")]
     told = faults(price, **dict.fromkeys(numbers, value))
-    assert all(f"{key}=" in told for key in numbers)
+    assert all(f"{key} must be a" in told for key in numbers)
 
 
 def test_a_share_is_no_whole_number_and_a_whole_number_is_a_number(price: DictConfig) -> None:
-    assert "cell.num_layers must be an integer, got 1.5." in faults(price, **{"cell.num_layers": 1.5})
+    assert "cell.num_layers must be an integer >= 1, got 1.5." in faults(price, **{"cell.num_layers": 1.5})
     assert checked(price, **{"cell.zoneout": 0, "trainer.patience": None}).trainer.patience is None
 
 
@@ -157,8 +154,8 @@ def test_what_an_interpolation_points_to_is_converted_and_it_stays_one(
     assert OmegaConf.is_interpolation(cfg.cell, "bidirectional")
     assert OmegaConf.is_interpolation(cfg.cell, "hidden_size")
     assert cfg.task.two_ways is False
-    assert "task.two_ways=maybe: true or false" in faults(cfg, **{"task.two_ways": "maybe"})
-    assert "task.batch_size=true: a whole number" in faults(price, **{"task.batch_size": True})
+    assert "task.two_ways must be true or false, got maybe" in faults(cfg, **{"task.two_ways": "maybe"})
+    assert "task.batch_size must be an integer >= 1, got true" in faults(price, **{"task.batch_size": True})
 
     monkeypatch.setenv("SYNCED", "off")
     assert checked(price, **{"tracking.sync": "${oc.env:SYNCED}"}).tracking.sync is False
@@ -189,13 +186,15 @@ def test_a_text_that_looks_like_something_else(price: DictConfig) -> None:
     assert checked(compose_task("sentiment"), **{"task.classes": [0, 1]}).task.classes == ["0", "1"]
     assert """As a text: "task.target='true'".""" in faults(price, **{"task.target": True})
     for key in ("checkpoint", "tracking.uri", "fetch.mirror", "task.path"):
-        assert f"{key}=" in faults(price, **{key: [1]})
+        assert f"{key} must be a text or null, got [1]" in faults(price, **{key: [1]})
 
 
 def test_a_group_is_no_value(price: DictConfig) -> None:
     for key in ("task.net", "task.data", "task.dataset", "task.training", "trainer", "search.space", "sampling"):
         for value in (None, 5):
-            assert f"{key}={'null' if value is None else value}: a group" in faults(price, **{key: value})
+            assert f"{key} must be a group of keys, got {'null' if value is None else value}" in faults(
+                price, **{key: value}
+            )
 
 
 def test_a_name_is_one_part_of_a_path(price: DictConfig) -> None:
@@ -222,7 +221,7 @@ def test_a_name_is_one_part_of_a_path(price: DictConfig) -> None:
     for bad in (*texts, "baselines", None, True, 1.5, ["a"]):
         told = faults(price, **dict.fromkeys(NAMES, bad))
         for key in NAMES:
-            assert re.search(rf"\b{re.escape(key)}=[^:]*: a name of at most 100 letters, digits", told), (key, bad)
+            assert re.search(rf"\b{re.escape(key)} must be a name of at most 100 letters, digits", told), (key, bad)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CHECKOUT / "pipelines").glob("*.py")))
@@ -236,7 +235,11 @@ def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Ru
         outcome = run(name, *wrong)
         code, told = outcome.code, outcome.err
     assert code == 2, told
-    for fault in ("foo: nothing reads this key.", "task.name=../../outside: a name", "tracking.sync=maybe: true or"):
+    for fault in (
+        "foo: nothing reads this key.",
+        "task.name must be a name of",
+        "tracking.sync must be true or false, got maybe.",
+    ):
         assert fault in told
     assert not list(root.iterdir())
     assert not (root.parents[1] / "outside").exists()
@@ -270,9 +273,9 @@ def test_a_key_that_nobody_reads_is_named(xor: DictConfig, key: str, told: str) 
         (["+cell=gru"], "+cell=gru: nothing reads it beside cell=rnn"),
         (
             ["seed=true", "optimizer.lr=inf"],
-            "seed must be an integer, got true. optimizer.lr must be a number, got inf",
+            "seed must be an integer >= 0 and <= 4294967295, got true. optimizer.lr must be a number > 0, got inf",
         ),
-        (["++cell._target_=null"], "cell._target_=null: the name of a class is needed."),
+        (["++cell._target_=null"], "cell._target_ must be the name of a class, got null."),
         (
             ["schedule=constant", "schedule._target_=torch.optim.lr_scheduler.CyclicLR", "+schedule.cycle_momentum=7"],
             "schedule.cycle_momentum must be true or false, got 7.",
@@ -308,7 +311,7 @@ def test_what_is_added_and_read_is_accepted() -> None:
     check(cfg, MADE)
     assert cfg.cell.bias is False
     assert cfg.optimizer.amsgrad is True
-    assert "cell.delay=true: a whole number" in faults(compose_task("xor", "cell=torchrecurrent", "+cell.delay=true"))
+    assert "cell.delay must be an integer" in faults(compose_task("xor", "cell=torchrecurrent", "+cell.delay=true"))
 
 
 SAVED = [
@@ -356,11 +359,11 @@ def test_the_values_of_a_search_are_of_the_types_of_their_keys(price: DictConfig
 @pytest.mark.parametrize(
     ("key", "value", "fault"),
     [
-        ("cell.hidden_size.choices", [8, True], "cell.hidden_size=true: a whole number"),
-        ("cell.num_layers", {"low": 1.5, "high": 8}, "cell.num_layers=1.5: a whole number"),
-        ("optimizer.lr.low", math.nan, "optimizer.lr=nan: a number"),
-        ("optimizer.lr.log", "maybe", "optimizer.lr.log=maybe: true or false"),
-        ("cell.layer_norm.choices", [True, "maybe"], "cell.layer_norm=maybe: true or false"),
+        ("cell.hidden_size.choices", [8, True], "cell.hidden_size must be an integer >= 1, got true"),
+        ("cell.num_layers", {"low": 1.5, "high": 8}, "cell.num_layers must be an integer >= 1, got 1.5"),
+        ("optimizer.lr.low", math.nan, "optimizer.lr must be a number > 0, got nan"),
+        ("optimizer.lr.log", "maybe", "optimizer.lr.log must be true or false, got maybe"),
+        ("cell.layer_norm.choices", [True, "maybe"], "cell.layer_norm must be true or false, got maybe"),
     ],
 )
 def test_a_value_of_a_search_that_its_key_cannot_have_is_refused(

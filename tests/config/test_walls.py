@@ -50,7 +50,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
             "statistics.py", "confidence: float = 0.95", "confidence: float = 0.99", judged | {"report/leaderboard"},
         ),
         "a comment": ("modules/module.py", "# one sum, not a list", "# a sum, and not a list", set()),
-        "a check": ("training/check.py", "is none of", "must be one of", set()),
+        "a check": ("training/check.py", "torch sees no CUDA", "there is no CUDA", set()),
         "the store": ("tracking/mlflow/store.py", "BATCH = 1000", "BATCH = 900", set()),
     }  # fmt: skip
     before = settings()

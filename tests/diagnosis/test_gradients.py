@@ -206,14 +206,14 @@ def test_other_precisions_are_looked_into_as_well(run: Run, root: Path, precisio
 
 
 @pytest.mark.parametrize(
-    "override",
+    ("override", "message"),
     [
-        "callbacks.norms=often",
-        "callbacks.timestep_gradients.every_n_epochs=0",
-        "callbacks.timestep_gradients.every_n_epochs=true",
+        ("callbacks.norms=often", "callbacks.norms must be a group with a _target_, or null, got often."),
+        ("callbacks.timestep_gradients.every_n_epochs=0", "every_n_epochs must be an integer >= 1, got 0."),
+        ("callbacks.timestep_gradients.every_n_epochs=true", "every_n_epochs must be an integer >= 1, got true."),
     ],
 )
-def test_settings_that_mean_nothing_are_named(run: Run, override: str) -> None:
+def test_settings_that_mean_nothing_are_named(run: Run, override: str, message: str) -> None:
     outcome = run("train", "tracking=none", "callbacks=[norms,timestep_gradients]", override)
     assert outcome.code == 2
-    assert override in outcome.err
+    assert message in outcome.err

@@ -103,16 +103,16 @@ def test_what_comes_no_nearer_is_said(run: Run, root: Path) -> None:
     ("overrides", "message"),
     [
         (["parameters=matched", "cell.hidden_size=8"], "cell.hidden_size=8 is given"),
-        (["parameters=matched", "parameters.count=-1"], "parameters.count=-1"),
+        (["parameters=matched", "parameters.count=-1"], "parameters.count must be an integer >= 1 or null, got -1."),
         (["parameters=matched", "parameters.reference=lstn"], "there is no conf/cell/lstn.yaml"),
         (["parameters.count=1000"], "add parameters=matched"),
         (["parameters=matched", "tuning=cpu", "task=digits", "cell=gru"], "parameters.count="),
         (["budget=steps"], "budget=steps needs budget.steps"),
-        (["budget=steps", "budget.steps=2.5"], "budget.steps=2.5: a whole number"),
-        (["budget=seconds", "budget.seconds=0"], "a number above 0, not 0"),
+        (["budget=steps", "budget.steps=2.5"], "budget.steps must be an integer >= 1 or null, got 2.5."),
+        (["budget=seconds", "budget.seconds=0"], "budget.seconds must be a number > 0 or null, got 0."),
         (["budget.seconds=3"], "add budget=seconds"),
-        (["trainer.max_epochs=null"], "trainer.max_epochs=null"),
-        (["schedule.T_max=null"], "schedule.T_max=null"),
+        (["trainer.max_epochs=null"], "trainer.max_epochs must be an integer >= 1 with budget=epochs, got null."),
+        (["schedule.T_max=null"], "schedule.T_max must be an integer"),
     ],
 )
 def test_what_cannot_go_together_is_said_before_any_work(

@@ -37,6 +37,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.config.checking import faults, refuse
+from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
 from rnnlab.errors import MissingExtra, UserError
@@ -44,6 +45,18 @@ from rnnlab.output import Lines
 from rnnlab.results.paths import CONF, root
 
 log = logging.getLogger("rnnlab")
+
+
+HELP = """python pipelines/{name} [group=option] [key=value] [+key=value] [-m]
+
+Groups of the config, and the options of each (group=option):
+
+$APP_CONFIG_GROUPS
+Keys, with their values under these options (key=value); +key=value for one that a group's class takes besides:
+{keys}
+
+A sweep over all combinations: -m cell=rnn,lstm seed=0,1,2. Of Hydra itself: --hydra-help."""
+"""Hydra fills in the groups."""
 
 
 class Stopped(SystemExit):
@@ -141,7 +154,14 @@ class CheckedLoader(ConfigLoaderImpl):
         with open_dict(cfg):
             cfg.packages = list(self.packages)
         check_hydra(cfg, self.packages)
+        if not {"--help", "-h"}.isdisjoint(sys.argv):
+            cfg.hydra.help.template = HELP.format(name=Path(sys.argv[0]).name, keys=_literal(explanation(cfg)))
         return cfg
+
+
+def _literal(text: str) -> str:
+    """As a part of a template, and of a config: neither reads anything into it."""
+    return text.replace("$", "$$").replace("${", "$\\{")
 
 
 @contextmanager

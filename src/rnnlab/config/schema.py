@@ -4,10 +4,10 @@ Of a node with a `_target_`, the signature of that class says what it takes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from rnnlab.arguments import Name, Natural, Positive, PositiveNumber, Range
 
@@ -26,7 +26,7 @@ class Decides(Enum):
 
 def key(text: str, decides: Decides = Decides.NOTHING, default: Any = MISSING) -> Any:
     """A field of a group: its `text` in --help, and what it decides. default: of one that may be left out."""
-    return field(default=default, metadata={"help": text, "decides": decides})
+    return field(default=default, metadata={"text": text, "decides": decides})
 
 
 def within(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False, address: bool = False) -> Any:
@@ -35,15 +35,15 @@ def within(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False,
     decides: of those of its keys that are not declared. made: whether an object is made of it, whose class takes them.
     address: whether it holds the address of a store or a mirror, which no file keeps: it is no part of what is run.
     """
-    return field(metadata={"help": text, "decides": decides, "made": made, "address": address})
+    return field(metadata={"text": text, "decides": decides, "is_group": True, "made": made, "address": address})
 
 
 @dataclass(frozen=True)
 class Sampling:
-    length: Positive = key("predict: characters that the net writes", Decides.DECODING)
-    temperature: Annotated[float, Range(at_least=0)] = key("predict: 0: always the likeliest", Decides.DECODING)
-    top_k: Natural = key("predict: draw from the likeliest so many alone; 0: from all", Decides.DECODING)
-    seed: Seed = key("predict: of the draws", Decides.DECODING)
+    length: Positive = key("characters that the net writes", Decides.DECODING)
+    temperature: Annotated[float, Range(at_least=0)] = key("of the draws; 0: always the likeliest", Decides.DECODING)
+    top_k: Natural = key("draw from the likeliest so many alone; 0: from all", Decides.DECODING)
+    seed: Seed = key("of the draws", Decides.DECODING)
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,13 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Search:
-    name: Name = key("search: the overlays go into conf/tuned/<name>, and tuning=<name> applies them")
-    trials: Positive = key("search: in all; the same command resumes an interrupted search")
-    seed: Seed = key("search: of the sampler; that of weights and batches is `seed`")
-    startup_trials: Natural = key("search: drawn at random before the sampler learns from them; none of them is pruned")
-    pruner: Literal["median", "hyperband", "none"] = key("search: what ends a trial that is worse than the others")
-    warmup_epochs: Natural = key("search: of every trial that no pruner ends")
-    space: dict[str, Any] = within("search: the keys that are tried, each {low, high, log, step} or {choices}")
+    name: Name = key("the overlays go into conf/tuned/<name>, and tuning=<name> applies them")
+    trials: Positive = key("in all, for each cell as many; the same command resumes an interrupted search")
+    seed: Seed = key("of the sampler; that of weights and batches is `seed`")
+    startup_trials: Natural = key("drawn at random before the sampler learns from them; none of them is pruned")
+    pruner: Literal["median", "hyperband", "none"] = key("what ends a trial that is worse than the others")
+    warmup_epochs: Natural = key("of every trial that no pruner ends")
+    space: dict[str, Any] = within("the keys that are tried, each {low, high, log, step} or {choices}")
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ class Config:
     model: str | None = key("predict: a run's folder, a model's folder, or an address: models:/rnnlab-price@champion")
     input: Any = key("predict: a file, a folder of files, or a text")
     output: str | None = key("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")
-    sampling: Sampling = within("of a net that goes on with a text")
+    sampling: Sampling = within("predict: of a net that goes on with a text")
     fetch: Fetch = within("where data come from", address=True)
-    port: Annotated[int, Range(at_least=1, at_most=65535)] = key("of the MLflow UI")
+    port: Annotated[int, Range(at_least=1, at_most=65535)] = key("ui: where it listens")
     report: Report = within("which leaderboard")
     task: Task = within("data, layout, loss and baselines", Decides.DATA)
     cell: Named = within("the equations", Decides.TRAINING, made=True)
@@ -169,20 +169,32 @@ class Config:
     parameters: Parameters = within("equal numbers of parameters", Decides.TRAINING)
     tracking: dict[str, Any] = within("the store of runs", made=True, address=True)
     tuning: Tuning = within("settings found for this very task and cell", Decides.TRAINING)
-    search: Search = within("what a search tries")
+    search: Search = within("search: what it tries, and for how long")
+
+
+class Declared(NamedTuple):
+    """kind: the type, with its limits. The rest as `key` and `within` say it."""
+
+    kind: Any
+    text: str
+    decides: Decides
+    is_group: bool = False
+    made: bool = False
+    address: bool = False
 
 
 @cache
-def declared() -> dict[str, "Field[Any]"]:
-    """Every declared key and group, by its dotted name."""
+def declared() -> dict[str, Declared]:
+    """Every key and group, by its dotted name."""
 
-    def of(group: type, prefix: str) -> Iterator[tuple[str, "Field[Any]"]]:
-        kinds = get_type_hints(group)
+    def of(group: type, prefix: str) -> Iterator[tuple[str, Declared]]:
+        kinds = get_type_hints(group, include_extras=True)
         for each in fields(group):
-            yield f"{prefix}{each.name}", each
-            for kind in (kinds[each.name], *get_args(kinds[each.name])):
-                if isinstance(kind, type) and is_dataclass(kind):
-                    yield from of(kind, f"{prefix}{each.name}.")
+            kind = kinds[each.name]
+            yield f"{prefix}{each.name}", Declared(kind, **each.metadata)
+            for inner in (kind, *get_args(kind)):
+                if isinstance(inner, type) and is_dataclass(inner):
+                    yield from of(inner, f"{prefix}{each.name}.")
 
     return dict(of(Config, ""))
 
@@ -192,8 +204,7 @@ def decides(key: str) -> Decides:
     """What a dotted key or group decides: of one that is not declared, what the group says that it stands in."""
     while key and key not in declared():
         key = key.rpartition(".")[0]
-    found: Decides = declared()[key].metadata["decides"] if key else Decides.NOTHING
-    return found
+    return declared()[key].decides if key else Decides.NOTHING
 
 
 def decides_a_run(key: str) -> bool:
@@ -207,13 +218,13 @@ def deciding(group: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 GROUPS_OF_A_RUN = tuple(
-    name for name, each in declared().items() if "made" in each.metadata and "." not in name and decides_a_run(name)
+    name for name, each in declared().items() if each.is_group and "." not in name and decides_a_run(name)
 )
 """Groups of the config that decide what a trained net is."""
 
-MADE = tuple(name for name, each in declared().items() if each.metadata.get("made"))
+MADE = tuple(name for name, each in declared().items() if each.made)
 """Nodes that objects are made of, and `callbacks`, a group of such. Their classes have to be imported to know what they
 take."""
 
-ADDRESSES = tuple(name for name, each in declared().items() if each.metadata.get("address"))
+ADDRESSES = tuple(name for name, each in declared().items() if each.address)
 """Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""

@@ -13,10 +13,10 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.optim import Optimizer
 
+from rnnlab.arguments import Positive, check_arguments
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.modules.module import SequenceModule
-from rnnlab.tracking.callback import checked_interval
 from rnnlab.unroll.hooks import step_hook
 from rnnlab.unroll.loop import Step
 from rnnlab.unroll.recurrent import Recurrent
@@ -96,8 +96,9 @@ class LogTimestepGradients(Callback):
     One series for each epoch, cell and field of the state, the timestep standing where others have the training step.
     """
 
-    def __init__(self, every_n_epochs: int) -> None:
-        self.every_n_epochs = checked_interval(every_n_epochs)
+    def __init__(self, every_n_epochs: Positive) -> None:
+        check_arguments(LogTimestepGradients, locals())
+        self.every_n_epochs = every_n_epochs
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int

@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from rnnlab.arguments import Positive, check_arguments
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.diagnosis.figures import draw_gradients, draw_summary
@@ -17,7 +18,7 @@ from rnnlab.diagnosis.jacobian import gradients_back, growth_rate, saturation, s
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json, write_json
 from rnnlab.tasks.task import Task
-from rnnlab.tracking.callback import RunCallback, checked_interval
+from rnnlab.tracking.callback import RunCallback
 
 MEMORY = "memory"
 """Beside the checkpoints and then beside the weights: a file for each epoch that was looked at."""
@@ -155,8 +156,9 @@ class LogMemory(RunCallback):
     task: Task
     folder: Path
 
-    def __init__(self, every_n_epochs: int) -> None:
-        self.every_n_epochs = checked_interval(every_n_epochs)
+    def __init__(self, every_n_epochs: Positive) -> None:
+        check_arguments(LogMemory, locals())
+        self.every_n_epochs = every_n_epochs
         self.looked_at: list[int] = []
         self.kept = 0
 

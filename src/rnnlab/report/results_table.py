@@ -138,7 +138,7 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
                 if not _is_evaluated(results) or not all(map(is_current, _runs(results))):
                     raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
             yield _section(task, root() / "results" / task / "baselines", cells)
-    elif folder == "runs":
+    else:
         runs = current(of_seeds(root(), "runs/*/*/*/train/seed=*/run.json"))
         for facts in current(sorted(root().glob("runs/*/baselines/*/task.json"))):
             baselines, task = facts.parent, facts.parents[2].name
@@ -147,8 +147,6 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
             section = _section(task, baselines, cells)
             if section.tried or not wanted.words:
                 yield section
-    else:
-        raise UserError(f"report.folder={folder} is neither results nor runs.")
 
 
 def _section(task: str, baselines: Path, cells: list[Results]) -> Section:

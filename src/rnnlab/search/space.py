@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from rnnlab.arguments import INVALID, conform, needed
+from rnnlab.arguments import INVALID, conform, needed, refusal
 from rnnlab.config.checking import check
 from rnnlab.config.fingerprint import plain, shown_in
 from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE, decides_a_run
@@ -77,7 +77,7 @@ def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if child is None:
             continue
         if not isinstance(child, dict):
-            raise UserError(f"search.space.{key}={child}: {{low, high}} or {{choices}} is needed, or null.")
+            raise UserError(refusal(f"search.space.{key}", "{low, high}, {choices} or null", child))
         if child.keys() & (RANGE | CHOICE) and not any(isinstance(value, dict) for value in child.values()):
             yield key, child
         else:
@@ -102,7 +102,7 @@ def _typed(cfg: DictConfig, key: str, leaf: dict[str, Any]) -> dict[str, Any]:
         elif name == "log":
             result[name] = conform(value, bool)
             if result[name] is INVALID:
-                raise UserError(f"search.space.{key}.log={value}: {needed(bool)} is needed.")
+                raise UserError(refusal(f"search.space.{key}.log", needed(bool), value))
         elif name in ("low", "high") or (name == "step" and value is not None):
             result[name] = typed(value)
     return result

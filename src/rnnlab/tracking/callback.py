@@ -5,7 +5,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
-from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
 from rnnlab.tasks.task import Task
 
@@ -26,10 +25,3 @@ class RunCallback(Callback):
 
     def write(self, folder: Path, name: str) -> None:
         """Leave in `folder`, beside the weights, what is to last. name: of the run, for a title."""
-
-
-def checked_interval(every_n_epochs: int) -> int:
-    """Raises: `UserError` unless it is a number of epochs."""
-    if every_n_epochs < 1:
-        raise UserError(f"every_n_epochs={every_n_epochs}: a whole number of at least 1 is needed.")
-    return every_n_epochs

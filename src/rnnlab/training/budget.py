@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
+from rnnlab.arguments import refusal
 from rnnlab.errors import UserError
 from rnnlab.modules.build import follows_budget
 from rnnlab.tracking.clock import StepClock
@@ -15,19 +16,18 @@ LIMITS = ("steps", "seconds")
 
 
 def check_budget(cfg: DictConfig) -> None:
-    """Raises: `UserError` for a limit that is missing, of no use, or no number above 0."""
+    """Raises: `UserError` for a limit that is missing or of no use."""
     kind = cfg.budget.name
     for key in LIMITS:
         value = cfg.budget[key]
         if key != kind and value is not None:
             raise UserError(f"budget.{key}={value} is of no use with budget={kind}: add budget={key}.")
-        if key == kind and not (value or 0) > 0:
-            what = "whole number" if key == "steps" else "number"
-            raise UserError(f"budget={kind} needs budget.{key}, a {what} above 0, not {value}.")
+        if key == kind and value is None:
+            raise UserError(f"budget={kind} needs budget.{key}.")
     if kind == "epochs" and cfg.trainer.max_epochs is None:
-        raise UserError("trainer.max_epochs=null: a whole number of at least 1 is needed with budget=epochs.")
+        raise UserError(refusal("trainer.max_epochs", "an integer >= 1 with budget=epochs", None))
     if kind == "epochs" and follows_budget(cfg):
-        raise UserError("schedule.T_max=null: a number of epochs is needed with budget=epochs.")
+        raise UserError(refusal("schedule.T_max", "an integer >= 1 with budget=epochs", None))
 
 
 def make_budget(cfg: DictConfig) -> "Budget | None":

@@ -7,10 +7,11 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from rnnlab.arguments import Positive, check_arguments
 from rnnlab.modules.module import SequenceModule
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
-from rnnlab.tracking.callback import RunCallback, checked_interval
+from rnnlab.tracking.callback import RunCallback
 from rnnlab.training.samples import write_samples
 
 SAMPLES = "samples"
@@ -23,8 +24,9 @@ class KeepSamples(RunCallback):
     judging: Judging
     folder: Path
 
-    def __init__(self, every_n_epochs: int) -> None:
-        self.every_n_epochs = checked_interval(every_n_epochs)
+    def __init__(self, every_n_epochs: Positive) -> None:
+        check_arguments(KeepSamples, locals())
+        self.every_n_epochs = every_n_epochs
 
     def bind(self, cfg: DictConfig, task: Task, folder: Path) -> None:
         self.judging = instantiate(cfg.task.judging, task)

@@ -45,8 +45,6 @@ def check_sizing(cfg: DictConfig) -> None:
             )
         if not (CONF / "cell" / f"{wanted.reference}.yaml").exists():
             raise UserError(f"parameters.reference={wanted.reference}: there is no conf/cell/{wanted.reference}.yaml.")
-    elif wanted.count < 1:
-        raise UserError(f"parameters.count={wanted.count}: a whole number of at least 1 or null is needed.")
 
 
 def match_parameters(cfg: DictConfig, task: Specified) -> DictConfig:
