@@ -9,6 +9,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from rnnlab.config import fingerprint, stages
+from rnnlab.config.schema import Decides, decides
 from rnnlab.results.paths import CONF
 from tests.conftest import CHECKOUT, Run
 
@@ -51,6 +52,50 @@ def leaves(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if not isinstance(node, dict):
         return [(prefix, node)]
     return [leaf for key, value in node.items() for leaf in leaves(value, f"{prefix}.{key}" if prefix else key)]
+
+
+def keys_of_price() -> list[str]:
+    """Those with values of their own. What is read, its data set says (see tests/datasets), with rules of its own."""
+    cfg = stages.compose_task("price")
+    found = leaves(OmegaConf.to_container(cfg))
+    keys = [key for key, value in found if "${" not in str(value) and key != "task.batch_options"]
+    keys = [key for key in keys if not key.startswith(("task.dataset.", "search.", "callbacks."))]
+    return [key for key in keys if not (key.startswith("task.") and key.partition(".")[2] in cfg.task.dataset)]
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int | float) else f"{value}x" if isinstance(value, str) else "x"
+
+
+OPEN = {"budget": "with budget=epochs", "parameters": "by the size it gives", "tuning": "without trials"}
+"""Groups that decide a training at times, and not in the config below."""
+
+
+@pytest.mark.parametrize("key", keys_of_price())
+def test_a_key_decides_what_it_says_and_nothing_else(key: str) -> None:
+    """The folder of a run, and what DVC reruns, follow from what each key of the config decides."""
+    cfg = stages.compose_task("price")
+
+    def settings() -> list[dict[str, Any]]:
+        found = [fingerprint.data_setting(cfg), fingerprint.train_setting(cfg), fingerprint.evaluate_setting(cfg)]
+        return [{name: value for name, value in each.items() if name != "sources"} for each in found]
+
+    before = settings()
+    OmegaConf.update(cfg, key, other(OmegaConf.select(cfg, key)))
+    data, training, judging = (old != new for old, new in zip(before, settings(), strict=True))
+    decided = decides(key)
+    if decided in (Decides.NOTHING, Decides.ROUNDING, Decides.DECODING):
+        assert not data
+        assert not training
+    elif key != "seed" and key.partition(".")[0] not in OPEN:
+        assert data or training, "it decides a run"
+    if decided is Decides.TRAINING:
+        assert not data
+    if key.startswith("task.judging."):
+        assert judging
 
 
 def test_the_setting_of_a_cell_is_its_own() -> None:

@@ -90,8 +90,9 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     printed, _ = process.communicate(timeout=400)
     assert process.returncode == 0, printed
     assert len(re.findall("the MLflow store failed", printed)) == 1, printed
-    # one of the causes by name: a server may be killed within an answer
-    assert any(f"the MLflow store failed ({cause}): results are kept on disk" in printed for cause in live.CAUSES)
+    # in one line whatever the cause: a server may be killed within an answer, and training may end while it is tried
+    assert re.search(r"the MLflow store failed \([^\n]{5,100}\): results are kept on disk", printed), printed
+    assert "Traceback" not in printed
     assert "is not in the MLflow store yet" in printed
     assert "WARNING" not in printed  # of MLflow's or urllib3's own
     assert list(root.glob("runs/price/rnn/*/train/seed=0/history.parquet"))

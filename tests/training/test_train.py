@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from safetensors.torch import load_file
 
 from rnnlab.results.files import read_json
@@ -51,8 +52,11 @@ def test_the_same_setting_finds_its_own_result_and_another_setting_its_own_folde
     run("train", *SHORT)
     second = run("train", *SHORT)
     assert "already trained under this setting" in second.out
+    rounded = run("train", *SHORT, "trainer.threads=2", "trainer.deterministic=false")
+    assert "already trained under this setting" in rounded.out, "what decides rounding alone"
     run("train", *SHORT, "optimizer.lr=0.01")
     assert len(list(root.glob("runs/price/lstm/*/train/seed=0"))) == 2
+    assert {yaml.safe_load(path.read_text())["trainer"]["threads"] for path in root.rglob("seed=0/config.yaml")} == {1}
 
 
 def test_an_edited_csv_is_prepared_anew_and_trained_anew(run: Run, root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.fingerprint import fingerprint, source_digests
 from rnnlab.results.paths import CONF
 
 SIZING = "parameters"
@@ -21,7 +22,8 @@ def sizing_setting(cfg: DictConfig) -> dict[str, object]:
     content = OmegaConf.to_container(cfg.parameters, resolve=True)
     matched = cfg.parameters.count is not None
     reference = None if matched else OmegaConf.to_container(with_reference(cfg).cell, resolve=True)
-    return {"parameters": content, "reference": reference}
+    code = fingerprint(source_digests(["rnnlab.training.sizing"]))
+    return {"parameters": content, "reference": reference, "sizing": code}
 
 
 def with_reference(cfg: DictConfig) -> DictConfig:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rnnlab.addresses import shown
 from rnnlab.config.checking import check
 from rnnlab.config.fingerprint import shown_in
-from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE
+from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE, decides_a_run
 from rnnlab.config.sizing import SIZING
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
@@ -67,9 +67,11 @@ def selection(cfg: DictConfig) -> Selection:
         if word.lstrip("+~").partition("=")[0].partition(".")[0] not in OF_THE_REPORT
     ]
     for word in words:
-        if word.lstrip("+~").partition("=")[0].partition(".")[0] not in GROUPS_OF_A_RUN:
+        key = word.lstrip("+~").partition("=")[0]
+        if key.partition(".")[0] not in GROUPS_OF_A_RUN or not decides_a_run(key):
             raise UserError(
-                f"{word}: the runs of a report are chosen by {', '.join(GROUPS_OF_A_RUN)}, and by no other word."
+                f"{word}: the runs of a report are chosen by {', '.join(GROUPS_OF_A_RUN)}, and by those of their keys "
+                "that decide a training."
             )
     if words and cfg.report.folder != "runs":
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
