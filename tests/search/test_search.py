@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.commands.search import search
 from rnnlab.config.stages import compose_task
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.report.leaderboard import in_words, rows
@@ -122,7 +123,7 @@ def test_a_folder_that_takes_no_overlay_is_named_before_any_work(root: Path, con
 def test_without_optuna_the_extra_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtra, match=r"rnnlab\[search\]"):
-        study.search(compose_task("price", *SMALL))
+        search(compose_task("price", *SMALL))
 
 
 def test_a_search_goes_on_where_it_stood_and_finds_what_one_without_a_stop_finds(

@@ -71,6 +71,25 @@ def test_a_cell_comes_near_to_the_reference_and_draws_no_random_number(root: Pat
     assert cfg.cell.hidden_size == cfg.task.training.hidden_size
 
 
+def test_a_reference_and_an_overlay_may_be_files_of_one_s_own(run: Run, root: Path, tmp_path: Path) -> None:
+    files = {
+        "cell/mine.yaml": "defaults: [/recurrent@_here_, _self_]\n_target_: rnnlab.modules.rnn.RNN\nname: mine\n",
+        "tuning/mine.yaml": "name: mine\ntrials: null\nstudy: null\n",
+        "tuned/mine/xor_mine.yaml": "# @package _global_\ncell:\n  hidden_size: 3\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    words = ("--config-dir", str(tmp_path), "task=xor", QUIET, "debug=fast")
+    matched = run("train", *words, "cell=gru", "parameters=matched", "parameters.reference=mine")
+    assert matched.code == 0, matched.err
+    assert "(mine of " in matched.out
+    tuned = run("train", *words, "cell=mine", "tuning=mine")
+    assert tuned.code == 0, tuned.err
+    untuned = run("train", *words, "cell=gru", "tuning=mine")
+    assert "nothing is tuned for this pair: there is no conf/tuned/mine/xor_gru.yaml" in untuned.err
+
+
 def test_heads_divide_the_size_that_is_found(root: Path) -> None:
     cfg = compose_task("price", "cell=mlstm", "cell.num_heads=6", "parameters=matched", "parameters.count=2000")
     assert match_parameters(cfg, open_task(cfg, 0)).cell.hidden_size % 6 == 0

@@ -3,7 +3,7 @@
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.addresses import shown
 from rnnlab.arguments import Name, needed, written
+from rnnlab.config.files import find, folders
 from rnnlab.config.schema import Decides, declared
-from rnnlab.results.paths import CONF
 
 WIDTH = 34
 """Of the keys with their values; an explanation that such a pair leaves no place for begins a line of its own."""
@@ -86,22 +86,23 @@ def _comments(cfg: DictConfig) -> dict[str, str]:
     choices = [*cfg.hydra.runtime.choices.items(), *(("callbacks", name) for name in cfg.callbacks)]
     for group, choice in choices:
         if isinstance(choice, str) and not str(group).startswith("hydra"):
-            for path in _files(CONF / str(group) / f"{choice}.yaml"):
+            for path in _files(f"{group}/{choice}", folders(cfg.hydra)):
                 found = {f"{group}.{key}": text for key, text in _of_file(path).items()} | found
     return found
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """A file of conf/, and those in its list of defaults."""
-    if not path.is_file():
+def _files(name: str, among: Sequence[Path]) -> Iterator[Path]:
+    """A file of the config, and those in its list of defaults."""
+    path = find(name, among)
+    if path is None:
         return
     yield path
     content = OmegaConf.load(path)
     for default in content.get("defaults", ()) if isinstance(content, DictConfig) else ():
         if isinstance(default, str) and default != "_self_":
-            name = default.partition("@")[0]
-            folder = CONF if name.startswith("/") else path.parent
-            yield from _files(folder / f"{name.lstrip('/')}.yaml")
+            other = default.partition("@")[0]
+            group = "" if other.startswith("/") else f"{name.rpartition('/')[0]}/"
+            yield from _files(f"{group}{other.lstrip('/')}", among)
 
 
 def _of_file(path: Path) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.files import find
 from rnnlab.config.fingerprint import fingerprint, source_digests
-from rnnlab.results.paths import CONF
 
 SIZING = "parameters"
 """In evaluated.json: under which policies of `parameters` the net was judged, for one size may answer several."""
@@ -30,8 +30,11 @@ def with_reference(cfg: DictConfig) -> DictConfig:
     """The same config with the reference cell, as its own file has it."""
     copy = cfg.copy()
     OmegaConf.set_struct(copy, False)
-    own = OmegaConf.load(CONF / "cell" / f"{cfg.parameters.reference}.yaml")
+    path, shared = find(f"cell/{cfg.parameters.reference}"), find("recurrent")
+    assert path is not None  # `rnnlab.training.sizing` checks it
+    assert shared is not None
+    own = OmegaConf.load(path)
     assert isinstance(own, DictConfig)
-    del own["defaults"]
-    copy.cell = OmegaConf.merge(OmegaConf.load(CONF / "recurrent.yaml"), own)
+    own.pop("defaults", None)
+    copy.cell = OmegaConf.merge(OmegaConf.load(shared), own)
     return copy

@@ -9,32 +9,35 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+import optuna
 import pytorch_lightning as pl
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from optuna import Study, Trial, TrialPruned
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import TPESampler
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 from pytorch_lightning.callbacks import Callback
 
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_keep
-from rnnlab.errors import MissingExtra, UserError
+from rnnlab.errors import UserError
 from rnnlab.modules.module import Diverged
 from rnnlab.results.files import atomic_file, is_locked, locked
 from rnnlab.results.paths import root
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
+from rnnlab.search.space import distributions, nested, starting_point, with_values
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.recorder import Recorder
 from rnnlab.training.callbacks import bound_callbacks
 from rnnlab.training.check import check
 from rnnlab.training.run import Run
 from rnnlab.training.train import fit
-
-if TYPE_CHECKING:
-    from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
-    from optuna.pruners import BasePruner
 
 log = logging.getLogger("rnnlab")
 
@@ -59,15 +62,8 @@ def search(cfg: DictConfig) -> float | None:
 
     Returns: the lowest validation loss; None while trials still run in other processes.
 
-    Raises: `MissingExtra` without Optuna; `UserError` for a space or a config that cannot be searched, and when no
-    trial came to its end.
+    Raises: `UserError` for a space or a config that cannot be searched, and when no trial came to its end.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingExtra("A search needs Optuna, which is not installed: pip install 'rnnlab[search]'") from None
-    from rnnlab.search.space import distributions, starting_point
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _check(cfg)
     space = distributions(cfg)
@@ -111,10 +107,7 @@ def _opened(cfg: DictConfig) -> Iterator[tuple[Run, Path]]:
     yield run, root() / "searches" / cfg.task.name / cfg.cell.name / setting
 
 
-def _open_study(cfg: DictConfig, folder: Path) -> "Study":
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
-
+def _open_study(cfg: DictConfig, folder: Path) -> Study:
     # Optuna's own lock outlives a killed process, and then holds up the next for half a minute
     lock = cast(Any, FileLock(folder / ".journal.lock"))
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL), lock))
@@ -127,8 +120,7 @@ def _open_study(cfg: DictConfig, folder: Path) -> "Study":
     )
 
 
-def _pruner(cfg: DictConfig) -> "BasePruner":
-    from optuna.pruners import HyperbandPruner, MedianPruner, NopPruner
+def _pruner(cfg: DictConfig) -> BasePruner:
 
     wanted = cfg.search
     if wanted.pruner == "median":
@@ -138,13 +130,8 @@ def _pruner(cfg: DictConfig) -> "BasePruner":
     return NopPruner()
 
 
-def _next_trial(
-    cfg: DictConfig, study: "Study", space: dict[str, "BaseDistribution"], task: Task, folder: Path
-) -> bool:
+def _next_trial(cfg: DictConfig, study: Study, space: dict[str, BaseDistribution], task: Task, folder: Path) -> bool:
     """Run one more trial, unless there are enough with those under way in other processes."""
-    from optuna import TrialPruned
-    from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
 
     with ExitStack() as held:
         with locked(folder / ".lock"):
@@ -181,15 +168,13 @@ def _next_trial(
 
 def _next_draw(trials: list[Any]) -> int:
     """The first number that no trial has which counts or runs: two at once draw differently, a lost one is replaced."""
-    from optuna.trial import TrialState
 
     taken = {trial.user_attrs.get(DRAW) for trial in trials if trial.state != TrialState.FAIL}
     return next(number for number in count() if number not in taken)
 
 
-def _forget_killed(study: "Study", folder: Path) -> None:
+def _forget_killed(study: Study, folder: Path) -> None:
     """Mark the trials as failed whose process holds their lock no more."""
-    from optuna.trial import TrialState
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         own = _own(folder, trial.number)
@@ -199,9 +184,8 @@ def _forget_killed(study: "Study", folder: Path) -> None:
             log.info("trial %d had been killed: another takes its place", trial.number)
 
 
-def _fail(study: "Study", number: int) -> None:
+def _fail(study: Study, number: int) -> None:
     """Do not count this trial. One that began with given values is to be tried again; others are drawn again anyway."""
-    from optuna.trial import TrialState
 
     given = study.get_trials(deepcopy=False)[number].system_attrs.get("fixed_params")
     study.tell(number, state=TrialState.FAIL)
@@ -214,14 +198,12 @@ def _own(folder: Path, number: int) -> Path:
 
 
 def _spent(trials: list[Any]) -> list[Any]:
-    from optuna.trial import TrialState
 
     return [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
 
 
-def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
+def _run(base: DictConfig, trial: Trial, task: Task, folder: Path) -> float:
     """Train one seed with the trial's values; its lowest validation loss."""
-    from rnnlab.search.space import with_values
 
     run = Run.open(with_values(base, trial.params), folder)
     if run.task.meta["digest"] != task.meta["digest"] or run.task.spec != task.spec:
@@ -239,22 +221,17 @@ def _run(base: DictConfig, trial: "Trial", task: Task, folder: Path) -> float:
 class _Report(Callback):
     """Tells the study of each epoch's validation loss, and ends a trial that has no prospect."""
 
-    def __init__(self, trial: "Trial") -> None:
+    def __init__(self, trial: Trial) -> None:
         self.trial = trial
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        from optuna import TrialPruned
-
         self.trial.report(float(trainer.callback_metrics["loss/validation"]), trainer.current_epoch)
         if self.trial.should_prune():
             raise TrialPruned
 
 
-def _conclude(cfg: DictConfig, study: "Study", folder: Path) -> float | None:
+def _conclude(cfg: DictConfig, study: Study, folder: Path) -> float | None:
     """Write the trials as a table and the best of them as an overlay, once there are enough."""
-    from optuna.trial import TrialState
-
-    from rnnlab.search.space import nested
 
     trials = study.get_trials(deepcopy=False)
     spent = _spent(trials)

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.config.checking import faults, refuse
+from rnnlab.config.files import find
 from rnnlab.config.fingerprint import plain
 from rnnlab.config.schema import MADE
 from rnnlab.errors import UserError
@@ -17,7 +18,6 @@ from rnnlab.layouts.per_timestep import OneToOne
 from rnnlab.losses import CrossEntropy
 from rnnlab.modules.build import build_module, module_class, schedule_of
 from rnnlab.modules.module import check_training
-from rnnlab.results.paths import CONF
 from rnnlab.spec import TaskSpec
 from rnnlab.training.budget import check_budget
 from rnnlab.training.callbacks import make_callbacks
@@ -64,11 +64,9 @@ def _check_optimizer(cfg: DictConfig) -> None:
 def _check_tuning(cfg: DictConfig) -> None:
     if cfg.tuning.name == "none":
         return
-    overlay = CONF / "tuned" / cfg.tuning.name / f"{cfg.task.name}_{cfg.cell.name}.yaml"
-    if not overlay.exists():
-        raise UserError(
-            f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no {overlay.relative_to(CONF.parent)}."
-        )
+    overlay = f"tuned/{cfg.tuning.name}/{cfg.task.name}_{cfg.cell.name}"
+    if find(overlay) is None:
+        raise UserError(f"tuning={cfg.tuning.name}: nothing is tuned for this pair: there is no conf/{overlay}.yaml.")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import cache
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.config.files import find
 from rnnlab.config.sizing import with_reference
 from rnnlab.errors import UserError
 from rnnlab.modules.build import Specified, build_module
-from rnnlab.results.paths import CONF
 
 log = logging.getLogger("rnnlab")
 
@@ -43,7 +43,7 @@ def check_sizing(cfg: DictConfig) -> None:
                 f"parameters=matched with tuning={cfg.tuning.name}: what is tuned may change the reference's size from "
                 "one cell to the next. Say how many parameters there are to be: parameters.count=..."
             )
-        if not (CONF / "cell" / f"{wanted.reference}.yaml").exists():
+        if find(f"cell/{wanted.reference}") is None:
             raise UserError(f"parameters.reference={wanted.reference}: there is no conf/cell/{wanted.reference}.yaml.")
 
 
