@@ -35,9 +35,9 @@ EXAMPLES = [
         "sentiment",
         ("task.vocabulary=2000", "task.longest=20", "task.batch_size=8"),
         bad=(
-            Bad("source", ("task.source=imdb",), ("task.source=imdb", "sample, full, csv")),
-            Bad("longest", ("task.longest=0",), ("task.longest=0", "at least 1")),
-            Bad("no vocabulary", ("task.vocabulary=0",), ("task.vocabulary=0", "at least 1")),
+            Bad("source", ("task.source=imdb",), ("task.source must be one of sample, full, csv, got imdb.",)),
+            Bad("longest", ("task.longest=0",), ("task.longest must be an integer >= 1", "got 0.")),
+            Bad("no vocabulary", ("task.vocabulary=0",), ("task.vocabulary must be an integer >= 1", "got 0.")),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
             Bad("archive with a link", messages=("link", "do not use this file"), break_raw=with_a_link),
             Bad("no path", ("task.source=csv",), ("task.path is missing",)),
