@@ -92,7 +92,11 @@ EXAMPLES = [
             Bad(
                 "missing", ("task.missing=guess",), ("task.missing must be one of previous, refuse, skip, got guess.",)
             ),
-            Bad("difference", ("task.difference=true",), ("task.difference must be a text, got true",)),
+            Bad(
+                "difference",
+                ("task.difference=true",),
+                ("task.difference must be one of none, target, both, got true.",),
+            ),
             Bad("gaps refused", ("task.missing=refuse",), ("gaps in the dates: 2", "task.missing=skip")),
             Bad("target not named", OWN[:1], ("'sales', 'visitors'", "task.target=NAME"), table(*GOOD)),
             Bad("target unknown", (*OWN[:1], "task.target=sale"), ("no column 'sale'", "did you mean"), table(*GOOD)),

@@ -47,7 +47,12 @@ EXAMPLES = [
             ),
             csv("three classes", ROWS, ("task.classes", "two labels"), "task.classes=[neg,pos,neutral]"),
             csv("no such column", ROWS, ("my.csv has no column review", "text, label"), "task.text=review"),
-            csv("one column twice", ROWS, ("two columns are needed",), "task.text=label"),
+            csv(
+                "one column twice",
+                ROWS,
+                ("task.label must be another column than task.text, got label.",),
+                "task.text=label",
+            ),
             csv("header only", [], ("my.csv has no review with the label 'neg'",)),
             csv("one class", ROWS[::2], ("my.csv has no review with the label 'neg'", "both classes")),
             csv("label outside the set", [*ROWS, "so so,meh"], ("my.csv, line 42", "'meh'", "neg nor pos")),
