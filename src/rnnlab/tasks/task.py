@@ -41,7 +41,7 @@ class Task(pl.LightningDataModule, ABC):
     """What `prepare` found out, with the `digest` of the arrays; there once the task is open."""
 
     def options(self) -> dict[str, Any]:
-        """The arguments of the constructor, by their names; of one that an attribute is not named after, here too."""
+        """The constructor's arguments by name: attributes, beside what a class keeps under another name and adds."""
         return vars(self)
 
     def check(self) -> None:

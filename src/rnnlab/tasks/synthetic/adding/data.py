@@ -32,7 +32,7 @@ class AddingData(SyntheticData):
 
     def __init__(
         self,
-        length: Several,  # a half of one timestep at least
+        length: Several,  # each half has a timestep to mark
         shortest: Several | None = None,
         test_lengths: tuple[Several, ...] = (),
         **options: Any,
