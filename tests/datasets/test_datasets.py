@@ -6,7 +6,6 @@ import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -36,8 +35,6 @@ def test_a_distribution_is_fetched_checked_and_read_where_it_lies(tmp_path: Path
 def test_a_distribution_that_is_not_to_be_had_is_named(tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class Nowhere(Dataset):
-        sources: ClassVar[tuple[str, ...]] = ("sample",)
-
         def files(self) -> list[File]:
             return [File("numpy-0.0.1.tar.gz", ("0" * 64,), distribution="numpy==0.0.1")]
 

@@ -47,26 +47,41 @@ def refusal(prices: Prices) -> str:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"source": "yaho"}, ["task.source=yaho", "did you mean 'yahoo'"]),
-        ({"source": "sample", "symbol": "APPL"}, ["task.symbol=APPL", "did you mean 'AAPL'", "task.source=yahoo"]),
-        ({"source": "sample"}, ["task.symbol=None", "AAPL, FB, GOOG, IBM, MSFT. For"]),
+        ({"source": "yaho"}, ["task.source must be one of sample, yahoo, csv, got yaho; did you mean 'yahoo'"]),
+        (
+            {"source": "sample", "symbol": "APPL"},
+            ["task.symbol must be one of", "got APPL; did you mean 'AAPL'", "task.source=yahoo"],
+        ),
+        ({"source": "sample"}, ["task.symbol must be one of AAPL, FB, GOOG, IBM, MSFT, got null. For"]),
         (
             {"source": "sample", "symbol": "BTC-USD"},
-            ["task.symbol=BTC-USD", "fetch.mirror= or RNNLAB_MIRROR", "task.source=csv task.path=my.csv"],
+            ["got BTC-USD.", "fetch.mirror= or RNNLAB_MIRROR", "task.source=csv task.path=my.csv"],
         ),
         ({"source": "csv"}, ["task.path is missing"]),
         ({"source": "csv", "path": "nowhere.csv"}, ["task.path=nowhere.csv", "no such file"]),
         ({"source": "csv", "path": "."}, ["task.path=.", "not a file"]),
         ({"source": "csv", "path": "s3://bucket/my.csv"}, ["s3://", "local path or http(s)"]),
         ({"source": "yahoo", "symbol": "AAPL"}, ["task.end is missing", "adjusted history changes"]),
-        ({"source": "yahoo", "symbol": "../x", "end": "2024-01-01"}, ["task.symbol=../x", "BTC-USD"]),
-        ({"source": "yahoo", "symbol": "A", "end": "2024-01-01", "interval": "1w"}, ["task.interval=1w", "1wk"]),
+        (
+            {"source": "yahoo", "symbol": "../x", "end": "2024-01-01"},
+            ["task.symbol must be one of Yahoo's", "BTC-USD", "got ../x."],
+        ),
+        (
+            {"source": "yahoo", "symbol": "A", "end": "2024-01-01", "interval": "1w"},
+            ["task.interval must be one of", "got 1w; did you mean '1wk'?"],
+        ),
         ({"source": "yahoo", "symbol": "A", "end": "2024-01-01", "interval": "1h"}, ["task.start is missing", "1h"]),
-        ({"source": "sample", "symbol": "AAPL", "end": "01/02/2024"}, ["task.end=01/02/2024", "2024-01-31"]),
-        ({"source": "sample", "symbol": "AAPL", "start": "2024-13-01"}, ["task.start=2024-13-01"]),
+        (
+            {"source": "sample", "symbol": "AAPL", "end": "01/02/2024"},
+            ["task.end must be an ISO date such as 2024-01-31 or null, got 01/02/2024."],
+        ),
+        (
+            {"source": "sample", "symbol": "AAPL", "start": "2024-13-01"},
+            ["task.start must be an ISO date", "got 2024-13-01."],
+        ),
         (
             {"source": "sample", "symbol": "AAPL", "start": "2024-01-01", "end": "2024-01-01"},
-            ["task.start=2024-01-01 is not before task.end=2024-01-01"],
+            ["task.start must be before task.end=2024-01-01, which is left out, got 2024-01-01."],
         ),
         (
             {"source": "sample", "symbol": "AAPL", "retries": -1},

@@ -425,7 +425,13 @@ def test_weights_are_prepared_once_for_a_whole_text() -> None:
     assert Counted.prepared == 2 * of_prompt + 1
 
 
-@pytest.mark.parametrize(("options", "message"), [({"temperature": -1}, "temperature=-1"), ({"top_k": 0}, "top_k=0")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1}, "temperature must be a number >= 0, got -1"),
+        ({"top_k": 0}, "top_k must be an integer >= 1"),
+    ],
+)
 def test_what_cannot_be_drawn_is_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         sample(many_to_many(), torch.tensor([[1]]), 2, **options)

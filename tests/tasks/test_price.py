@@ -246,11 +246,11 @@ def test_volumes_of_zero_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "task.window=0"),
-        ({"horizon": -1}, "task.horizon=-1"),
-        ({"test": 1.5}, "task.test=1.5"),
+        ({"window": 0}, "task.window must be an integer >= 1, got 0"),
+        ({"horizon": -1}, "task.horizon must be an integer >= 1, got -1"),
+        ({"test": 1.5}, "task.test must be a number > 0 and < 1, got 1.5"),
         ({"validation": 0.5, "test": 0.5}, "together"),
-        ({"loss": CrossEntropy()}, "task.loss=CrossEntropy is no loss of numbers.*AbsoluteError, SquaredError"),
+        ({"loss": CrossEntropy()}, "one of AbsoluteError, SquaredError, got CrossEntropy"),
         ({"window": 400}, "300 rows are too few"),
         ({"horizon": 60}, "the validation part has 0 examples"),
     ],

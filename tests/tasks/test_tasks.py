@@ -12,18 +12,22 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from rnnlab.arguments import parameters
 from rnnlab.config.fingerprint import plain
 from rnnlab.config.stages import compose_task
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.diagnosis.activations import draw_passage
-from rnnlab.errors import MissingExtra
+from rnnlab.errors import MissingExtra, UserError
 from rnnlab.losses import ConnectionistTemporal, CrossEntropy
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.paths import CONF
+from rnnlab.tasks.classification.handwriting.data import HandwritingData
+from rnnlab.tasks.synthetic.parity.data import ParityData
 from rnnlab.tasks.task import SPLITS, Task
 from rnnlab.training.prepare import open_task, prepared_data
 from tests.conftest import Run
@@ -87,6 +91,7 @@ def test_the_spec_says_what_the_batches_are(opened: Any, example: Example) -> No
     cfg, task = opened(example)
     spec = task.spec
     assert spec.rank_by in spec.metrics
+    assert spec.causal == task.causal
     module = build_module(cfg, task)
     for split in SPLITS:
         batch = next(iter(task.loader(split)))
@@ -249,6 +254,33 @@ def test_a_saved_sweep_takes_a_step_with_each_of_its_cells(prepared: Any, monkey
         cfg = compose_task(small.task, *small.overrides, f"cell={cell}")
         task = open_task(cfg, 0)
         assert np.isfinite(run_steps(build_module(cfg, task), task, 1)).all(), cell
+
+
+@by_example
+def test_a_task_made_by_hand_checks_every_argument(example: Example) -> None:
+    """As a config's are: whatever the signature says of them."""
+    cfg = compose_task(example.task, *example.overrides)
+    task = instantiate(cfg.task.data)
+    names = parameters(type(task))[0].keys() - {"name"}
+    assert names <= task.options().keys()
+    task.check()
+    dataset = instantiate(cfg.task.dataset)
+    dataset.check()
+    with pytest.raises(UserError, match=r"task\.batch_size must be an integer >= 1, got true\."):
+        instantiate(cfg.task.data, batch_size=True).check()
+
+
+def test_all_wrong_arguments_are_named_at_once() -> None:
+    with pytest.raises(UserError) as failure:
+        HandwritingData("handwriting", classes=1, spacing=0, test=1).check()
+    said = (
+        "task.classes must be an integer >= 2, got 1.",
+        "task.spacing must be",
+        "task.test must be a number > 0 and < 1",
+    )
+    assert all(part in str(failure.value) for part in said)
+    with pytest.raises(UserError, match=r"task\.train must be .* task\.test must be an integer >= 2, got 0\."):
+        ParityData("parity", 5, train=1, test=0).check()
 
 
 BAD = [(example, bad) for example in EXAMPLES for bad in example.bad]

@@ -1,17 +1,19 @@
 """Writing with a net that says, at each token, what the next one may be."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from rnnlab.arguments import Positive, Range, check_arguments
 from rnnlab.data.batches import Batch
-from rnnlab.errors import UserError
+
+Temperature = Annotated[float, Range(at_least=0)]
 
 
 def probabilities(
-    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, never: Sequence[int] = ()
+    logits: Tensor, temperature: Temperature = 1.0, top_k: Positive | None = None, never: Sequence[int] = ()
 ) -> Tensor:
     """p ∝ exp(logit / temperature) of the `top_k` likeliest tokens that are not among `never`, 0 of all others.
 
@@ -19,10 +21,7 @@ def probabilities(
 
     Raises: `UserError` for a temperature below 0 or a top_k below 1.
     """
-    if not temperature >= 0:
-        raise UserError(f"temperature={temperature}: a number of at least 0 is needed.")
-    if top_k is not None and top_k < 1:
-        raise UserError(f"top_k={top_k}: a whole number of at least 1 is needed.")
+    check_arguments(probabilities, {"temperature": temperature, "top_k": top_k})
     logits = logits.clone()
     logits[..., list(never)] = -torch.inf
     kept = 1 if temperature == 0 else min(top_k or logits.shape[-1], logits.shape[-1])

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -68,7 +68,7 @@ class Piece(NamedTuple):
 class Chorales(Dataset):
     """See the module's table."""
 
-    sources: ClassVar[tuple[str, ...]] = ("sample", "full")
+    source: Literal["sample", "full"]
 
     def files(self) -> list[File]:
         return [SAMPLE if self.source == "sample" else FULL]

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
+from rnnlab.arguments import check_arguments
 from rnnlab.data.download import retrieve
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
@@ -57,11 +58,9 @@ class File:
 class Dataset(ABC):
     """A data set whose files are known for each of its sources.
 
-    name: its folder, data/raw/<name>/, and its folder in a mirror. source: one of `sources`.
+    name: its folder, data/raw/<name>/, and its folder in a mirror. source: one of those that the class which derives
+    from this one declares; the first ships in a package of the package index and needs no other network.
     """
-
-    sources: ClassVar[tuple[str, ...]]
-    """The first ships in a package of the package index and needs no other network."""
 
     name: str
     source: str
@@ -72,8 +71,7 @@ class Dataset(ABC):
 
     def check(self) -> None:
         """Raises: `UserError` for options that cannot work; reads no data."""
-        if self.source not in self.sources:
-            raise UserError(f"task.source={self.source} is none of {', '.join(self.sources)}.")
+        check_arguments(type(self), vars(self), "task.")
 
     def fingerprint(self) -> dict[str, Any]:
         """All that decides what is read, as plain JSON."""

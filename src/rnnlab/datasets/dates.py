@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from rnnlab.arguments import Positive, refusal
 from rnnlab.datasets.dataset import File
 from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
@@ -37,20 +38,16 @@ class Dates(PairedTexts):
     locales: identifiers of the Unicode CLDR; or `latin`, all in Latin script; or `all`. examples: how many.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("dates",)
-
     name: str = "dates"
-    source: str = "dates"
-    locales: Any = "latin"
-    examples: int = 12_000
+    source: Literal["dates"] = "dates"
+    locales: Sequence[str] = "latin"
+    examples: Positive = 12_000
 
     def files(self) -> list[File]:
         return []
 
     def check(self) -> None:
         super().check()
-        if isinstance(self.examples, bool) or not isinstance(self.examples, int) or self.examples < 1:
-            raise UserError(f"task.examples={self.examples}: a whole number of at least 1 is needed.")
         _chosen(self.locales)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -91,7 +88,7 @@ def _chosen(locales: str | Sequence[str]) -> list[str]:
     if locales == "latin":
         return [name for name in known if _script(Locale.parse(name)) == "Latn"]
     if isinstance(locales, str) or not locales:
-        raise UserError(f"task.locales={locales}: a list such as [en_US, de_DE] is needed, or latin, or all.")
+        raise UserError(refusal("task.locales", "a list such as [en_US, de_DE], or latin, or all", locales))
     for name in locales:
         if name not in known:
             close = ", ".join(get_close_matches(str(name), known, cutoff=0.4))

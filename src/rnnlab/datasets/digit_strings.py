@@ -8,7 +8,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from rnnlab.datasets import spoken_digits, synthetic_speech
 from rnnlab.datasets.dataset import Dataset, File
@@ -18,7 +18,7 @@ from rnnlab.datasets.dataset import Dataset, File
 class DigitStrings(Dataset):
     """See the module's table. Nothing is fetched for source=espeak: it is made when it is prepared."""
 
-    sources: ClassVar[tuple[str, ...]] = ("espeak", "full")
+    source: Literal["espeak", "full"]
 
     def files(self) -> list[File]:
         return [spoken_digits.ARCHIVE] if self.source == "full" else []

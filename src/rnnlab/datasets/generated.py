@@ -1,7 +1,7 @@
 """Examples that a task draws by rule: there is nothing to fetch, and no licence."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal
 
 import numpy as np
 
@@ -17,9 +17,7 @@ class Generated(Dataset):
     Its folder holds a record alone, that nothing was fetched.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("generated",)
-
-    source: str = "generated"
+    source: Literal["generated"] = "generated"
 
     def files(self) -> list[File]:
         return []

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from rnnlab.datasets.dataset import File, members, read_member
 from rnnlab.datasets.paired_texts import PairedTexts, Pairs
@@ -34,10 +34,8 @@ class LanguageNames(PairedTexts):
     languages: (read, written): en, and codes of pycountry's folders, such as fr, de, hu, uk, hi.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("names",)
-
     name: str = "language-names"
-    source: str = "names"
+    source: Literal["names"] = "names"
     languages: tuple[str, ...] = ("en", "fr")
 
     def files(self) -> list[File]:

@@ -11,7 +11,7 @@ import io
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class Digits(NamedTuple):
 class Mnist(Dataset):
     """See the module's table."""
 
-    sources: ClassVar[tuple[str, ...]] = ("sample", "full")
+    source: Literal["sample", "full"]
 
     def files(self) -> list[File]:
         if self.source == "sample":

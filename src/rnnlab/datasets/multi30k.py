@@ -4,10 +4,11 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 import numpy as np
 
+from rnnlab.arguments import refusal
 from rnnlab.data.download import NotThereError, retrieve
 from rnnlab.datasets.dataset import File, read_member
 from rnnlab.datasets.paired_texts import PairedTexts, Pairs
@@ -46,10 +47,8 @@ class Multi30k(PairedTexts):
     languages: (read, written), of de, en, fr, cs.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("multi30k",)
-
     name: str = "multi30k"
-    source: str = "multi30k"
+    source: Literal["multi30k"] = "multi30k"
     languages: tuple[str, ...] = ("de", "en")
 
     def files(self) -> list[File]:
@@ -60,7 +59,7 @@ class Multi30k(PairedTexts):
         super().check()
         known = {name.split(".")[1] for name in SHA256}
         if not set(self.languages) <= known:
-            raise UserError(f"task.languages={list(self.languages)}: multi30k is in {', '.join(sorted(known))} alone.")
+            raise UserError(refusal("task.languages", f"two of {', '.join(sorted(known))}", list(self.languages)))
 
     def fetch(self, folder: Path, mirror: str | None = None) -> None:
         """As one archive from a mirror that has it, else file by file."""

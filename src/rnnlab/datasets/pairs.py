@@ -7,10 +7,12 @@
 | multi30k | Elliott et al. (2016), descriptions of photographs   | 29,000, 1,014 and 1,000 (test) | none stated       |
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
+from rnnlab.arguments import Positive, refusal
 from rnnlab.datasets.dataset import Dataset, File
 from rnnlab.datasets.dates import Dates
 from rnnlab.datasets.language_names import LanguageNames
@@ -27,11 +29,10 @@ class Translations(Dataset):
     English and French of the names, German and English of multi30k.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("dates", "names", "multi30k")
-
-    locales: Any = "latin"
-    examples: int = 12_000
-    languages: Any = None
+    source: Literal["dates", "names", "multi30k"]
+    locales: Sequence[str] = "latin"
+    examples: Positive = 12_000
+    languages: Sequence[str] | None = None
 
     @property
     def chosen(self) -> PairedTexts:
@@ -44,8 +45,9 @@ class Translations(Dataset):
 
     def check(self) -> None:
         super().check()
-        if self.languages is not None and (isinstance(self.languages, str) or len(set(self.languages)) != 2):
-            raise UserError(f"task.languages={self.languages}: two are needed, one read and one written: [en, fr].")
+        found = self.languages
+        if found is not None and (isinstance(found, str) or len(found) != 2 or len(set(found)) != 2):
+            raise UserError(refusal("task.languages", "two, one read and one written, such as [en, fr]", found))
         self.chosen.check()
 
     def files(self) -> list[File]:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.addresses import shown
+from rnnlab.arguments import OneOf
 from rnnlab.data.download import sha256_of
 from rnnlab.data.tables.table import nearest
 from rnnlab.datasets.dataset import Dataset, File
@@ -32,18 +33,15 @@ class Text(Dataset):
     path: of the file, which stays where it is. unit: what a token is, "character" or "byte".
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("path",)
-
-    source: str = "path"
+    source: Literal["path"] = "path"
     path: str | None = None
-    unit: str = "character"
+    unit: Annotated[str, OneOf(UNITS)] = "character"
 
     def files(self) -> list[File]:
         return []
 
     def check(self) -> None:
-        if self.unit not in UNITS:
-            raise UserError(f"task.unit={self.unit} is none of {', '.join(UNITS)}.")
+        super().check()
         if not self.path:
             raise UserError("task.path is missing: name your text, as task=text task.path=my.txt.")
         path = Path(self.path)

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from rnnlab.arguments import OneOf
 from rnnlab.datasets.dataset import Dataset, File, members
 from rnnlab.datasets.plain_text import Codes, code_points
 from rnnlab.errors import UserError
@@ -39,17 +40,11 @@ class Plays(Dataset):
     genre: of the plays, one of `GENRES` or "all"; of no meaning for the excerpt.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("plays", "tiny")
-
-    genre: str = "tragedies"
+    source: Literal["plays", "tiny"]
+    genre: Annotated[str, OneOf(("all", *GENRES))] = "tragedies"
 
     def files(self) -> list[File]:
         return [PLAYS if self.source == "plays" else TINY]
-
-    def check(self) -> None:
-        super().check()
-        if self.genre not in ("all", *GENRES):
-            raise UserError(f"task.genre={self.genre} is none of all, {', '.join(GENRES)}.")
 
     def fingerprint(self) -> dict[str, Any]:
         return {**super().fingerprint(), "genre": self.genre if self.source == "plays" else None}

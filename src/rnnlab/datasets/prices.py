@@ -19,11 +19,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rnnlab.arguments import Natural, Range, check_arguments
+from rnnlab.arguments import Natural, Range, check_arguments, refusal, written
 from rnnlab.data.download import retrieve, sha256_of
 from rnnlab.data.tables.table import COLUMNS, Table, nearest
 from rnnlab.data.tables.user_table import OwnTable
-from rnnlab.data.tables.values import Notation
+from rnnlab.data.tables.values import DateOrder, Decimal, Notation
 from rnnlab.datasets.bokeh import installed_table
 from rnnlab.datasets.table_report import inspect
 from rnnlab.datasets.yahoo import INTERVALS, INTRADAY, write_history
@@ -39,6 +39,22 @@ SAMPLE_LAST = "2013-03-01"
 SAMPLE_NAME = "stocks.csv.gz"
 SAMPLE_SHA256 = "5abadf99b2d394f920120a27de6f0df129859d71d4cfb0bf661bcc99446ab1fd"  # in bokeh-sampledata 2026.1
 ADJUSTED = "'Adj Close' is the close adjusted for splits and dividends as of retrieved_at, kept beside 'Close'"
+
+
+class IsoDate:
+    """A day, as the years of four digits have it."""
+
+    def admits(self, value: str) -> bool:
+        try:
+            return len(value) == 10 and bool(date.fromisoformat(value))
+        except ValueError:
+            return False
+
+    def described(self, kind: str) -> str:
+        return "an ISO date such as 2024-01-31"
+
+
+Day = Annotated[str, IsoDate()]
 
 
 @dataclass(frozen=True)
@@ -74,10 +90,10 @@ class Prices:
     date: str | None = None
     target: str | None = None
     volume: str | None = None
-    decimal: str | None = None
-    date_order: str | None = None
-    start: str | None = None
-    end: str | None = None
+    decimal: Decimal | None = None
+    date_order: DateOrder | None = None
+    start: Day | None = None
+    end: Day | None = None
     interval: str = "1d"
     retries: Natural = 4
     backoff_seconds: Annotated[float, Range(at_least=0)] = 2.0
@@ -91,14 +107,12 @@ class Prices:
     def check(self) -> None:
         """Raise `UserError` for options that cannot work; reads no data."""
         if self.source not in SOURCES:
-            raise UserError(f"task.source={self.source} is none of {', '.join(SOURCES)}{nearest(self.source, SOURCES)}")
-        check_arguments(Prices, vars(self), "task.dataset.")
-        for key in ("start", "end"):
-            if getattr(self, key) is not None:
-                _day(getattr(self, key), f"task.{key}")
-        if self.start and self.end and _day(self.start, "") >= _day(self.end, ""):
-            raise UserError(f"task.start={self.start} is not before task.end={self.end} (the end itself is left out).")
-        self._notation().check()
+            raise UserError(_none_of("source", self.source, SOURCES))
+        patience = {name: getattr(self, name) for name in ("retries", "backoff_seconds")}
+        check_arguments(Prices, patience, "task.dataset.")
+        check_arguments(Prices, {name: value for name, value in vars(self).items() if name not in patience}, "task.")
+        if self.start and self.end and date.fromisoformat(self.start) >= date.fromisoformat(self.end):
+            raise UserError(refusal("task.start", f"before task.end={self.end}, which is left out", self.start))
         if self.source == "sample":
             self._check_sample()
         elif self.source == "yahoo":
@@ -199,22 +213,19 @@ class Prices:
         return PriceTable(frame, target, (*notes, *remarks), report)
 
     def _check_sample(self) -> None:
-        symbol = self.symbol or ""
-        if symbol not in SAMPLE_SYMBOLS:
-            listed = ", ".join(SAMPLE_SYMBOLS)
+        if self.symbol not in SAMPLE_SYMBOLS:
             raise UserError(
-                f"task.symbol={self.symbol}: the sample has {listed}{nearest(symbol.upper(), SAMPLE_SYMBOLS)} "
-                "For any other ticker: task.source=yahoo, from Yahoo or a mirror (fetch.mirror= or RNNLAB_MIRROR), or "
+                f"{_none_of('symbol', self.symbol, SAMPLE_SYMBOLS)} For any other ticker: task.source=yahoo, from "
+                "Yahoo or a mirror (fetch.mirror= or RNNLAB_MIRROR), or "
                 "your own table (task.source=csv task.path=my.csv)."
             )
         installed_table(SAMPLE_NAME)
 
     def _check_yahoo(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9^][A-Za-z0-9.^=-]*", self.symbol or ""):
-            raise UserError(f"task.symbol={self.symbol} is not a Yahoo symbol; they look like AAPL, BTC-USD or ^GSPC.")
+            raise UserError(refusal("task.symbol", "one of Yahoo's, such as AAPL, BTC-USD or ^GSPC", self.symbol))
         if self.interval not in INTERVALS:
-            near = nearest(self.interval, INTERVALS)
-            raise UserError(f"task.interval={self.interval} is none of {', '.join(INTERVALS)}{near}")
+            raise UserError(_none_of("interval", self.interval, INTERVALS))
         if self.end is None:
             raise UserError(
                 "task.end is missing: Yahoo's adjusted history changes with every split and dividend, and grows by the "
@@ -289,10 +300,6 @@ def _write_sample(packed: Path, symbol: str, part: Path) -> None:
         writer.writerows([row[column] for column in COLUMNS] for row in rows if row["Ticker"] == symbol)
 
 
-def _day(text: str, key: str) -> date:
-    try:
-        if len(text) != 10:
-            raise ValueError(text)
-        return date.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise UserError(f"{key}={text} is not an ISO date; write it as 2024-01-31.") from None
+def _none_of(key: str, value: str | None, known: tuple[str, ...]) -> str:
+    """The message for a value that is no choice, with the one that it is close to."""
+    return f"task.{key} must be one of {', '.join(known)}, got {written(value)}{nearest(value or '', known)}"

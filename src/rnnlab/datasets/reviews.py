@@ -17,12 +17,13 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.addresses import shown
+from rnnlab.arguments import refusal
 from rnnlab.data.download import is_address, sha256_of
 from rnnlab.data.tables.table import SEPARATORS
 from rnnlab.data.tables.user_table import OwnTable
@@ -67,8 +68,7 @@ class Reviews(Dataset):
     holds, the negative one first.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("sample", "full", "csv")
-
+    source: Literal["sample", "full", "csv"]
     path: str | None = None
     text: str = "text"
     label: str = "label"
@@ -85,12 +85,10 @@ class Reviews(Dataset):
         if self.source != "csv":
             return
         if len(set(self.classes)) != 2 or len(self.classes) != 2:
-            raise UserError(
-                f"task.classes={list(self.classes)}: the two labels of the csv are needed, the negative one first, "
-                "as task.classes=[neg,pos]."
-            )
+            needed = "the two labels of the csv, the negative one first, such as [neg,pos]"
+            raise UserError(refusal("task.classes", needed, list(self.classes)))
         if self.text == self.label:
-            raise UserError(f"task.text and task.label are both {self.text}: two columns are needed.")
+            raise UserError(refusal("task.label", "another column than task.text", self.label))
         if not self.path:
             raise UserError("task.path is missing: give your reviews, as task.source=csv task.path=my.csv.")
         if is_address(self.path):

@@ -12,16 +12,17 @@ import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnlab.arguments import OneOf, check_arguments
 from rnnlab.data.download import retrieve, sha256_of
 from rnnlab.data.tables.table import Table, iso
 from rnnlab.data.tables.user_table import OwnTable
-from rnnlab.data.tables.values import Notation
+from rnnlab.data.tables.values import DateOrder, Decimal, Notation
 from rnnlab.datasets.bokeh import installed_table
 from rnnlab.datasets.table_report import gaps, left_out, of_business_days
 from rnnlab.errors import UserError
@@ -76,9 +77,9 @@ class Series:
     date: str | None = None
     target: str | None = None
     inputs: Sequence[str] = ()
-    missing: str = "previous"
-    decimal: str | None = None
-    date_order: str | None = None
+    missing: Annotated[str, OneOf(MISSING)] = "previous"
+    decimal: Decimal | None = None
+    date_order: DateOrder | None = None
 
     def __post_init__(self) -> None:
         # YAML and the command line read a column called 700 as a number
@@ -89,9 +90,7 @@ class Series:
 
     def check(self) -> None:
         """Raises: `UserError` for options that cannot work; reads no data."""
-        if self.missing not in MISSING:
-            raise UserError(f"task.missing={self.missing} is none of {', '.join(MISSING)}.")
-        self._notation().check()
+        check_arguments(Series, vars(self), "task.")
         if self.path is None:
             installed_table(SAMPLE_NAME)
         else:

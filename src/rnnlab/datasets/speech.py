@@ -8,7 +8,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Literal
 
 from rnnlab.datasets import spoken_digits, vowels
 from rnnlab.datasets.dataset import Dataset, File
@@ -18,7 +18,7 @@ from rnnlab.datasets.dataset import Dataset, File
 class Speech(Dataset):
     """See the module's table."""
 
-    sources: ClassVar[tuple[str, ...]] = ("sample", "full")
+    source: Literal["sample", "full"]
 
     def files(self) -> list[File]:
         return [vowels.PACKAGE if self.source == "sample" else spoken_digits.ARCHIVE]

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,7 +67,7 @@ class Character(NamedTuple):
 class Kanji(Dataset):
     """See the module's table. Characters under no radical of `RADICALS` are left out."""
 
-    sources: ClassVar[tuple[str, ...]] = ("kanjivg",)
+    source: Literal["kanjivg"]
 
     def files(self) -> list[File]:
         return [ARCHIVE]

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +108,7 @@ class Names(NamedTuple):
 class Surnames(Dataset):
     """See the module's table."""
 
-    sources: ClassVar[tuple[str, ...]] = ("sample", "full")
+    source: Literal["sample", "full"]
 
     def files(self) -> list[File]:
         if self.source == "sample":

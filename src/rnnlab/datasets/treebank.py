@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
+from rnnlab.arguments import Positive
 from rnnlab.data.download import sha256_of
 from rnnlab.data.tables.table import nearest
 from rnnlab.datasets.dataset import Dataset, File
@@ -52,9 +53,8 @@ class Treebank(Dataset):
     sentences: of generated. path: of file; where validation_path and test_path are null, parts of it are drawn.
     """
 
-    sources: ClassVar[tuple[str, ...]] = ("generated", "full", "file")
-
-    sentences: int = 5000
+    source: Literal["generated", "full", "file"]
+    sentences: Positive = 5000
     path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
@@ -64,8 +64,6 @@ class Treebank(Dataset):
 
     def check(self) -> None:
         super().check()
-        if isinstance(self.sentences, bool) or not isinstance(self.sentences, int) or self.sentences < 1:
-            raise UserError(f"task.sentences={self.sentences}: a whole number of at least 1 is needed.")
         if self.source != "file":
             return
         if not self.path:

@@ -12,7 +12,7 @@ NOAA's, public domain).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from rnnlab.data.tables.table import Table
 from rnnlab.datasets.dataset import Dataset, File, read_member
@@ -33,9 +33,7 @@ KINDS = ("drizzle", "fog", "rain", "snow", "sun")
 class Weather(Dataset):
     """target: the column to forecast. inputs: further columns, or ["all"]."""
 
-    sources: ClassVar[tuple[str, ...]] = ("sample",)
-
-    source: str = "sample"
+    source: Literal["sample"] = "sample"
     target: str = "temp_max"
     inputs: Sequence[str] = ()
 

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rnnlab.arguments import check_arguments
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.errors import UserError
 from rnnlab.tasks.raw_input import check_columns, pieces
@@ -38,12 +39,13 @@ class Judging(ABC):
     def __init__(self, task: Task) -> None:
         self.task = task
 
-    @classmethod  # noqa: B027 (most have no options)
+    @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
         """options: of the constructor, by name, as `task.judging` has them.
 
         Raises: `UserError` for one that cannot work; no data is needed to know.
         """
+        check_arguments(cls, options, "task.")
 
     @abstractmethod
     def predict(self, model: Model) -> pd.DataFrame:

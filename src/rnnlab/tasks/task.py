@@ -9,6 +9,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from numpy.typing import NDArray
 
+from rnnlab.arguments import check_arguments
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
@@ -31,13 +32,21 @@ class Task(pl.LightningDataModule, ABC):
     learnt: ClassVar[tuple[str, ...]] = ()
     """What of `meta` a model needs to take raw input: vocabularies, scalers, classes. It goes into the checkpoint."""
 
+    causal: ClassVar[bool] = False
+    """Whether the targets of a timestep are inputs of later ones, so that nothing may be read from the end: known
+    before any data is read."""
+
     spec: TaskSpec
     meta: dict[str, Any]
     """What `prepare` found out, with the `digest` of the arrays; there once the task is open."""
 
-    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments by name: attributes, beside what a class keeps under another name and adds."""
+        return vars(self)
+
     def check(self) -> None:
         """Raises: `UserError` for options that cannot work, before anything is read."""
+        check_arguments(type(self), self.options(), "task.")
 
     @abstractmethod
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
@@ -89,27 +98,7 @@ class Task(pl.LightningDataModule, ABC):
         return self.loader("validation")
 
 
-def check_whole(key: str, value: Any, at_least: int = 1) -> None:
-    """Raises: `UserError` unless task.<key> is a whole number, and large enough."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise UserError(f"task.{key}={value}: a whole number of at least {at_least} is needed.")
-
-
-def check_share(key: str, value: Any) -> None:
-    """Raises: `UserError` unless task.<key> lies between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise UserError(f"task.{key}={value}: a share between 0 and 1 is needed.")
-
-
-def check_parts(validation: Any, test: Any) -> None:
-    """Raises: `UserError` unless both shares lie between 0 and 1 and leave something to train on."""
-    check_share("validation", validation)
-    check_share("test", test)
+def check_parts(validation: float, test: float) -> None:
+    """Raises: `UserError` unless both shares leave something to train on."""
     if validation + test >= 1:
         raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")
-
-
-def check_choice(key: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raises: `UserError` unless task.<key> is one of the choices."""
-    if value not in choices:
-        raise UserError(f"task.{key}={value} is none of {', '.join(choices)}.")

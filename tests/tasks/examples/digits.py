@@ -15,8 +15,8 @@ EXAMPLES = [
         "digits",
         ("task.batch_size=8",),
         bad=(
-            Bad("order", ("task.order=columns",), ("task.order=columns", "rows, pixels, permuted")),
-            Bad("source", ("task.source=fashion",), ("task.source=fashion", "sample, full")),
+            Bad("order", ("task.order=columns",), ("task.order must be one of rows, pixels, permuted, got columns.",)),
+            Bad("source", ("task.source=fashion",), ("task.source must be one of sample, full, got fashion.",)),
             Bad("no training", ("task.validation=0.5", "task.test=0.5"), ("nothing to train on",)),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
         ),

@@ -53,8 +53,12 @@ EXAMPLES = [
         "price",
         SMALL,
         bad=(
-            Bad("difference", ("+task.data.difference=twice",), ("task.difference=twice", "none, target, both")),
-            Bad("loss", ("task.loss=CrossEntropy",), ("task.loss=CrossEntropy", "AbsoluteError, SquaredError")),
+            Bad(
+                "difference",
+                ("+task.data.difference=twice",),
+                ("task.data.difference must be one of none, target, both, got twice.",),
+            ),
+            Bad("loss", ("task.loss=CrossEntropy",), ("one of AbsoluteError, SquaredError, got CrossEntropy.",)),
             Bad("nothing to train on", ("task.validation=0.5", "task.test=0.5"), ("nothing to train on",)),
         ),
     ),
@@ -66,8 +70,13 @@ EXAMPLES = [
         bad=(
             Bad("target", ("task.target=temp_mean",), ("temp_mean", "task.target", "'temp_max'")),
             Bad("input", ("task.inputs=[rain,hail]",), ("no column 'hail'", "task.inputs", "'rain'")),
-            Bad("calendar", ("task.calendar=[month]",), ("task.calendar=month", "day, week, year")),
-            Bad("season of one", ("task.season=1",), ("task.season=1", "at least 2")),
+            Bad(
+                "lone calendar",
+                ("task.calendar=month",),
+                ("task.calendar must be a list, each item one of day, week, year",),
+            ),
+            Bad("calendar", ("task.calendar=[month]",), ("each item one of day, week, year", "got ['month'].")),
+            Bad("season of one", ("task.season=1",), ("task.season must be an integer >= 2", "got 1.")),
             Bad("season too long", ("task.season=2000",), ("task.season=2000", "training part")),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
             Bad("unsafe archive", messages=("'../seattle-weather.csv'", "leads out"), break_raw=member_that_leads_out),
@@ -80,8 +89,14 @@ EXAMPLES = [
         SMALL,
         bad=(
             Bad("no such file", ("task.path=nowhere.csv",), ("task.path=nowhere.csv", "no such file")),
-            Bad("missing", ("task.missing=guess",), ("task.missing=guess", "previous, refuse, skip")),
-            Bad("difference", ("task.difference=true",), ("task.difference must be a text, got true",)),
+            Bad(
+                "missing", ("task.missing=guess",), ("task.missing must be one of previous, refuse, skip, got guess.",)
+            ),
+            Bad(
+                "difference",
+                ("task.difference=true",),
+                ("task.difference must be one of none, target, both, got true.",),
+            ),
             Bad("gaps refused", ("task.missing=refuse",), ("gaps in the dates: 2", "task.missing=skip")),
             Bad("target not named", OWN[:1], ("'sales', 'visitors'", "task.target=NAME"), table(*GOOD)),
             Bad("target unknown", (*OWN[:1], "task.target=sale"), ("no column 'sale'", "did you mean"), table(*GOOD)),

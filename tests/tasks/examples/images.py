@@ -36,10 +36,10 @@ def drawing(strokes: str) -> bytes:
 
 
 SPLIT = (
-    Bad("source", ("task.source=fashion",), ("task.source=fashion", "sample, full")),
+    Bad("source", ("task.source=fashion",), ("task.source must be one of sample, full, got fashion.",)),
     Bad("no training", ("task.validation=0.5", "task.test=0.5"), ("nothing to train on",)),
-    Bad("share", ("task.validation=0",), ("task.validation=0", "between 0 and 1")),
-    Bad("batch size", ("task.batch_size=0",), ("task.batch_size=0", "at least 1")),
+    Bad("share", ("task.validation=0",), ("task.validation must be a number > 0 and < 1, got 0.",)),
+    Bad("batch size", ("task.batch_size=0",), ("task.batch_size must be an integer >= 1", "got 0.")),
 )
 
 EXAMPLES = [
@@ -48,9 +48,9 @@ EXAMPLES = [
         ("task.images=200", "task.batch_size=8"),
         bad=(
             *SPLIT,
-            Bad("no pictures", ("task.images=0",), ("task.images=0", "at least 1")),
+            Bad("no pictures", ("task.images=0",), ("task.images must be an integer >= 1", "got 0.")),
             Bad("too few pictures", ("task.images=4",), ("task.images=4", "validation part")),
-            Bad("beam", ("task.beam=0",), ("task.beam=0", "at least 1")),
+            Bad("beam", ("task.beam=0",), ("task.beam must be an integer >= 1", "got 0.")),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
             Bad(
                 "images of another size",
@@ -74,8 +74,8 @@ EXAMPLES = [
         ("task.videos=200", "task.frames=6", "task.batch_size=8"),
         bad=(
             *SPLIT,
-            Bad("frames", ("task.frames=2",), ("task.frames=2", "at least 3")),
-            Bad("hidden", ("task.hidden=1",), ("task.hidden=1", "between 0 and 1")),
+            Bad("frames", ("task.frames=2",), ("task.frames must be an integer >= 3", "got 2.")),
+            Bad("hidden", ("task.hidden=1",), ("task.hidden must be a number > 0 and < 1, got 1.",)),
             Bad("nothing hidden", ("task.hidden=0.0001",), ("0 hidden frames", "task.hidden=0.0001")),
             Bad("too few videos", ("task.videos=3",), ("task.videos=3", "0 videos")),
             Bad(
@@ -94,10 +94,10 @@ EXAMPLES = [
         "handwriting",
         ("task.classes=3", "task.spacing=16", "task.batch_size=8"),
         bad=(
-            Bad("source", ("task.source=unipen",), ("task.source=unipen", "kanjivg")),
+            Bad("source", ("task.source=unipen",), ("task.source must be one of kanjivg, got unipen.",)),
             *SPLIT[1:],
-            Bad("one class", ("task.classes=1",), ("task.classes=1", "at least 2")),
-            Bad("spacing", ("task.spacing=0",), ("task.spacing=0", "from 1 to 109")),
+            Bad("one class", ("task.classes=1",), ("task.classes must be an integer >= 2", "got 1.")),
+            Bad("spacing", ("task.spacing=0",), ("task.spacing must be a number >= 1 and <= 109, got 0.",)),
             Bad("too many radicals", ("task.classes=500",), ("task.classes=500", "radicals only")),
             Bad("radicals of few characters", ("task.classes=200",), ("validation part", "other shares")),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),

@@ -34,10 +34,10 @@ EXAMPLES = [
         "names",
         ("task.per_class=60", "task.batch_size=8"),
         bad=(
-            Bad("source", ("task.source=all",), ("task.source=all", "sample, full")),
-            Bad("per_class", ("task.per_class=0",), ("task.per_class=0", "at least 1")),
+            Bad("source", ("task.source=all",), ("task.source must be one of sample, full, got all.",)),
+            Bad("per_class", ("task.per_class=0",), ("task.per_class must be an integer >= 1", "got 0.")),
             Bad("too few", ("task.per_class=3",), ("none is left for the",)),
-            Bad("share", ("task.test=1.5",), ("task.test=1.5", "between 0 and 1")),
+            Bad("share", ("task.test=1.5",), ("task.test must be a number > 0 and < 1, got 1.5.",)),
             Bad("cut-off wheel", messages=("cut off",), break_raw=cut_off),
             Bad("another version", messages=("lacks the names of", "cs_CZ"), break_raw=of_another_version),
             Bad("no Python", messages=("pl_PL/__init__.py", "not the Python"), break_raw=no_python),

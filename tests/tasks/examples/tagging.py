@@ -24,10 +24,10 @@ EXAMPLES = [
         "tagging",
         ("task.sentences=200", "task.batch_size=8"),
         bad=(
-            Bad("source", ("task.source=ewt",), ("task.source=ewt", "generated, full, file")),
-            Bad("no sentences", ("task.sentences=0",), ("task.sentences=0", "at least 1")),
+            Bad("source", ("task.source=ewt",), ("task.source must be one of generated, full, file, got ewt.",)),
+            Bad("no sentences", ("task.sentences=0",), ("task.sentences must be an integer >= 1", "got 0.")),
             Bad("too few sentences", ("task.sentences=3",), ("3 examples are too few", "validation")),
-            Bad("rare words", ("task.at_least=0",), ("task.at_least=0", "at least 1")),
+            Bad("rare words", ("task.at_least=0",), ("task.at_least must be an integer >= 1", "got 0.")),
             Bad("shares", ("task.validation=0.6", "task.test=0.4"), ("nothing to train on",)),
             Bad("no path", ("task.source=file",), ("task.path is missing",)),
             Bad(

@@ -3,12 +3,15 @@
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from rnnlab.errors import UserError
+from rnnlab.arguments import OneOf, check_arguments
 
 DECIMAL_MARKS = {"comma": ",", "point": "."}
 DATE_ORDERS = ("ymd", "dmy", "mdy")
+
+Decimal = Annotated[str, OneOf(DECIMAL_MARKS)]
+DateOrder = Annotated[str, OneOf(DATE_ORDERS)]
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,12 @@ class Notation:
     decimal: the name of a decimal mark, see `DECIMAL_MARKS`. date_order: of year, month and day, see `DATE_ORDERS`.
     """
 
-    decimal: str | None = None
-    date_order: str | None = None
+    decimal: Decimal | None = None
+    date_order: DateOrder | None = None
 
     def check(self) -> None:
         """Raises: `UserError` for a value that is not known."""
-        for key, known in (("decimal", tuple(DECIMAL_MARKS)), ("date_order", DATE_ORDERS)):
-            value = getattr(self, key)
-            if value is not None and value not in known:
-                raise UserError(f"task.{key}={value} is none of {', '.join(known)}.")
+        check_arguments(Notation, vars(self), "task.")
 
     def given(self) -> dict[str, str]:
         """The fields that are set."""

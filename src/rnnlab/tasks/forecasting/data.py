@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Annotated, Any, ClassVar, Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import OneOf, Part, Positive, refusal
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
 from rnnlab.data.tables.repeats import advice_on_repeats
@@ -20,7 +21,7 @@ from rnnlab.errors import UserError
 from rnnlab.losses import AbsoluteError, Loss, RegressionLoss
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import check_columns, refuse
-from rnnlab.tasks.task import Array, Split, Task, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import Array, Split, Task, check_parts
 
 DIFFERENCES = ("none", "target", "both")
 """none: the net reads levels and says yₜ₊ₕ; target: it says yₜ₊ₕ - yₜ; both: it also reads changes."""
@@ -65,13 +66,13 @@ class ForecastingData(Task):
     def __init__(
         self,
         name: str,
-        window: int = 32,
-        horizon: int = 5,
-        validation: float = 0.15,
-        test: float = 0.15,
-        batch_size: int = 64,
+        window: Positive = 32,
+        horizon: Positive = 5,
+        validation: Part = 0.15,
+        test: Part = 0.15,
+        batch_size: Positive = 64,
         loss: Loss | None = None,
-        difference: str = "both",
+        difference: Annotated[str, OneOf(DIFFERENCES)] = "both",
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -92,13 +93,11 @@ class ForecastingData(Task):
         return {}
 
     def check(self) -> None:
-        for key in ("window", "horizon", "batch_size"):
-            check_whole(key, getattr(self, key))
+        super().check()
         check_parts(self.validation, self.test)
-        check_choice("difference", self.difference, DIFFERENCES)
         if not isinstance(self.loss, RegressionLoss):
             losses = ", ".join(loss.__name__ for loss in RegressionLoss.__subclasses__())
-            raise UserError(f"task.loss={type(self.loss).__name__} is no loss of numbers: it is none of {losses}.")
+            raise UserError(refusal("task.loss", f"a loss of numbers, one of {losses}", type(self.loss).__name__))
 
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
         table = dataset.read(raw)

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnlab.arguments import OneOf, Part, Positive, Range
 from rnnlab.data.batches import Streams
 from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
-from rnnlab.datasets.plain_text import Codes
+from rnnlab.datasets.plain_text import UNITS, Codes
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column
-from rnnlab.tasks.task import Split, Task, check_parts, check_whole
+from rnnlab.tasks.task import Split, Task, check_parts
 
 CODES = 0x110000
 """One more than the largest code point."""
@@ -51,18 +52,19 @@ class LanguageModellingData(Task):
     """
 
     learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "unit")
+    causal: ClassVar[bool] = True
 
     def __init__(
         self,
         name: str,
-        unit: str = "character",
-        validation: float = 0.05,
-        test: float = 0.1,
-        largest_part: int = 2_000_000,
-        at_least: int = 1,
-        timesteps: int = 100,
-        batch_size: int = 16,
-        epoch_steps: int | None = None,
+        unit: Annotated[str, OneOf(UNITS)] = "character",
+        validation: Part = 0.05,
+        test: Part = 0.1,
+        largest_part: Annotated[int, Range(at_least=2 * WINDOW)] = 2_000_000,
+        at_least: Positive = 1,
+        timesteps: Positive = 100,
+        batch_size: Positive = 16,
+        epoch_steps: Positive | None = None,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -76,12 +78,8 @@ class LanguageModellingData(Task):
         self.epoch_steps = epoch_steps
 
     def check(self) -> None:
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("largest_part", self.largest_part, 2 * WINDOW)
-        for key in ("at_least", "timesteps", "batch_size"):
-            check_whole(key, getattr(self, key))
-        if self.epoch_steps is not None:
-            check_whole("epoch_steps", self.epoch_steps)
 
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
         """Three passes over the text in pieces: its length, the vocabulary, the tokens."""
@@ -150,7 +148,7 @@ class LanguageModellingData(Task):
             metrics={f"nats_per_{self.unit}": "min", f"bits_per_{self.unit}": "min", "accuracy": "max"},
             rank_by=f"nats_per_{self.unit}",
             tokens=True,
-            causal=True,
+            causal=self.causal,
             streamed=True,
         )
 

@@ -1,6 +1,7 @@
 """How the next token of a text is predicted, scored and written."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Natural, check_arguments
 from rnnlab.data.batches import Batch
-from rnnlab.data.sampling import sample
+from rnnlab.data.sampling import Temperature, sample
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN
-from rnnlab.errors import UserError
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.language_modelling.data import WINDOW, LanguageModellingData
 from rnnlab.tasks.raw_input import check_columns, texts
@@ -25,6 +26,17 @@ SCORED = 2000
 TEMPERATURES = (0.5, 1.0)
 NEVER = (PADDING, START, END, UNKNOWN)
 """What is not written."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What is asked of a net that goes on with a text. length: of the continuation. temperature, top_k, seed: of its
+    draws, see `rnnlab.data.sampling`; top_k=0: all tokens."""
+
+    length: Natural = 200
+    temperature: Temperature = 1.0
+    top_k: Natural = 0
+    seed: Natural = 0
 
 
 class LanguageModellingJudging(Judging):
@@ -74,25 +86,21 @@ class LanguageModellingJudging(Judging):
         return pd.DataFrame({"part": np.arange(1, PARTS + 1), "score": scores})
 
     def raw_options(self) -> dict[str, int | float]:
-        """length: of the continuation. temperature, top_k, seed: of its draws, see `rnnlab.data.sampling`; top_k=0:
-        all tokens."""
-        return {"length": 200, "temperature": 1.0, "top_k": 0, "seed": 0}
+        """See `Continuation`."""
+        return asdict(Continuation())
 
     def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The `continuation` of each prompt, and the mean of -ln p of the prompt's own tokens, but for the first."""
-        asked = self.raw_options() | options
-        for key, least in (("length", 0), ("top_k", 0), ("seed", 0)):
-            if asked[key] != int(asked[key]) or asked[key] < least:
-                raise UserError(f"{key}={asked[key]}: a whole number of at least {least} is needed.")
+        asked = Continuation(**options)
+        check_arguments(Continuation, vars(asked))
+        # torch takes no integers of numpy, which a served model is asked with
+        length, top_k, seed = int(asked.length), int(asked.top_k) or None, int(asked.seed)
         for table in tables:
             check_columns(table, self.task.raw_columns())
             rows = []
             for prompt in texts(table, "prompt"):
                 nats = pd.concat(list(self.score(model, [prompt])))["nats"]
-                continuation = self.write(
-                    model, prompt, int(asked["length"]), asked["temperature"], int(asked["top_k"]) or None,
-                    int(asked["seed"]),
-                )  # fmt: skip
+                continuation = self.write(model, prompt, length, asked.temperature, top_k, seed)
                 rows.append({"continuation": continuation, f"nats_per_{self.task.unit}": nats.mean()})
             yield pd.DataFrame(rows, index=table.index)
 

@@ -1,7 +1,7 @@
 """The notes of chorales, quarter note by quarter note."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_at_random
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
-from rnnlab.errors import UserError
 from rnnlab.losses import BinaryCrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, refuse, sequences
-from rnnlab.tasks.task import SPLITS, Split, Task, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, Task, check_parts
 
 METRICS: dict[str, Literal["min", "max"]] = {"nll": "min", "nll_by_piece": "min", "accuracy": "max"}
 
@@ -37,11 +37,18 @@ class MusicData(Task):
     the splits are drawn, the same whatever the seed.
 
     validation, test: shares of the sample's pieces. batch_size: pieces. transpose: in training, each piece is moved up
-    or down by at most so many semitones, drawn again in each epoch.
+    or down by at most so many semitones, drawn again in each epoch; more than an octave is no new key.
     """
 
+    causal: ClassVar[bool] = True
+
     def __init__(
-        self, name: str, validation: float = 0.2, test: float = 0.2, batch_size: int = 16, transpose: int = 0
+        self,
+        name: str,
+        validation: Part = 0.2,
+        test: Part = 0.2,
+        batch_size: Positive = 16,
+        transpose: Annotated[int, Range(at_least=0, at_most=OCTAVE)] = 0,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -51,11 +58,8 @@ class MusicData(Task):
         self.transpose = transpose
 
     def check(self) -> None:
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
-        check_whole("transpose", self.transpose, at_least=0)
-        if self.transpose > OCTAVE:
-            raise UserError(f"task.transpose={self.transpose}: more than an octave, {OCTAVE} semitones, is no new key.")
 
     def prepare(self, dataset: Chorales, raw: Path, folder: Path) -> dict[str, Any]:
         found = dataset.read(raw)
@@ -106,7 +110,7 @@ class MusicData(Task):
             loss=BinaryCrossEntropy(),
             metrics=METRICS,
             rank_by="nll",
-            causal=True,
+            causal=self.causal,
         )
 
     def loader(self, split: Split) -> Batches:

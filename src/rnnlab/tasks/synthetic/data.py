@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Positive, Range, refusal
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.vocabulary import IGNORED
@@ -20,10 +21,15 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, tokens
-from rnnlab.tasks.task import SPLITS, Split, Task, check_whole
+from rnnlab.tasks.task import SPLITS, Split, Task
 
 ROUNDS = 100
 """How often sequences that another part has already are drawn again before there are taken to be too few of them."""
+
+Several = Annotated[int, Range(at_least=2)]
+
+Letters = Annotated[int, Range(at_least=2, at_most=len(ascii_uppercase))]
+"""How many different symbols: each has a letter of its own."""
 
 Drawn = tuple[NDArray[Any], NDArray[Any]]
 """Inputs (sequences, time, ...) and targets, (sequences, ...) or (sequences, time)."""
@@ -41,18 +47,17 @@ class SyntheticData(Task):
 
     layout: ClassVar[Literal["many_to_one", "many_to_many"]]
     unit: ClassVar[str]
-    least_length: ClassVar[int] = 1
 
     def __init__(
         self,
         name: str,
-        length: int,
-        shortest: int | None = None,
-        test_lengths: Any = (),
-        train: int = 20_000,
-        validation: int = 1_000,
-        test: int = 1_000,
-        batch_size: int = 64,
+        length: Positive,
+        shortest: Positive | None = None,
+        test_lengths: tuple[Positive, ...] = (),
+        train: Several = 20_000,
+        validation: Several = 1_000,
+        test: Several = 1_000,
+        batch_size: Positive = 64,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -66,9 +71,11 @@ class SyntheticData(Task):
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Drawn:
         """`size` sequences of one length. Targets of `many_to_many` are `IGNORED` where nothing is asked."""
 
+    def options(self) -> dict[str, Any]:
+        return super().options() | dict[str, Any](self.sizes.items())
+
     def check(self) -> None:
-        if not hasattr(self.test_lengths, "__iter__") or isinstance(self.test_lengths, str):
-            raise UserError(f"task.test_lengths={self.test_lengths}: a list is needed, such as [100,200], or [].")
+        super().check()
         for key, lengths in (
             ("length", [self.length]),
             ("shortest", [self.shortest]),
@@ -77,14 +84,10 @@ class SyntheticData(Task):
             for length in lengths:
                 self.check_length(key, length)
         if self.shortest > self.length:
-            raise UserError(f"task.shortest={self.shortest} is more than task.length={self.length}.")
-        for key, size in self.sizes.items():
-            check_whole(key, size, at_least=2)
-        check_whole("batch_size", self.batch_size)
+            raise UserError(refusal("task.shortest", f"at most task.length={self.length}", self.shortest))
 
-    def check_length(self, key: str, length: Any) -> None:
-        """Raises: `UserError` for a length that no sequence can have."""
-        check_whole(key, length, at_least=self.least_length)
+    def check_length(self, key: str, length: int) -> None:
+        """Raises: `UserError` for a length that no sequence can have under the task's other options."""
 
     @property
     def lengths(self) -> list[int]:
@@ -235,10 +238,3 @@ class SyntheticClassificationData(SyntheticData, ClassificationData):
                 refuse(row, "sequence", f"found {unknown[0]!r}, which is none of {' '.join(self.tokens)}")
             found.append(np.array([number_of[token] for token in given]))
         return sequences(found)
-
-
-def check_symbols(symbols: Any) -> None:
-    """Raises: `UserError` unless task.symbols is from 2 to 26, a letter for each."""
-    check_whole("symbols", symbols, at_least=2)
-    if symbols > len(ascii_uppercase):
-        raise UserError(f"task.symbols={symbols}: at most {len(ascii_uppercase)} have a letter of their own.")

@@ -1,6 +1,5 @@
 """What all tasks share that answer with a text: letting a net write it, metrics of texts, and samples."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from rnnlab.arguments import Positive
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.judging import Judging, Model
-from rnnlab.tasks.task import Array, check_whole
+from rnnlab.tasks.task import Array
 from rnnlab.tasks.transduction.data import TransductionData
 
 PARTS = 6
@@ -27,14 +27,10 @@ class TransductionJudging(Judging):
 
     task: TransductionData
 
-    def __init__(self, task: TransductionData, beam: int = 1) -> None:
+    def __init__(self, task: TransductionData, beam: Positive = 1) -> None:
         super().__init__(task)
         self.check_options({"beam": beam})
         self.beam = beam
-
-    @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> None:
-        check_whole("beam", options["beam"])
 
     def columns(self) -> dict[str, Any]:
         """Further columns of the table of predictions: what the errors may depend on, such as a language."""

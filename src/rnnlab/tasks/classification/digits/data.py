@@ -1,7 +1,7 @@
 """Handwritten digits read row by row or pixel by pixel."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import OneOf, Part, Positive
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.mnist import SIDE, Mnist
@@ -16,7 +17,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, images, unlabelled
-from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 ORDERS = ("rows", "pixels", "permuted")
 
@@ -36,7 +37,12 @@ class DigitsData(ClassificationData):
     """
 
     def __init__(
-        self, name: str, order: str = "rows", validation: float = 0.1, test: float = 0.2, batch_size: int = 64
+        self,
+        name: str,
+        order: Annotated[str, OneOf(ORDERS)] = "rows",
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 64,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -46,9 +52,8 @@ class DigitsData(ClassificationData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_choice("order", self.order, ORDERS)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:
         digits = dataset.read(raw)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.mnist import Mnist
@@ -19,7 +20,7 @@ from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.images import Images, put, shrunk
 from rnnlab.tasks.raw_input import Column, arrays, sequences
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_share, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 SIDE = 20
 """Of a frame, in pixels."""
@@ -66,12 +67,12 @@ class FramesData(ClassificationData):
     def __init__(
         self,
         name: str,
-        videos: int = 5000,
-        frames: int = 12,
-        hidden: float = 0.4,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 32,
+        videos: Positive = 5000,
+        frames: Annotated[int, Range(at_least=SHORTEST_SCENE)] = 12,
+        hidden: Part = 0.4,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -83,10 +84,7 @@ class FramesData(ClassificationData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_whole("videos", self.videos)
-        check_whole("frames", self.frames, at_least=SHORTEST_SCENE)
-        check_whole("batch_size", self.batch_size)
-        check_share("hidden", self.hidden)
+        super().check()
         check_parts(self.validation, self.test)
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
@@ -20,7 +21,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, tokens
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 
 class HandwritingData(ClassificationData):
@@ -45,11 +46,11 @@ class HandwritingData(ClassificationData):
     def __init__(
         self,
         name: str,
-        classes: int = 20,
-        spacing: float = 8.0,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 32,
+        classes: Annotated[int, Range(at_least=2)] = 20,
+        spacing: Annotated[float, Range(at_least=1, at_most=SIDE)] = 8.0,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -59,14 +60,12 @@ class HandwritingData(ClassificationData):
         self.test = test
         self.batch_size = batch_size
 
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "classes": self.class_count}
+
     def check(self) -> None:
-        check_whole("classes", self.class_count, at_least=2)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
-        if isinstance(self.spacing, bool) or not isinstance(self.spacing, int | float) or not 1 <= self.spacing <= SIDE:
-            raise UserError(
-                f"task.spacing={self.spacing}: a length from 1 to {SIDE}, the side of the square, is needed."
-            )
 
     def prepare(self, dataset: Kanji, raw: Path, folder: Path) -> dict[str, Any]:
         characters = dataset.read(raw)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import SPLIT_SEED, split_by_class
@@ -18,7 +19,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, sequences, texts
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 AT_LEAST = 2
 """A letter met once in training stays unknown, so that training shows what an unknown letter is worth."""
@@ -39,10 +40,10 @@ class NamesData(ClassificationData):
     def __init__(
         self,
         name: str,
-        per_class: int | None = None,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 64,
+        per_class: Positive | None = None,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 64,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -52,10 +53,8 @@ class NamesData(ClassificationData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        if self.per_class is not None:
-            check_whole("per_class", self.per_class)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Surnames, raw: Path, folder: Path) -> dict[str, Any]:
         surnames = dataset.read(raw)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
@@ -20,7 +21,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, texts
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 CLASSES = ("negative", "positive")
 
@@ -44,11 +45,11 @@ class SentimentData(ClassificationData):
     def __init__(
         self,
         name: str,
-        vocabulary: int = 20000,
-        longest: int = 400,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 32,
+        vocabulary: Positive = 20000,
+        longest: Positive = 400,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -58,11 +59,12 @@ class SentimentData(ClassificationData):
         self.test = test
         self.batch_size = batch_size
 
+    def options(self) -> dict[str, Any]:
+        return {**super().options(), "vocabulary": self.vocabulary_size}
+
     def check(self) -> None:
-        for key, value in (("vocabulary", self.vocabulary_size), ("longest", self.longest)):
-            check_whole(key, value)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Reviews, raw: Path, folder: Path) -> dict[str, Any]:
         reviews = dataset.read(raw)

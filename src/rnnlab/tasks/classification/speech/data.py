@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import OneOf, Part, Positive
 from rnnlab.data.audio import log_mel
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
@@ -22,7 +23,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, sequences, sounds, tone
-from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 PARTITIONS = ("official", "random", "speaker")
 
@@ -53,13 +54,13 @@ class SpeechData(ClassificationData):
     def __init__(
         self,
         name: str,
-        split: str = "official",
+        split: Annotated[str, OneOf(PARTITIONS)] = "official",
         speaker: str = "theo",
-        hop: int = 10,
-        filters: int = 24,
-        validation: float = 0.2,
-        test: float = 0.2,
-        batch_size: int = 32,
+        hop: Positive = 10,
+        filters: Positive = 24,
+        validation: Part = 0.2,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -72,11 +73,8 @@ class SpeechData(ClassificationData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_choice("split", self.split, PARTITIONS)
-        check_whole("hop", self.hop)
-        check_whole("filters", self.filters)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Speech, raw: Path, folder: Path) -> dict[str, Any]:
         found = self._vowels(dataset, raw) if dataset.source == "sample" else self._digits(dataset, raw)

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_at_random
@@ -21,7 +22,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, sequences, texts
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 ENDING = 3
 """Letters at the end of a rare word that stand for it, where it has two more at least."""
@@ -49,7 +50,7 @@ class TaggingData(ClassificationData):
     learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "tags")
 
     def __init__(
-        self, name: str, at_least: int = 2, validation: float = 0.1, test: float = 0.2, batch_size: int = 32
+        self, name: str, at_least: Positive = 2, validation: Part = 0.1, test: Part = 0.2, batch_size: Positive = 32
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -59,9 +60,8 @@ class TaggingData(ClassificationData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_whole("at_least", self.at_least)
+        super().check()
         check_parts(self.validation, self.test)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Treebank, raw: Path, folder: Path) -> dict[str, Any]:
         found = dataset.read(raw)

@@ -1,18 +1,20 @@
 """Any series of numbers by date."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rnnlab.arguments import OneOf, Part, Positive, Range
 from rnnlab.data.tables.table import Table
 from rnnlab.datasets.series import SeriesTable, names_of, whole
 from rnnlab.errors import UserError
 from rnnlab.losses import Loss
-from rnnlab.tasks.forecasting.data import ForecastingData, Timesteps
+from rnnlab.tasks.forecasting.data import DIFFERENCES, ForecastingData, Timesteps
 from rnnlab.tasks.raw_input import Column
-from rnnlab.tasks.task import Array, Split, check_choice, check_whole
+from rnnlab.tasks.task import Array, Split
 
 CYCLES = {"day": 1.0, "week": 7.0, "year": 365.2425}
 """In days."""
@@ -45,26 +47,19 @@ class SeriesData(ForecastingData):
     def __init__(
         self,
         name: str,
-        window: int = 48,
-        horizon: int = 24,
-        validation: float = 0.15,
-        test: float = 0.15,
-        batch_size: int = 64,
+        window: Positive = 48,
+        horizon: Positive = 24,
+        validation: Part = 0.15,
+        test: Part = 0.15,
+        batch_size: Positive = 64,
         loss: Loss | None = None,
-        difference: str = "both",
-        season: int | None = None,
-        calendar: Any = (),
+        difference: Annotated[str, OneOf(DIFFERENCES)] = "both",
+        season: Annotated[int, Range(at_least=2)] | None = None,
+        calendar: Sequence[Annotated[str, OneOf(CYCLES)]] | None = (),
     ) -> None:
         super().__init__(name, window, horizon, validation, test, batch_size, loss, difference)
         self.season = season
         self.calendar = names_of(calendar)
-
-    def check(self) -> None:
-        super().check()
-        if self.season is not None:
-            check_whole("season", self.season, at_least=2)
-        for cycle in self.calendar:
-            check_choice("calendar", cycle, tuple(CYCLES))
 
     def timesteps(self, table: SeriesTable) -> tuple[Timesteps, list[str]]:
         dates = table.frame.index.to_numpy("datetime64[us]")

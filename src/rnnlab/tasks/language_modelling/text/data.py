@@ -1,8 +1,6 @@
 """The next character, or byte, of a user's own text."""
 
-from rnnlab.datasets.plain_text import UNITS
 from rnnlab.tasks.language_modelling.data import LanguageModellingData
-from rnnlab.tasks.task import check_choice
 
 
 class TextData(LanguageModellingData):
@@ -13,7 +11,3 @@ class TextData(LanguageModellingData):
 
     The file may be larger than memory: it is read in pieces, and its tokens are mapped.
     """
-
-    def check(self) -> None:
-        super().check()
-        check_choice("unit", self.unit, UNITS)

@@ -10,7 +10,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.losses import SquaredError
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, arrays, sequences
-from rnnlab.tasks.synthetic.data import Drawn, SyntheticData
+from rnnlab.tasks.synthetic.data import Drawn, Several, SyntheticData
 from rnnlab.tasks.task import Array
 
 
@@ -29,7 +29,15 @@ class AddingData(SyntheticData):
 
     layout = "many_to_one"
     unit = "timesteps"
-    least_length = 2
+
+    def __init__(
+        self,
+        length: Several,  # each half has a timestep to mark
+        shortest: Several | None = None,
+        test_lengths: tuple[Several, ...] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(length=length, shortest=shortest, test_lengths=test_lengths, **options)
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         super().open(folder, meta, seed)

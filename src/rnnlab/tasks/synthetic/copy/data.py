@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnlab.arguments import Positive
 from rnnlab.data.vocabulary import IGNORED
-from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData, check_symbols
-from rnnlab.tasks.task import check_whole
+from rnnlab.tasks.synthetic.data import Drawn, Letters, SyntheticClassificationData
 
 
 class CopyData(SyntheticClassificationData):
@@ -25,15 +25,10 @@ class CopyData(SyntheticClassificationData):
     layout = "many_to_many"
     unit = "blanks"
 
-    def __init__(self, items: int = 10, symbols: int = 8, **options: Any) -> None:
+    def __init__(self, items: Positive = 10, symbols: Letters = 8, **options: Any) -> None:
         super().__init__(**options)
         self.items = items
         self.symbols = symbols
-
-    def check(self) -> None:
-        super().check()
-        check_whole("items", self.items)
-        check_symbols(self.symbols)
 
     def names(self) -> tuple[list[str], list[str]]:
         symbols = list(ascii_uppercase[: self.symbols])

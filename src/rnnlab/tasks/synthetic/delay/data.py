@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnlab.arguments import Natural, refusal
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
-from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData, check_symbols
-from rnnlab.tasks.task import check_whole
+from rnnlab.tasks.synthetic.data import Drawn, Letters, SyntheticClassificationData
 
 
 class DelayData(SyntheticClassificationData):
@@ -25,22 +25,15 @@ class DelayData(SyntheticClassificationData):
     layout = "many_to_many"
     unit = "timesteps"
 
-    def __init__(self, delay: int = 10, symbols: int = 4, **options: Any) -> None:
+    def __init__(self, delay: Natural = 10, symbols: Letters = 4, **options: Any) -> None:
         super().__init__(**options)
         self.delay = delay
         self.symbols = symbols
 
-    def check(self) -> None:
-        check_whole("delay", self.delay, at_least=0)
-        check_symbols(self.symbols)
-        super().check()
-
-    def check_length(self, key: str, length: Any) -> None:
-        super().check_length(key, length)
+    def check_length(self, key: str, length: int) -> None:
         if length <= self.delay:
-            raise UserError(
-                f"task.{key}={length}: nothing is due in it with task.delay={self.delay}; give more timesteps."
-            )
+            needed = f"more than task.delay={self.delay}, for nothing is due before"
+            raise UserError(refusal(f"task.{key}", needed, length))
 
     def names(self) -> tuple[list[str], list[str]]:
         symbols = list(ascii_uppercase[: self.symbols])

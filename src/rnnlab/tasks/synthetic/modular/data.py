@@ -1,16 +1,29 @@
 """Modular arithmetic: what does an expression come to, modulo m?"""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from rnnlab.errors import UserError
+from rnnlab.arguments import Range
 from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
-from rnnlab.tasks.task import check_whole
 
 OPERATORS = "+-*"
 
 MODULUS_LIMIT = 100
+"""Each number below the modulus has a token of its own."""
+
+
+class SomeOf:
+    """Some of these characters, at least one."""
+
+    def __init__(self, characters: str) -> None:
+        self.characters = characters
+
+    def admits(self, value: str) -> bool:
+        return bool(value) and set(value) <= set(self.characters)
+
+    def described(self, kind: str) -> str:
+        return f"one or more of {self.characters}"
 
 
 class ModularData(SyntheticClassificationData):
@@ -26,18 +39,15 @@ class ModularData(SyntheticClassificationData):
     layout = "many_to_one"
     unit = "numbers"
 
-    def __init__(self, modulus: int = 5, operators: str = OPERATORS, **options: Any) -> None:
+    def __init__(
+        self,
+        modulus: Annotated[int, Range(at_least=2, at_most=MODULUS_LIMIT)] = 5,
+        operators: Annotated[str, SomeOf(OPERATORS)] = OPERATORS,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.modulus = modulus
         self.operators = operators
-
-    def check(self) -> None:
-        super().check()
-        check_whole("modulus", self.modulus, at_least=2)
-        if self.modulus > MODULUS_LIMIT:
-            raise UserError(f"task.modulus={self.modulus}: at most {MODULUS_LIMIT} numbers have a token of their own.")
-        if not isinstance(self.operators, str) or not self.operators or set(self.operators) - set(OPERATORS):
-            raise UserError(f'task.operators={self.operators}: one or more of {OPERATORS} are needed, such as "+-".')
 
     def names(self) -> tuple[list[str], list[str]]:
         numbers = [str(number) for number in range(self.modulus)]

@@ -1,13 +1,13 @@
 """Associative recall: which value stood with this key?"""
 
 from string import ascii_lowercase, digits
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from rnnlab.arguments import Range, refusal
 from rnnlab.errors import UserError
 from rnnlab.tasks.synthetic.data import Drawn, SyntheticClassificationData
-from rnnlab.tasks.task import check_whole
 
 
 class RecallData(SyntheticClassificationData):
@@ -24,22 +24,19 @@ class RecallData(SyntheticClassificationData):
     layout = "many_to_one"
     unit = "pairs"
 
-    def __init__(self, keys: int = 26, values: int = 10, **options: Any) -> None:
+    def __init__(
+        self,
+        keys: Annotated[int, Range(at_least=2, at_most=len(ascii_lowercase))] = 26,
+        values: Annotated[int, Range(at_least=2, at_most=len(digits))] = 10,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.keys = keys
         self.values = values
 
-    def check(self) -> None:
-        for key, size, letters in (("keys", self.keys, ascii_lowercase), ("values", self.values, digits)):
-            check_whole(key, size, at_least=2)
-            if size > len(letters):
-                raise UserError(f"task.{key}={size}: there are {len(letters)} only, {letters}.")
-        super().check()
-
-    def check_length(self, key: str, length: Any) -> None:
-        super().check_length(key, length)
+    def check_length(self, key: str, length: int) -> None:
         if length > self.keys:
-            raise UserError(f"task.{key}={length}: no letter comes twice, and there are task.keys={self.keys}.")
+            raise UserError(refusal(f"task.{key}", f"at most task.keys={self.keys}, for no letter comes twice", length))
 
     def names(self) -> tuple[list[str], list[str]]:
         values = list(digits[: self.values])

@@ -8,13 +8,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from rnnlab.arguments import Positive
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.datasets.generated import Generated
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, unlabelled
-from rnnlab.tasks.task import Split, check_whole
+from rnnlab.tasks.task import Split
 
 ROWS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
@@ -33,15 +34,11 @@ class XorData(ClassificationData):
     repeats: how often an epoch shows each row.
     """
 
-    def __init__(self, name: str, repeats: int = 20, batch_size: int = 4) -> None:
+    def __init__(self, name: str, repeats: Positive = 20, batch_size: Positive = 4) -> None:
         super().__init__()
         self.task_name = name
         self.repeats = repeats
         self.batch_size = batch_size
-
-    def check(self) -> None:
-        check_whole("repeats", self.repeats)
-        check_whole("batch_size", self.batch_size)
 
     def prepare(self, dataset: Generated, raw: Path, folder: Path) -> dict[str, Any]:
         dataset.fetched(raw)

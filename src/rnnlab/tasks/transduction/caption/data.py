@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import split_by_class
@@ -20,7 +21,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.images import Images, put, shrunk
 from rnnlab.tasks.raw_input import Column, images, unlabelled
-from rnnlab.tasks.task import SPLITS, Split, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 from rnnlab.tasks.transduction.data import MEASURES, TransductionData, read_texts, write_texts
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -82,10 +83,10 @@ class CaptionData(TransductionData):
     def __init__(
         self,
         name: str,
-        images: int = 8000,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 32,
+        images: Positive = 8000,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -95,9 +96,8 @@ class CaptionData(TransductionData):
         self.batch_size = batch_size
 
     def check(self) -> None:
+        super().check()
         check_parts(self.validation, self.test)
-        for key in ("images", "batch_size"):
-            check_whole(key, getattr(self, key))
 
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:
         digits = dataset.read(raw)

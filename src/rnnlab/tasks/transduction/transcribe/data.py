@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from rnnlab.arguments import OneOf, Part, Positive, Range
 from rnnlab.data.audio import Samples, log_mel
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ctc import timesteps_needed
@@ -22,7 +23,7 @@ from rnnlab.errors import UserError
 from rnnlab.losses import ConnectionistTemporal
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, sounds, tone
-from rnnlab.tasks.task import SPLITS, Array, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Array, Split, check_parts
 from rnnlab.tasks.transduction.data import MEASURES, TransductionData, read_texts, write_texts
 
 UNITS = ("words", "letters")
@@ -65,15 +66,15 @@ class TranscribeData(TransductionData):
     def __init__(
         self,
         name: str,
-        units: str = "words",
-        digits: int = 5,
+        units: Annotated[str, OneOf(UNITS)] = "words",
+        digits: Positive = 5,
         speaker: str | None = None,
-        size: int = 3000,
-        hop: int = 20,
-        filters: int = 24,
-        validation: float = 0.1,
-        test: float = 0.2,
-        batch_size: int = 32,
+        size: Annotated[int, Range(at_least=10)] = 3000,
+        hop: Positive = 20,
+        filters: Positive = 24,
+        validation: Part = 0.1,
+        test: Part = 0.2,
+        batch_size: Positive = 32,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -88,10 +89,7 @@ class TranscribeData(TransductionData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_choice("units", self.units, UNITS)
-        for key in ("digits", "hop", "filters", "batch_size"):
-            check_whole(key, getattr(self, key))
-        check_whole("size", self.size, at_least=10)
+        super().check()
         check_parts(self.validation, self.test)
         if self._sizes()["train"] < 1:
             raise UserError("task.validation and task.test leave nothing to train on: together they must stay below 1.")

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from rnnlab.arguments import OneOf, Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random
@@ -18,7 +19,7 @@ from rnnlab.datasets.pairs import Translations
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, texts
-from rnnlab.tasks.task import SPLITS, Split, check_choice, check_parts, check_whole
+from rnnlab.tasks.task import SPLITS, Split, check_parts
 from rnnlab.tasks.transduction.data import MEASURES, TransductionData, read_texts, write_texts
 
 TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
@@ -64,11 +65,11 @@ class TranslateData(TransductionData):
     def __init__(
         self,
         name: str,
-        source: str = "dates",
-        validation: float = 0.1,
-        test: float = 0.1,
-        at_least: int = 2,
-        batch_size: int = 64,
+        source: Annotated[str, OneOf(MANNERS)] = "dates",
+        validation: Part = 0.1,
+        test: Part = 0.1,
+        at_least: Positive = 2,
+        batch_size: Positive = 64,
     ) -> None:
         super().__init__()
         self.task_name = name
@@ -79,9 +80,7 @@ class TranslateData(TransductionData):
         self.batch_size = batch_size
 
     def check(self) -> None:
-        check_choice("source", self.source, tuple(MANNERS))
-        for key in ("at_least", "batch_size"):
-            check_whole(key, getattr(self, key))
+        super().check()
         check_parts(self.validation, self.test)
 
     @property
