@@ -1,16 +1,23 @@
 """Every cell is what its docstring and its paper say, and keeps to the contract of `Cell`."""
 
 import inspect
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import pytest
 import torch
 from hydra.utils import get_class
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from rnnlab.arguments import INVALID, Positive, conform, parameters
 from rnnlab.cells.cell import Cell, matmul_of
+from rnnlab.cells.rnn import RNNCell
+from rnnlab.errors import UserError
 from rnnlab.unroll.loop import loop
+from rnnlab.unroll.recurrent import Recurrent
 from tests.cells.families.catalogue import EXAMPLES, scrambled, some_state
 from tests.conftest import CHECKOUT
 
@@ -124,3 +131,52 @@ def test_the_config_names_the_cell_and_all_its_options(name: str) -> None:
     assert cell_class is EXAMPLES[name].cell_class
     sizes = {"self", "input_size", "hidden_size", "recurrent_size"}
     assert set(config) == set(inspect.signature(cell_class.__init__).parameters) - sizes
+
+
+OF_A_KIND: dict[Any, st.SearchStrategy[Any]] = {int: st.integers(), float: st.floats(), str: st.text()}
+
+
+def limited(made: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Arguments whose annotation says more than a type."""
+    for name, kind in parameters(made)[0].items():
+        if any(get_origin(each) in (Annotated, Literal) for each in (kind, *get_args(kind))):
+            yield name, kind
+
+
+def outside(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of the type that the limit does not admit."""
+    member = next(each for each in (kind, *get_args(kind)) if get_origin(each) in (Annotated, Literal))
+    values = OF_A_KIND[str if get_origin(member) is Literal else get_args(member)[0]]
+    return values.filter(lambda value: conform(value, kind) is INVALID)
+
+
+LIMITED = {
+    (example.cell_class, option): kind
+    for example in EXAMPLES.values()
+    for option, kind in [("input_size", Positive), ("hidden_size", Positive), *limited(example.cell_class)]
+}
+"""Of every cell's options, and the sizes that all have."""
+
+
+@pytest.mark.parametrize(("cell_class", "option"), list(LIMITED), ids=lambda value: getattr(value, "__name__", value))
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_no_cell_takes_a_value_outside_an_option_s_limits(cell_class: type[Cell], option: str, data: Any) -> None:
+    value = data.draw(outside(LIMITED[cell_class, option]))
+    arguments = {"input_size": 3, "hidden_size": 4, option: value}
+    with pytest.raises(UserError, match=rf"cell\.{option} must be "):
+        cell_class(**arguments)
+    with pytest.raises(UserError, match=rf"\b{option} must be "):
+        Recurrent(cell_class, **arguments)
+
+
+OF_A_NET = dict(limited(Recurrent))
+
+
+@pytest.mark.parametrize("option", OF_A_NET)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_no_net_takes_a_value_outside_an_option_s_limits(option: str, data: Any) -> None:
+    arguments = {"input_size": 3, "hidden_size": 4, option: data.draw(outside(OF_A_NET[option]))}
+    with pytest.raises(UserError, match=rf"\b{option} must be "):
+        Recurrent(RNNCell, **arguments)

@@ -133,10 +133,10 @@ def test_the_same_seed_draws_the_same() -> None:
 @pytest.mark.parametrize(
     ("cell", "name", "options", "message"),
     [
-        (RNNCell(3, 4), "orthgonal", {}, f"orthgonal is none of {', '.join(SCHEMES)}"),
+        (RNNCell(3, 4), "orthgonal", {}, f"name must be one of {', '.join(SCHEMES)}, got orthgonal"),
         (RNNCell(3, 4), "orthogonal", {"scale": 1.0}, "orthogonal: .*'scale'"),
         (NamedLSTMCell(3, 4), "chrono", {}, "chrono: .*'timesteps'"),
-        (NamedLSTMCell(3, 4), "chrono", {"timesteps": 2}, "timesteps=2"),
+        (NamedLSTMCell(3, 4), "chrono", {"timesteps": 2}, "cell.initialization.timesteps must be a number > 2, got 2"),
         (RNNCell(3, 4), "chrono", {"timesteps": 9}, "RNNCell has no forget gate"),
         (FeedforwardCell(3, 4), "orthogonal", {}, "FeedforwardCell has no recurrent weight matrix"),
         (VectorCell(3, 4), "identity", {}, "VectorCell has no recurrent weight matrix"),

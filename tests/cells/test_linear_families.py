@@ -287,26 +287,26 @@ def test_exponential_gates_stay_in_range(name: str) -> None:
 
 def refused() -> Iterator[tuple[str, dict[str, object], str]]:
     for name in ("lru", "s4d", "s5"):
-        yield name, {"activation": "relu"}, "cell.activation=relu"
-        yield name, {"state_size": 3}, "cell.state_size=3"
-        yield name, {"state_size": 0}, "cell.state_size=0"
+        yield name, {"activation": "relu"}, "cell.activation must be .*, got relu"
+        yield name, {"state_size": 3}, "cell.state_size must be an even integer >= 2.*, got 3"
+        yield name, {"state_size": 0}, "cell.state_size must be an even integer >= 2.*, got 0"
     for name in ("s4d", "s5"):
-        yield name, {"min_step": 0.2}, "cell.min_step=0.2"
-        yield name, {"min_step": 0.0}, "cell.min_step=0.0"
-    yield "s5", {"discretization": "euler"}, "cell.discretization=euler"
-    yield "lru", {"min_radius": 0.9, "max_radius": 0.5}, "cell.min_radius=0.9"
-    yield "lru", {"max_radius": 1.1}, "cell.max_radius=1.1"
-    yield "lru", {"max_phase": 7.0}, "cell.max_phase=7.0"
+        yield name, {"min_step": 0.2}, "cell.min_step must be a number <= max_step=0.1, got 0.2"
+        yield name, {"min_step": 0.0}, "cell.min_step must be .*, got 0.0"
+    yield "s5", {"discretization": "euler"}, "cell.discretization must be .*, got euler"
+    yield "lru", {"min_radius": 0.9, "max_radius": 0.5}, "cell.min_radius must be a number < max_radius=0.5, got 0.9"
+    yield "lru", {"max_radius": 1.1}, "cell.max_radius must be .*, got 1.1"
+    yield "lru", {"max_phase": 7.0}, "cell.max_phase must be .*, got 7.0"
     for name in ("slstm", "mlstm"):
-        yield name, {"num_heads": 4}, "cell.num_heads=4"
-        yield name, {"num_heads": 0}, "cell.num_heads=0"
-        yield name, {"forget_gate": "tanh"}, "cell.forget_gate=tanh"
-    yield "cfc", {"mode": "open"}, "cell.mode=open"
-    yield "cfc", {"backbone_units": 0}, "cell.backbone_units=0"
-    yield "cfc", {"backbone_layers": 0}, "cell.backbone_layers=0"
-    yield "ltc", {"solver_steps": 0}, "cell.solver_steps=0"
-    yield "lmu", {"memory_size": 0}, "cell.memory_size=0"
-    yield "lmu", {"theta": 0.0}, "cell.theta=0.0"
+        yield name, {"num_heads": 4}, "cell.num_heads must be a divisor of hidden_size=6, got 4"
+        yield name, {"num_heads": 0}, "cell.num_heads must be .*, got 0"
+        yield name, {"forget_gate": "tanh"}, "cell.forget_gate must be .*, got tanh"
+    yield "cfc", {"mode": "open"}, "cell.mode must be .*, got open"
+    yield "cfc", {"backbone_units": 0}, "cell.backbone_units must be .*, got 0"
+    yield "cfc", {"backbone_layers": 0}, "cell.backbone_layers must be .*, got 0"
+    yield "ltc", {"solver_steps": 0}, "cell.solver_steps must be .*, got 0"
+    yield "lmu", {"memory_size": 0}, "cell.memory_size must be .*, got 0"
+    yield "lmu", {"theta": 0.0}, "cell.theta must be .*, got 0.0"
 
 
 @pytest.mark.parametrize(("name", "options", "message"), list(refused()))

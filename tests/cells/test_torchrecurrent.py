@@ -105,9 +105,9 @@ def test_its_weights_are_drawn_by_the_package() -> None:
 
 @installed
 def test_names_and_sizes_that_cannot_work_are_named() -> None:
-    with pytest.raises(UserError, match=r"cell.name=STRA is none of .*: AntisymmetricRNN, .*STAR, .*WMCLSTM"):
+    with pytest.raises(UserError, match=r"cell.name must be .*\(AntisymmetricRNN, .*STAR, .*WMCLSTM\), got STRA"):
         TorchRecurrentCell(3, 4, layer="STRA")
-    with pytest.raises(UserError, match=r"cell\.delay=0"):
+    with pytest.raises(UserError, match=r"cell.delay must be an integer >= 1 or null, got 0"):
         TorchRecurrentCell(3, 4, layer="tauGRU", delay=0)
     with pytest.raises(UserError, match=r"IntersectionRNN cannot be made: .*input_size=3, hidden_size=4"):
         TorchRecurrentCell(3, 4, layer="IntersectionRNN")

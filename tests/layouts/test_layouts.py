@@ -126,13 +126,13 @@ def test_binary_cross_entropy_is_a_sum_over_outputs_and_a_mean_over_real_timeste
 @pytest.mark.parametrize(
     ("layout", "options", "recurrent", "message"),
     [
-        ("many_to_one", {"readout": "first"}, {}, "task.net.readout=first"),
+        ("many_to_one", {"readout": "first"}, {}, "task.net.readout must be one of last, mean, max, got first"),
         ("many_to_one", {"tied": True}, {}, "task.net.tied"),
-        ("many_to_one", {"output_dropout": 1.0}, {}, "task.net.output_dropout=1.0"),
-        ("many_to_one", {"embedding_size": 0}, {}, "task.net.embedding_size=0"),
+        ("many_to_one", {"output_dropout": 1.0}, {}, "task.net.output_dropout must be a number >= 0 and < 1, got 1.0"),
+        ("many_to_one", {"embedding_size": 0}, {}, "task.net.embedding_size must be an integer >= 1, got 0"),
         ("many_to_many", {"tied": True}, {}, "does not put out the tokens"),
         ("many_to_many", {}, {"bidirectional": True}, "predicts what comes next"),
-        ("one_to_many", {"attention": "self"}, {}, "task.net.attention=self"),
+        ("one_to_many", {"attention": "self"}, {}, "task.net.attention must be one of none, luong, bahdanau, got self"),
     ],
 )
 def test_what_a_layout_cannot_be_is_named(
@@ -145,9 +145,9 @@ def test_what_a_layout_cannot_be_is_named(
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        ({}, "_target_=None is no layout"),
-        ({"_target_": "rnnlab.layouts.per_timestep.ManyToNone"}, "ManyToNone is no layout"),
-        ({"_target_": "torch.nn.Linear"}, "torch.nn.Linear is no layout"),
+        ({}, "a class made from rnnlab.layouts.layout.Layout, with a `name`, got None"),
+        ({"_target_": "rnnlab.layouts.per_timestep.ManyToNone"}, "got rnnlab.layouts.per_timestep.ManyToNone"),
+        ({"_target_": "torch.nn.Linear"}, "got torch.nn.Linear"),
         ({"_target_": "rnnlab.layouts.per_timestep.ManyToMany"}, "ManyToMany is many_to_many, but any is many_to_one"),
     ],
 )

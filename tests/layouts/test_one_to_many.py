@@ -147,10 +147,10 @@ def test_it_learns_which_side_the_ink_is_on(kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attention": "self"}, "task.net.attention=self is none of none, luong, bahdanau"),
-        ({"channels": 0}, "task.net.channels=0"),
-        ({"summary_size": 1.5}, "task.net.summary_size=1.5"),
-        ({"output_dropout": 1.0}, "task.net.output_dropout=1.0"),
+        ({"attention": "self"}, "task.net.attention must be one of none, luong, bahdanau, got self"),
+        ({"channels": 0}, "task.net.channels must be an integer >= 1, got 0"),
+        ({"summary_size": 1.5}, "task.net.summary_size must be an integer >= 1, got 1.5"),
+        ({"output_dropout": 1.0}, "task.net.output_dropout must be a number >= 0 and < 1, got 1.0"),
         ({"readout": "last"}, "task.net.readout"),
     ],
 )

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from rnnlab.arguments import Positive
 from rnnlab.cells.cell import Cell, GatedCell, HiddenState, Matmul, Shared
 from rnnlab.cells.gru import GRUCell
 from rnnlab.errors import UserError
@@ -82,7 +83,7 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
         ((OWN, "+cell.pace=fast"), "cell.pace must be a number, got fast."),
         ((OWN, "+cell.speed=1"), "cell.speed=1: PacedCell does not take it. There are "),
         ((OWN, "+cell.input_size=3"), "cell.input_size=3: PacedCell does not take it."),
-        (("cell._target_=rnnlab.unroll.stream.Stream",), "cell._target_ names Stream: a class made from Cell"),
+        (("cell._target_=rnnlab.unroll.stream.Stream",), "from SequenceModule with one, got Stream."),
         ((f"cell._target_={__name__}.gated",), "gated: this is no class of"),
     ],
 )
@@ -96,6 +97,7 @@ def test_options_are_checked_by_the_cell_s_signature(overrides: Any, message: st
 def test_the_options_of_conf_cell_are_those_of_the_net_and_of_the_cell() -> None:
     kinds, is_open = module_class(PacedCell).parameters_of({})
     assert {"name", "hidden_size", "num_layers", "unroll", "pace"} <= {*kinds}
+    assert kinds["hidden_size"] == Positive, "as `Recurrent` has it, not as the cell"
     assert not is_open
     assert not {"spec", "net", "input_size", "cell_class"} & {*kinds}
 

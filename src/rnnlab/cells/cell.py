@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rnnlab.arguments import check_arguments
+from rnnlab.arguments import Positive, check_arguments
 from rnnlab.errors import UserError
 
 Matmul = Callable[[str, Tensor], Tensor]
@@ -62,8 +62,8 @@ class Cell(nn.Module):
     separable: bool = True
     """Whether each number of the state may be kept or replaced by itself, as zoneout does."""
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        check_arguments(Cell, locals())
+    def __init__(self, input_size: Positive, hidden_size: Positive) -> None:
+        check_arguments(Cell, locals(), "cell.")
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnlab.arguments import Positive, PositiveNumber, check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
-from rnnlab.errors import UserError
-
-MODES = ("default", "pure", "no_gate")
 
 
 class CfCCell(Cell):
@@ -37,15 +35,11 @@ class CfCCell(Cell):
         input_size: int,
         hidden_size: int,
         mode: Literal["default", "pure", "no_gate"] = "default",
-        backbone_units: int = 128,
-        backbone_layers: int = 1,
+        backbone_units: Positive = 128,
+        backbone_layers: Positive = 1,
     ) -> None:
+        check_arguments(CfCCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if mode not in MODES:
-            raise UserError(f"cell.mode={mode} is none of {', '.join(MODES)}.")
-        for name, size in (("backbone_units", backbone_units), ("backbone_layers", backbone_layers)):
-            if size < 1:
-                raise UserError(f"cell.{name}={size}: at least 1 is needed.")
         self.mode = mode
         self.further_layers = backbone_layers - 1
         heads = hidden_size if mode == "pure" else 4 * hidden_size
@@ -138,10 +132,9 @@ class LTCCell(Cell):
 
     rowwise = False
 
-    def __init__(self, input_size: int, hidden_size: int, solver_steps: int = 6) -> None:
+    def __init__(self, input_size: int, hidden_size: int, solver_steps: Positive = 6) -> None:
+        check_arguments(LTCCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if solver_steps < 1:
-            raise UserError(f"cell.solver_steps={solver_steps}: at least 1 is needed.")
         self.solver_steps = solver_steps
         for prefix, senders in (("", hidden_size), ("sensory_", input_size)):
             for name in ("weight", "steepness", "threshold", "reversal"):
@@ -231,12 +224,11 @@ class LMUCell(Cell):
     memory_transition: Tensor
     memory_drive: Tensor
 
-    def __init__(self, input_size: int, hidden_size: int, memory_size: int = 32, theta: float = 100.0) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, memory_size: Positive = 32, theta: PositiveNumber = 100.0
+    ) -> None:
+        check_arguments(LMUCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if memory_size < 1:
-            raise UserError(f"cell.memory_size={memory_size}: at least 1 is needed.")
-        if not theta > 0:
-            raise UserError(f"cell.theta={theta}: a number of timesteps above 0 is needed.")
         self.memory_size = memory_size
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))

@@ -1,20 +1,15 @@
 """Differential equations in discrete time, and rotations: what these cells remember neither explodes nor fades."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.arguments import check_arguments
+from rnnlab.arguments import PositiveNumber, Range, check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
-from rnnlab.errors import UserError
 
-
-def check(option: str, value: float, fine: bool, needed: str) -> None:
-    """Raises: `UserError` unless the option's value is `fine`."""
-    if not fine:
-        raise UserError(f"cell.{option}={value}: {needed} is needed.")
+NotNegative = Annotated[float, Range(at_least=0)]
 
 
 def antisymmetric(upper: Tensor, size: int) -> Tensor:
@@ -58,15 +53,12 @@ class AntisymmetricRNNCell(DrivenCell):
         input_size: int,
         hidden_size: int,
         gated: bool = False,
-        epsilon: float = 0.1,
-        gamma: float = 0.01,
-        init_std: float = 1.0,
+        epsilon: PositiveNumber = 0.1,
+        gamma: NotNegative = 0.01,
+        init_std: NotNegative = 1.0,
     ) -> None:
-        check_arguments(AntisymmetricRNNCell, locals(), "cell.")  # `gated` decides the sizes of the weights
+        check_arguments(AntisymmetricRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, (2 if gated else 1) * hidden_size)
-        check("epsilon", epsilon, epsilon > 0, "a step above 0")
-        check("gamma", gamma, gamma >= 0, "at least 0")
-        check("init_std", init_std, init_std >= 0, "at least 0")
         self.gated = gated
         self.epsilon = epsilon
         self.gamma = gamma
@@ -107,7 +99,6 @@ class OscillatorCell(DrivenCell):
 
     def __init__(self, input_size: int, hidden_size: int, dt: float) -> None:
         super().__init__(input_size, hidden_size, hidden_size)
-        check("dt", dt, dt > 0, "a step above 0")
         self.dt = dt
 
     def initial_state(self, batch_size: int) -> OscillatorState:
@@ -130,11 +121,15 @@ class CoRNNCell(OscillatorCell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, dt: float = 0.042, gamma: float = 2.7, epsilon: float = 4.7
+        self,
+        input_size: int,
+        hidden_size: int,
+        dt: PositiveNumber = 0.042,
+        gamma: NotNegative = 2.7,
+        epsilon: NotNegative = 4.7,
     ) -> None:
+        check_arguments(CoRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, dt)
-        check("gamma", gamma, gamma >= 0, "a frequency of at least 0")
-        check("epsilon", epsilon, epsilon >= 0, "a damping of at least 0")
         self.gamma = gamma
         self.epsilon = epsilon
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size))
@@ -168,9 +163,11 @@ class UnICORNNCell(OscillatorCell):
     Parameters: hidden_size · (input_size + 3). State: 2 · hidden_size.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, dt: float = 0.19, alpha: float = 30.65) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, dt: PositiveNumber = 0.19, alpha: NotNegative = 30.65
+    ) -> None:
+        check_arguments(UnICORNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, dt)
-        check("alpha", alpha, alpha >= 0, "at least 0")
         self.alpha = alpha
         self.weight_hh = nn.Parameter(torch.empty(hidden_size))
         self.step_size = nn.Parameter(torch.empty(hidden_size))
@@ -218,9 +215,9 @@ class LEMCell(DrivenCell):
     Parameters: 4 · hidden_size · (input_size + hidden_size + 1). State: 2 · hidden_size.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, dt: float = 1.0) -> None:
+    def __init__(self, input_size: int, hidden_size: int, dt: PositiveNumber = 1.0) -> None:
+        check_arguments(LEMCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, 4 * hidden_size)
-        check("dt", dt, dt > 0, "a step above 0")
         self.dt = dt
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
         self.weight_ch = nn.Parameter(torch.empty(hidden_size, hidden_size))
@@ -258,16 +255,13 @@ class LipschitzRNNCell(DrivenCell):
         self,
         input_size: int,
         hidden_size: int,
-        epsilon: float = 0.05,
-        beta: float = 0.7,
-        gamma: float = 0.001,
-        init_std: float = 6.0,
+        epsilon: PositiveNumber = 0.05,
+        beta: Annotated[float, Range(at_least=0, at_most=1)] = 0.7,
+        gamma: NotNegative = 0.001,
+        init_std: NotNegative = 6.0,
     ) -> None:
+        check_arguments(LipschitzRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, hidden_size)
-        check("epsilon", epsilon, epsilon > 0, "a step above 0")
-        check("beta", beta, 0 <= beta <= 1, "a share of 0 to 1")
-        check("gamma", gamma, gamma >= 0, "at least 0")
-        check("init_std", init_std, init_std >= 0, "at least 0")
         self.epsilon = epsilon
         self.beta = beta
         self.gamma = gamma
@@ -309,9 +303,8 @@ class ExpRNNCell(Cell):
     """
 
     def __init__(self, input_size: int, hidden_size: int, init: Literal["henaff", "cayley"] = "henaff") -> None:
+        check_arguments(ExpRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if init not in ("henaff", "cayley"):
-            raise UserError(f"cell.init={init} is none of henaff, cayley.")
         self.init = init
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.upper = nn.Parameter(torch.empty(hidden_size * (hidden_size - 1) // 2))

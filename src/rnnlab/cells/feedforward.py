@@ -1,15 +1,15 @@
 """A feed-forward network over a window (time-delay network, Waibel et al. 1989): what recurrence has to beat."""
 
-from typing import Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.arguments import check_arguments
+from rnnlab.arguments import OneOf, Positive, check_arguments
 from rnnlab.cells.cell import Cell, Matmul, Shared
-from rnnlab.errors import UserError
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
 
 
 class PastInputs(NamedTuple):
@@ -42,14 +42,10 @@ class FeedforwardCell(Cell):
     separable = False
 
     def __init__(
-        self, input_size: int, hidden_size: int, window: int = 32, activation: Literal["tanh", "relu"] = "tanh"
+        self, input_size: int, hidden_size: int, window: Positive = 32, activation: Activation = "tanh"
     ) -> None:
-        check_arguments(FeedforwardCell, locals(), "cell.")  # `window` decides the size of the weight
+        check_arguments(FeedforwardCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if window < 1:
-            raise UserError(f"cell.window={window}: a whole number of at least 1 is needed.")
-        if activation not in ACTIVATIONS:
-            raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")
         self.window = window
         self.activation = activation
         self.weight = nn.Parameter(torch.empty(hidden_size, window * input_size))

@@ -1,15 +1,16 @@
 """Cells whose state meets itself elementwise only, so that no step needs a matrix product: IndRNN, SRU, QRNN."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import OneOf, check_arguments
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
-from rnnlab.errors import UserError
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
 
 
 class IndRNNCell(Cell):
@@ -23,10 +24,9 @@ class IndRNNCell(Cell):
     Parameters: hidden_size · (input_size + 2). State: hidden_size.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, activation: Literal["relu", "tanh"] = "relu") -> None:
+    def __init__(self, input_size: int, hidden_size: int, activation: Activation = "relu") -> None:
+        check_arguments(IndRNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        if activation not in ACTIVATIONS:
-            raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")
         self.activation = activation
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size))

@@ -2,28 +2,28 @@
 
 import inspect
 from collections.abc import Iterator
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from rnnlab.arguments import check_arguments
+from rnnlab.arguments import OneOf, Range, check_arguments
 from rnnlab.cells.cell import Cell
 from rnnlab.errors import UserError
 
 
-def initialize(cell: Cell, name: str = "default", **options: float) -> None:
+def initialize(cell: Cell, name: "Scheme" = "default", **options: float) -> None:
     """Draw the weights that the scheme `name` speaks of anew, in place.
 
     Raises: `UserError` for a name or an option that does not exist, and for a cell the scheme does not apply to.
     """
-    if name not in SCHEMES:
-        raise UserError(f"cell.initialization={name} is none of {', '.join(SCHEMES)}.")
+    check_arguments(initialize, {"name": name}, "cell.initialization.")
     scheme = SCHEMES[name]
     try:
         inspect.signature(scheme).bind(cell, **options)
     except TypeError as error:
         raise UserError(f"cell.initialization={name}: {error}.") from None
-    check_arguments(scheme, options, f"cell.initialization={name}: ")
+    check_arguments(scheme, options, "cell.initialization.")
     with torch.no_grad():
         scheme(cell, **options)
 
@@ -70,15 +70,13 @@ def glorot(cell: Cell, gain: float = 1.0) -> None:
             nn.init.xavier_uniform_(block, gain)
 
 
-def chrono(cell: Cell, timesteps: float) -> None:
+def chrono(cell: Cell, timesteps: Annotated[float, Range(above=2)]) -> None:
     """b_forget = log u, u ~ U(1, timesteps - 1), and b_input = -b_forget where there is an input gate.
 
     A unit then forgets over about u timesteps: `timesteps` is the longest dependency that is expected. Where a gate has
     two biases, the sum is meant.
     Tallec, Ollivier, "Can recurrent neural networks warp time?", 2018.
     """
-    if not timesteps > 2:
-        raise UserError(f"cell.initialization=chrono: timesteps={timesteps}: a number above 2 is needed.")
     gates: tuple[str, ...] = getattr(cell, "gate_names", ())
     biases = [bias for bias in _named(cell, "bias") if len(gates) * cell.hidden_size == bias.numel()]
     if "forget" not in gates or not biases:
@@ -92,6 +90,7 @@ def chrono(cell: Cell, timesteps: float) -> None:
 
 
 SCHEMES = {scheme.__name__: scheme for scheme in (default, orthogonal, identity, glorot, chrono)}
+Scheme = Annotated[str, OneOf(SCHEMES)]
 
 
 def _named(cell: Cell, prefix: str) -> Iterator[Tensor]:

@@ -1,20 +1,34 @@
 """Cells linear in their state: minimal gated cells and diagonal state space models, run by a parallel scan."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnlab.arguments import PositiveNumber, Range, check_arguments, refusal
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.cells.scan import gated_recurrence, linear_recurrence
 from rnnlab.errors import UserError
 
-ACTIVATIONS = ("linear", "gelu", "glu")
-DISCRETIZATIONS = ("zoh", "bilinear")
+Activation = Literal["linear", "gelu", "glu"]
 CHUNK = 32
 """Timesteps that S4D's convolution takes at once: longer costs more multiplications, shorter more states to carry."""
+
+
+class Even:
+    """A limit of whole numbers."""
+
+    def admits(self, value: int) -> bool:
+        return value % 2 == 0
+
+    def described(self, kind: str) -> str:
+        return kind.replace("an integer", "an even integer")
+
+
+StateSize = Annotated[int, Even(), Range(at_least=2)]
+"""Two real numbers for each complex one."""
 
 
 class _MinimalCell(Cell):
@@ -113,12 +127,6 @@ class _StateSpaceCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, state_size: int, activation: str) -> None:
         super().__init__(input_size, hidden_size)
-        if activation not in ACTIVATIONS:
-            raise UserError(f"cell.activation={activation} is none of {', '.join(ACTIVATIONS)}.")
-        if state_size < 2 or state_size % 2:
-            raise UserError(
-                f"cell.state_size={state_size}: an even number of at least 2 is needed, two for each complex one."
-            )
         self.modes = state_size // 2
         self.activation = activation
         if activation == "glu":
@@ -241,20 +249,16 @@ class LRUCell(_MixingCell):
         self,
         input_size: int,
         hidden_size: int,
-        state_size: int | None = None,
-        activation: str = "gelu",
-        min_radius: float = 0.0,
-        max_radius: float = 1.0,
-        max_phase: float = 2 * math.pi,
+        state_size: StateSize | None = None,
+        activation: Activation = "gelu",
+        min_radius: Annotated[float, Range(at_least=0, below=1)] = 0.0,
+        max_radius: Annotated[float, Range(above=0, at_most=1)] = 1.0,
+        max_phase: Annotated[float, Range(above=0, at_most=6.283186)] = 2 * math.pi,  # 2π, rounded up
     ) -> None:
+        check_arguments(LRUCell, locals(), "cell.")
+        if not min_radius < max_radius:
+            raise UserError(refusal("cell.min_radius", f"a number < max_radius={max_radius}", min_radius))
         super().__init__(input_size, hidden_size, state_size, activation)
-        if not 0 <= min_radius < max_radius <= 1:
-            raise UserError(
-                f"cell.min_radius={min_radius}, cell.max_radius={max_radius}: "
-                "0 ≤ min_radius < max_radius ≤ 1 is needed."
-            )
-        if not 0 < max_phase <= 2 * math.pi + 1e-6:
-            raise UserError(f"cell.max_phase={max_phase}: an angle above 0 and of at most 2π is needed.")
         self.min_radius, self.max_radius, self.max_phase = min_radius, max_radius, max_phase
         self.nu_log = nn.Parameter(torch.empty(self.modes))
         self.theta_log = nn.Parameter(torch.empty(self.modes))
@@ -304,16 +308,15 @@ class S5Cell(_MixingCell):
         self,
         input_size: int,
         hidden_size: int,
-        state_size: int | None = None,
-        activation: str = "gelu",
-        discretization: str = "zoh",
-        min_step: float = 0.001,
-        max_step: float = 0.1,
+        state_size: StateSize | None = None,
+        activation: Activation = "gelu",
+        discretization: Literal["zoh", "bilinear"] = "zoh",
+        min_step: PositiveNumber = 0.001,
+        max_step: PositiveNumber = 0.1,
     ) -> None:
-        super().__init__(input_size, hidden_size, state_size, activation)
-        if discretization not in DISCRETIZATIONS:
-            raise UserError(f"cell.discretization={discretization} is none of {', '.join(DISCRETIZATIONS)}.")
+        check_arguments(S5Cell, locals(), "cell.")
         _check_steps(min_step, max_step)
+        super().__init__(input_size, hidden_size, state_size, activation)
         self.discretization = discretization
         self.min_step, self.max_step = min_step, max_step
         self.rate_log = nn.Parameter(torch.empty(self.modes))
@@ -358,8 +361,8 @@ def hippo_normal(order: int) -> tuple[Tensor, Tensor]:
 
 
 def _check_steps(min_step: float, max_step: float) -> None:
-    if not 0 < min_step <= max_step:
-        raise UserError(f"cell.min_step={min_step}, cell.max_step={max_step}: 0 < min_step ≤ max_step is needed.")
+    if min_step > max_step:
+        raise UserError(refusal("cell.min_step", f"a number <= max_step={max_step}", min_step))
 
 
 class S4DCell(_StateSpaceCell):
@@ -386,13 +389,14 @@ class S4DCell(_StateSpaceCell):
         self,
         input_size: int,
         hidden_size: int,
-        state_size: int = 16,
-        activation: str = "gelu",
-        min_step: float = 0.001,
-        max_step: float = 0.1,
+        state_size: StateSize = 16,
+        activation: Activation = "gelu",
+        min_step: PositiveNumber = 0.001,
+        max_step: PositiveNumber = 0.1,
     ) -> None:
-        super().__init__(input_size, hidden_size, state_size, activation)
+        check_arguments(S4DCell, locals(), "cell.")
         _check_steps(min_step, max_step)
+        super().__init__(input_size, hidden_size, state_size, activation)
         self.min_step, self.max_step = min_step, max_step
         self.weight_in = nn.Parameter(torch.empty(hidden_size, input_size))
         self.bias_in = nn.Parameter(torch.empty(hidden_size))

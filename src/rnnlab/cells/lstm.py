@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import Positive, check_arguments, refusal
 from rnnlab.cells.cell import GatedCell, HiddenState, Matmul, Shared, State
 from rnnlab.errors import UserError
 
@@ -220,12 +221,17 @@ class ProjectionLSTMCell(LSTMCell):
     fuses_on_cpu = False  # torch says so itself, in a warning
 
     def __init__(
-        self, input_size: int, hidden_size: int, projection_size: int | None = None, forget_bias: float = 0.0
+        self,
+        input_size: int,
+        hidden_size: Positive,
+        projection_size: Positive | None = None,
+        forget_bias: float = 0.0,
     ) -> None:
+        check_arguments(ProjectionLSTMCell, locals(), "cell.")
         if projection_size is None:
             projection_size = max(1, hidden_size // 2)
-        if not 1 <= projection_size <= hidden_size:
-            raise UserError(f"cell.projection_size={projection_size}: from 1 to hidden_size={hidden_size} is needed.")
+        if projection_size > hidden_size:
+            raise UserError(refusal("cell.projection_size", f"at most hidden_size={hidden_size}", projection_size))
         self.projection_size = projection_size
         super().__init__(input_size, hidden_size, forget_bias, projection_size)
         self.weight_hr = nn.Parameter(torch.empty(projection_size, hidden_size))

@@ -1,22 +1,16 @@
 """The plain recurrent nets of Elman (1990) and Jordan (1986), and the Elman network started from the identity."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import OneOf, PositiveNumber, check_arguments
 from rnnlab.cells.cell import GatedCell, HiddenState, Matmul, Shared
-from rnnlab.errors import UserError
 
-Activation = Literal["tanh", "relu", "identity"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "identity": lambda x: x}
-
-
-def _checked(option: str, activation: Activation) -> Activation:
-    if activation not in ACTIVATIONS:
-        raise UserError(f"cell.{option}={activation} is none of {', '.join(ACTIVATIONS)}.")
-    return activation
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
 
 
 class RNNCell(GatedCell):
@@ -29,8 +23,9 @@ class RNNCell(GatedCell):
     gates = 1
 
     def __init__(self, input_size: int, hidden_size: int, activation: Activation = "tanh") -> None:
+        check_arguments(RNNCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        self.activation = _checked("activation", activation)
+        self.activation = activation
 
     def step(self, projected: Tensor, state: HiddenState, matmul: Matmul, shared: Shared) -> tuple[Tensor, HiddenState]:
         hidden = ACTIVATIONS[self.activation](projected + matmul("weight_hh", state.hidden))
@@ -54,9 +49,8 @@ class IRNNCell(RNNCell):
     Parameters: hidden_size · (input_size + hidden_size + 2). State: hidden_size.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, scale: float = 1.0) -> None:
-        if not scale > 0:
-            raise UserError(f"cell.scale={scale}: a number above 0 is needed.")
+    def __init__(self, input_size: int, hidden_size: int, scale: PositiveNumber = 1.0) -> None:
+        check_arguments(IRNNCell, locals(), "cell.")
         self.scale = scale  # before the parameters, which are drawn with it
         super().__init__(input_size, hidden_size, "relu")
 
@@ -96,9 +90,10 @@ class JordanCell(GatedCell):
         activation: Activation = "tanh",
         output_activation: Activation = "tanh",
     ) -> None:
+        check_arguments(JordanCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
-        self.activation = _checked("activation", activation)
-        self.output_activation = _checked("output_activation", output_activation)
+        self.activation = activation
+        self.output_activation = output_activation
         self.weight_output = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias_output = nn.Parameter(torch.empty(hidden_size))
         self.reset_parameters()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import Positive, check_arguments, refusal
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
 from rnnlab.errors import MissingExtra, UserError
 
@@ -34,15 +35,14 @@ class TorchRecurrentCell(Cell):
     traceable = False
 
     def __init__(
-        self, input_size: int, hidden_size: int, layer: str = "STAR", delay: int | None = None, **options: Any
+        self, input_size: int, hidden_size: int, layer: str = "STAR", delay: Positive | None = None, **options: Any
     ) -> None:
+        check_arguments(TorchRecurrentCell, locals(), "cell.")
         super().__init__(input_size, hidden_size)
         package, cell_class = find(layer)
         self._delay = 0
         if "delayed_state" in inspect.signature(cell_class.forward).parameters:
             self._delay = 1 if delay is None else delay
-            if self._delay < 1:
-                raise UserError(f"cell.delay={delay}: a whole number of at least 1 is needed.")
         elif delay is not None:
             raise UserError(f"cell.delay={delay}: torchrecurrent's {layer} takes no delay.")
         try:
@@ -103,5 +103,5 @@ def find(layer: str) -> tuple[ModuleType, type[nn.Module]]:
     cells = {name.removesuffix("Cell") for name in torchrecurrent.__all__ if name.endswith("Cell")}
     if layer not in cells:
         names = ", ".join(sorted(cells, key=str.lower))
-        raise UserError(f"cell.name={layer} is none of torchrecurrent's layers: {names}.")
+        raise UserError(refusal("cell.name", f"one of torchrecurrent's layers ({names})", layer))
     return torchrecurrent, getattr(torchrecurrent, f"{layer}Cell")

@@ -1,18 +1,19 @@
 """The two cells of xLSTM (Beck et al. 2024), with exponential gates and a state that keeps them in range."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rnnlab.arguments import OneOf, Positive, check_arguments, refusal
 from rnnlab.cells.cell import Cell, Matmul, Shared
 from rnnlab.errors import UserError
 
-FORGET_GATES = ("sigmoid", "exponential")
 FORGET_BIAS = {"sigmoid": (3.0, 6.0), "exponential": (0.0, 0.0)}
 """The forget gate's bias at the start, in equal steps over its rows: it keeps nearly all, or all."""
+ForgetGate = Annotated[str, OneOf(FORGET_BIAS)]
 CHUNK = 64
 """Timesteps of the mLSTM taken at once: longer costs more products of queries and keys, shorter more memories."""
 NOTHING_YET = -1e30
@@ -24,10 +25,8 @@ class _XLSTMCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, num_heads: int, forget_gate: str) -> None:
         super().__init__(input_size, hidden_size)
-        if num_heads < 1 or hidden_size % num_heads:
-            raise UserError(f"cell.num_heads={num_heads} does not divide hidden_size={hidden_size}.")
-        if forget_gate not in FORGET_GATES:
-            raise UserError(f"cell.forget_gate={forget_gate} is none of {', '.join(FORGET_GATES)}.")
+        if hidden_size % num_heads:
+            raise UserError(refusal("cell.num_heads", f"a divisor of hidden_size={hidden_size}", num_heads))
         self.num_heads = num_heads
         self.forget_gate = forget_gate
 
@@ -68,9 +67,10 @@ class SLSTMCell(_XLSTMCell):
         self,
         input_size: int,
         hidden_size: int,
-        num_heads: int = 1,
-        forget_gate: Literal["sigmoid", "exponential"] = "sigmoid",
+        num_heads: Positive = 1,
+        forget_gate: ForgetGate = "sigmoid",
     ) -> None:
+        check_arguments(SLSTMCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, num_heads, forget_gate)
         head = hidden_size // num_heads
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
@@ -151,9 +151,10 @@ class MLSTMCell(_XLSTMCell):
         self,
         input_size: int,
         hidden_size: int,
-        num_heads: int = 1,
-        forget_gate: Literal["sigmoid", "exponential"] = "sigmoid",
+        num_heads: Positive = 1,
+        forget_gate: ForgetGate = "sigmoid",
     ) -> None:
+        check_arguments(MLSTMCell, locals(), "cell.")
         super().__init__(input_size, hidden_size, num_heads, forget_gate)
         rows = 4 * hidden_size + 2 * num_heads
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))

@@ -1,9 +1,11 @@
 """Where a decoder looks: weights over what the encoder read, and their mean (the context)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
-KINDS = ("none", "luong", "bahdanau")
+Kind = Literal["none", "luong", "bahdanau"]
 
 
 class Attention(nn.Module):

@@ -5,11 +5,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import Dropout, Positive
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.data.ctc import decode, make_head
 from rnnlab.layouts.decoder import Decoded
-from rnnlab.layouts.layout import Entry, Layout, Make, check_share
+from rnnlab.layouts.layout import Entry, Layout, Make
 from rnnlab.spec import LayoutName, TaskSpec
 
 
@@ -30,12 +31,11 @@ class ConnectionistTemporal(Layout):
         self,
         spec: TaskSpec,
         make: Make,
-        embedding_size: int = 64,
-        input_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        embedding_size: Positive = 64,
+        input_dropout: Dropout = 0.0,
+        output_dropout: Dropout = 0.0,
     ) -> None:
         super().__init__(spec, make)
-        check_share("output_dropout", output_dropout)
         self.entry = Entry(spec, embedding_size, input_dropout)
         self.recurrent = make(self.entry.size)
         self.dropout = nn.Dropout(output_dropout)

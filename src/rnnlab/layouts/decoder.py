@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from rnnlab.cells.cell import Shared, State
 from rnnlab.data.vocabulary import END, IGNORED, PADDING, START, UNKNOWN
-from rnnlab.layouts.attention import KINDS, Attention, Bahdanau, Luong
-from rnnlab.layouts.layout import Make, check_choice, check_share, check_size, select
+from rnnlab.layouts.attention import Attention, Bahdanau, Kind, Luong
+from rnnlab.layouts.layout import Make, select
 from rnnlab.unroll.masks import detached
 
 NEVER_WRITTEN = [PADDING, START, UNKNOWN]
@@ -65,14 +65,11 @@ class Decoder(nn.Module):
         memory_size: int,
         summary_size: int,
         make: Make,
-        attention: str,
+        attention: Kind,
         embedding_size: int,
         dropout: float,
     ) -> None:
         super().__init__()
-        check_choice("attention", attention, KINDS)
-        check_size("embedding_size", embedding_size)
-        check_share("output_dropout", dropout)
         self.kind = attention
         self.embedding = nn.Embedding(size, embedding_size)
         self.recurrent = make(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rnnlab.arguments import check_arguments, parameters
+from rnnlab.arguments import check_arguments, parameters, refusal
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
@@ -78,9 +78,7 @@ def layout_named(target: str) -> Any:
     with suppress(ImportError, AttributeError, ValueError):
         found = resolve_name(target)
     if not (isinstance(found, type) and issubclass(found, Layout) and hasattr(found, "name")):
-        raise UserError(
-            f"task.net._target_={target} is no layout: a class made from {__name__}.Layout, with a `name`, is needed."
-        )
+        raise UserError(refusal("task.net._target_", f"a class made from {__name__}.Layout, with a `name`", target))
     return found
 
 
@@ -95,9 +93,6 @@ class Entry(nn.Module):
 
     def __init__(self, spec: TaskSpec, embedding_size: int, dropout: float, embedding_std: float = 1.0) -> None:
         super().__init__()
-        check_share("input_dropout", dropout)
-        check_size("embedding_size", embedding_size)
-        check_positive("embedding_std", embedding_std)
         self.embedding = nn.Embedding(spec.input_size, embedding_size) if spec.tokens else None
         if self.embedding is not None:
             with torch.no_grad():
@@ -108,26 +103,6 @@ class Entry(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         x: Tensor = self.dropout(inputs if self.embedding is None else self.embedding(inputs))
         return x
-
-
-def check_share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise UserError(f"task.net.{name}={value}: a share of at least 0 and below 1 is needed.")
-
-
-def check_size(name: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"task.net.{name}={value}: a whole number of at least 1 is needed.")
-
-
-def check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise UserError(f"task.net.{name}={value}: a number above 0 is needed.")
-
-
-def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"task.net.{name}={value} is none of {', '.join(choices)}.")
 
 
 def summary(recurrent: Recurrent, outputs: Tensor, lengths: Tensor | None) -> Tensor:

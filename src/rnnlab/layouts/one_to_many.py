@@ -5,10 +5,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import Dropout, Positive
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
+from rnnlab.layouts.attention import Kind
 from rnnlab.layouts.decoder import Decoded, Decoder, Memory
-from rnnlab.layouts.layout import Layout, Make, check_size
+from rnnlab.layouts.layout import Layout, Make
 from rnnlab.spec import LayoutName, TaskSpec
 from rnnlab.unroll.recurrent import Recurrent
 
@@ -32,15 +34,13 @@ class OneToMany(Layout):
         self,
         spec: TaskSpec,
         make: Make,
-        embedding_size: int = 32,
-        channels: int = 16,
-        summary_size: int = 128,
-        attention: str = "luong",
-        output_dropout: float = 0.0,
+        embedding_size: Positive = 32,
+        channels: Positive = 16,
+        summary_size: Positive = 128,
+        attention: Kind = "luong",
+        output_dropout: Dropout = 0.0,
     ) -> None:
         super().__init__(spec, make)
-        check_size("summary_size", summary_size)
-        check_size("channels", channels)
         if spec.image is None:
             self.convolutions: nn.Module = nn.Identity()
             column_size, columns = spec.input_size, 1

@@ -1,18 +1,17 @@
 """Layouts that read a sequence and say something of it as a whole, or at each of its timesteps."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from rnnlab.arguments import Dropout, Positive, PositiveNumber
 from rnnlab.cells.cell import Shared, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.layouts.layout import Entry, Layout, Make, check_choice, check_share, summary
+from rnnlab.layouts.layout import Entry, Layout, Make, summary
 from rnnlab.spec import LayoutName, TaskSpec
-
-READOUTS = ("last", "mean", "max")
 
 
 class OneToOne(Layout):
@@ -50,15 +49,13 @@ class ManyToOne(Layout):
         self,
         spec: TaskSpec,
         make: Make,
-        embedding_size: int = 64,
-        readout: str = "last",
-        input_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        embedding_std: float = 1.0,
+        embedding_size: Positive = 64,
+        readout: Literal["last", "mean", "max"] = "last",
+        input_dropout: Dropout = 0.0,
+        output_dropout: Dropout = 0.0,
+        embedding_std: PositiveNumber = 1.0,
     ) -> None:
         super().__init__(spec, make)
-        check_choice("readout", readout, READOUTS)
-        check_share("output_dropout", output_dropout)
         self.readout = readout
         self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)
         self.recurrent = make(self.entry.size)
@@ -98,14 +95,13 @@ class ManyToMany(Layout):
         self,
         spec: TaskSpec,
         make: Make,
-        embedding_size: int = 64,
-        input_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        embedding_size: Positive = 64,
+        input_dropout: Dropout = 0.0,
+        output_dropout: Dropout = 0.0,
         tied: bool = False,
-        embedding_std: float = 1.0,
+        embedding_std: PositiveNumber = 1.0,
     ) -> None:
         super().__init__(spec, make)
-        check_share("output_dropout", output_dropout)
         self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)
         self.recurrent = make(self.entry.size)
         if self.recurrent.directions == 2 and spec.causal:

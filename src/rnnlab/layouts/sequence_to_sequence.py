@@ -6,8 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from rnnlab.arguments import Dropout, Positive
 from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
+from rnnlab.layouts.attention import Kind
 from rnnlab.layouts.decoder import Decoded, Decoder, Memory
 from rnnlab.layouts.layout import Entry, Layout, Make, summary
 from rnnlab.spec import LayoutName, TaskSpec
@@ -31,10 +33,10 @@ class SequenceToSequence(Layout):
         self,
         spec: TaskSpec,
         make: Make,
-        embedding_size: int = 64,
-        attention: str = "luong",
-        input_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        embedding_size: Positive = 64,
+        attention: Kind = "luong",
+        input_dropout: Dropout = 0.0,
+        output_dropout: Dropout = 0.0,
     ) -> None:
         super().__init__(spec, make)
         self.entry = Entry(spec, embedding_size, input_dropout)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
+from rnnlab.arguments import refusal
 from rnnlab.cells.cell import Cell
 from rnnlab.config.fingerprint import plain
 from rnnlab.errors import UserError
@@ -33,7 +34,7 @@ def module_class(named: Any) -> type[SequenceModule]:
     if isinstance(named, type) and issubclass(named, Cell) and named is not Cell:
         return SequenceModule.of(named)
     name = getattr(named, "__name__", named)
-    raise UserError(f"cell._target_ names {name}: a class made from Cell, or from SequenceModule with one, is needed.")
+    raise UserError(refusal("cell._target_", "a class made from Cell, or from SequenceModule with one", name))
 
 
 def build_module(cfg: DictConfig, task: Specified) -> SequenceModule:

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from rnnlab.arguments import parameters
+from rnnlab.arguments import Positive, parameters
 from rnnlab.cells.cell import Cell, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
@@ -62,7 +62,7 @@ class SequenceModule(pl.LightningModule):
         schedule: dict[str, Any] | None = None,
         *,
         net: dict[str, Any],
-        hidden_size: int = 64,
+        hidden_size: Positive = 64,
         log_every_n_steps: int = 50,
         **options: Any,
     ) -> None:
@@ -92,7 +92,7 @@ class SequenceModule(pl.LightningModule):
         is_open = False
         for taker in cls.takers(options):
             own, is_open = parameters(taker)
-            found |= own
+            found |= own | found  # the limits of the first that takes it
         return {name: kind for name, kind in found.items() if name not in NOT_OF_THE_CELL}, is_open
 
     @classmethod

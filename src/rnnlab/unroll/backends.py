@@ -16,8 +16,6 @@ from rnnlab.unroll.cpp.backend import Cpp
 from rnnlab.unroll.masks import StepModifiers
 from rnnlab.unroll.program import Program
 
-WAYS = ("loop", "compiled", "scan", "fused")
-
 
 class Kernel(Protocol):
     """The compiled program of a step: all timesteps of a batch in one call."""

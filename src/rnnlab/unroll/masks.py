@@ -142,10 +142,7 @@ def dropout_masks(cell: Cell, batch: int, share: float) -> list[Tensor]:
 
 
 def check_regularisation(cell: Cell, zoneout: float, recurrent_dropout: float) -> None:
-    """Raises: `UserError` for a share outside [0, 1), and for a cell on which it cannot act."""
-    for name, share in (("zoneout", zoneout), ("recurrent_dropout", recurrent_dropout)):
-        if not 0.0 <= share < 1.0:
-            raise UserError(f"{name}={share}: a share of at least 0 and below 1 is needed.")
+    """Raises: `UserError` for a cell on which one of them cannot act."""
     if zoneout and not cell.separable:
         raise UserError(f"zoneout={zoneout}: the parts of the state of {type(cell).__name__} belong together.")
     if recurrent_dropout and not product_columns(cell):

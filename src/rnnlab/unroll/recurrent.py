@@ -10,11 +10,11 @@ from torch.autograd import forward_ad
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from rnnlab.arguments import check_arguments
+from rnnlab.arguments import Dropout, Positive, check_arguments
 from rnnlab.cells.cell import Cell, Shared, State, check_cell, matmul_of
-from rnnlab.cells.initialization import initialize
+from rnnlab.cells.initialization import Scheme, initialize
 from rnnlab.errors import UserError
-from rnnlab.unroll.backends import WAYS, can, choose
+from rnnlab.unroll.backends import can, choose
 from rnnlab.unroll.loop import Step, loop
 from rnnlab.unroll.masks import START, Masks, StepModifiers, check_regularisation, detached, dropout_masks
 from rnnlab.unroll.runner import Runner
@@ -22,8 +22,6 @@ from rnnlab.unroll.runner import Runner
 Unroll = Literal["auto", "loop", "compiled", "scan", "fused"]
 
 INTEGERS = frozenset((torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8))
-
-INITIAL_STATES = ("zeros", "random", "learned")
 
 SPREAD = 0.1
 """Standard deviation of a random initial state."""
@@ -58,35 +56,25 @@ class Recurrent(nn.Module):
     def __init__(
         self,
         cell_class: Callable[..., Cell],
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
+        input_size: Positive,
+        hidden_size: Positive,
+        num_layers: Positive = 1,
         *,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        zoneout: float = 0.0,
+        dropout: Dropout = 0.0,
+        recurrent_dropout: Dropout = 0.0,
+        zoneout: Dropout = 0.0,
         bidirectional: bool = False,
         layer_norm: bool = False,
         residual: bool = False,
         initial_state: Literal["zeros", "random", "learned"] = "zeros",
-        initialization: str | dict[str, Any] = "default",
-        truncate: int | None = None,
+        initialization: Scheme | dict[str, Any] = "default",
+        truncate: Positive | None = None,
         batch_first: bool = False,
         unroll: Unroll = "auto",
         **cell_options: Any,
     ) -> None:
         check_arguments(Recurrent, locals())
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers, "truncate": truncate}
-        for name, size in sizes.items():
-            if size is not None and size < 1:
-                raise UserError(f"{name}={size}: a whole number of at least 1 is needed.")
-        if not 0.0 <= dropout < 1.0:
-            raise UserError(f"dropout={dropout}: a share of at least 0 and below 1 is needed.")
-        if initial_state not in INITIAL_STATES:
-            raise UserError(f"initial_state={initial_state} is none of {', '.join(INITIAL_STATES)}.")
-        if unroll != "auto" and unroll not in WAYS:
-            raise UserError(f"unroll={unroll} is none of auto, {', '.join(WAYS)}.")
         check_arguments(cell_class, cell_options, "cell.")
         self.input_size = input_size
         self.directions = 2 if bidirectional else 1
