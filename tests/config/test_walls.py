@@ -45,7 +45,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
         "a baseline": ("tasks/classification/digits/baselines.py", "/ 255.0", "/ 256.0", {"baseline/digits"}),
         "how all tasks are judged": ("tasks/judging.py", "in each[0]}", "in [*each[0]]}", judged),
         "a kernel's tile": ("unroll/cpp/kernel.py", "TILE = ", "TILE = 2 * ", of("train") | of("evaluate")),
-        "another layout": ("layouts/ctc.py", "embedding_size: int = 64", "embedding_size: int = 32", set()),
+        "another layout": ("layouts/ctc.py", "embedding_size: Positive = 64", "embedding_size: Positive = 32", set()),
         "a constant of the statistics": (
             "statistics.py", "confidence: float = 0.95", "confidence: float = 0.99", judged | {"report/leaderboard"},
         ),

@@ -28,9 +28,9 @@ XOR = ("task=xor", "cell=rnn", "tracking=none")
         (("~optimizer.lr",), ("optimizer.lr: the key is missing.",)),
         (("seed=???",), ("seed: ",)),
         (("task=adding", "task.net.readout=lost"), ("task.net.readout must be one of last, mean, max, got lost.",)),
-        (("task.net._target_=rnnlab.layouts.layout.Layout",), ("Layout is no layout",)),
-        (("cell._target_=rnnlab.modules.module.SequenceModule",), ("names SequenceModule: a class made from",)),
-        (("cell._target_=rnnlab.cells.cell.Cell",), ("names Cell: a class made from",)),
+        (("task.net._target_=rnnlab.layouts.layout.Layout",), ("task.net._target_ must be a class made from",)),
+        (("cell._target_=rnnlab.modules.module.SequenceModule",), ("cell._target_ must be a class made",)),
+        (("cell._target_=rnnlab.cells.cell.Cell",), ("cell._target_ must be a class made",)),
         (
             ("task=series", "task.loss=RegressionLoss"),
             ("task.data.loss._target_ must be a class made from RegressionLoss, got",),
