@@ -84,7 +84,7 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
         ((OWN, "+cell.speed=1"), "cell.speed=1: PacedCell does not take it. There are "),
         ((OWN, "+cell.input_size=3"), "cell.input_size=3: PacedCell does not take it."),
         (("cell._target_=rnnlab.unroll.stream.Stream",), "from SequenceModule with one, got Stream."),
-        ((f"cell._target_={__name__}.gated",), "gated: this is no class of"),
+        ((f"cell._target_={__name__}.gated",), "must be a class of"),
     ],
 )
 def test_options_are_checked_by_the_cell_s_signature(overrides: Any, message: str, run: Run, root: Any) -> None:
