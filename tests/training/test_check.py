@@ -35,6 +35,12 @@ XOR = ("task=xor", "cell=rnn", "tracking=none")
             ("task=series", "task.loss=RegressionLoss"),
             ("task.data.loss._target_ must be a class made from RegressionLoss, got",),
         ),
+        (
+            ("task=text", "cell.bidirectional=true", "cell.activation=relu6", "trainer.threads=0"),
+            ("cell.activation must be one of", "trainer.threads must be an integer >= 1, got 0."),
+        ),
+        (("task=text", "cell.bidirectional=true"), ("cell.bidirectional=true: text predicts what comes next",)),
+        (("task=music", "cell.bidirectional=true"), ("cell.bidirectional=true: music predicts what comes next",)),
         (("optimizer._target_=torch.optim.SparseAdam", "~optimizer.weight_decay"), ("SparseAdam cannot be made",)),
         (
             ("task=translate", "task.beam=0", "task.net.attention=self"),

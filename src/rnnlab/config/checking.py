@@ -107,9 +107,14 @@ def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
 
 
 def _read_of_the_task(node: DictConfig) -> set[str]:
-    """Keys of the task that an interpolation names: ${..key}, ${oc.select:..key}, ${task.key}, ${task[key]}."""
+    """Keys of the task that an interpolation names: ${..key}, ${oc.select:..key}, ${task.key}, ${task[key]}; or that an
+    earlier check has put into the data set or the data as the text that is needed there."""
     texts = _texts(OmegaConf.to_container(node._get_root()))
-    return {key for text in texts for key in re.findall(r"(?:[{:]\.+|\btask\.|\btask\[)(\w+)", text)}
+    named = {key for text in texts for key in re.findall(r"(?:[{:]\.+|\btask\.|\btask\[)(\w+)", text)}
+    for part in (node.get("dataset"), node.get("data")):
+        if isinstance(part, DictConfig):
+            named |= {str(key) for key, value in part.items_ex(resolve=False) if str(value) == str(node.get(key))}
+    return named
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from hydra.utils import get_object
+from hydra.utils import get_class, get_object
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.cells.rnn import RNNCell
@@ -19,6 +19,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.modules.build import build_module, module_class, schedule_of
 from rnnlab.modules.module import check_training
 from rnnlab.spec import TaskSpec
+from rnnlab.tasks.task import Task
 from rnnlab.training.budget import check_budget
 from rnnlab.training.callbacks import make_callbacks
 from rnnlab.training.prepare import checked_task
@@ -76,8 +77,9 @@ class _AnyTask:
     spec: TaskSpec
 
     @classmethod
-    def of(cls, layout: type[Layout]) -> "_AnyTask":
-        return cls(TaskSpec("any", layout.name, SIZE, SIZE, CrossEntropy(), {}, "", tokens=layout is not OneToOne))
+    def of(cls, layout: type[Layout], name: str = "any", causal: bool = False) -> "_AnyTask":
+        tokens = layout is not OneToOne
+        return cls(TaskSpec(name, layout.name, SIZE, SIZE, CrossEntropy(), {}, "", tokens=tokens, causal=causal))
 
 
 def _check_cell(cfg: DictConfig) -> None:
@@ -94,9 +96,12 @@ def _check_cell(cfg: DictConfig) -> None:
 def _check_layout(cfg: DictConfig) -> None:
     net = plain(cfg.task.net)
     layout = layout_named(str(net.get("_target_")))
-    make = partial(Recurrent, RNNCell, hidden_size=SIZE, batch_first=True)
+    data: type[Task] = get_class(cfg.task.data._target_)
+    task = _AnyTask.of(layout, cfg.task.name, data.causal)
+    bidirectional = bool(cfg.cell.get("bidirectional"))
+    make = partial(Recurrent, RNNCell, hidden_size=SIZE, bidirectional=bidirectional, batch_first=True)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        build(_AnyTask.of(layout).spec, make, net)
+        build(task.spec, make, net)
 
 
 CHECKS = {
@@ -106,7 +111,7 @@ CHECKS = {
     check_sizing: ("parameters", "cell", "tuning"),
     _check_tuning: ("tuning", "task", "cell"),
     _check_cell: ("cell", "parameters"),
-    _check_layout: ("task",),
+    _check_layout: ("task", "cell"),
     make_callbacks: ("callbacks",),
     checked_task: ("task",),
 }
