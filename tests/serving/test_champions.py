@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from rnnlab.results.files import read_json
@@ -12,6 +14,7 @@ from tests.conftest import Run, start
 from tests.tracking.test_tracking import client, runs
 
 SHORT = ("cell=rnn", "trainer.max_epochs=1")
+SYNC = ("report", "report.folder=runs", "report.write=false", "report.show=false", "tracking=sync")
 
 
 def champion(root: Path, name: str = "mlflow.db") -> ModelVersion:
@@ -106,7 +109,26 @@ def test_a_run_trained_again_takes_its_own_place(run: Run, root: Path) -> None:
     assert champion(root).run_id == only.info.run_id
 
 
+def test_a_champion_that_the_registry_did_not_take_is_put_there_by_the_next_sync(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", fail)
+        for command in (("train", *SHORT), SYNC):
+            outcome = run(*command)
+            assert outcome.code == 0, outcome.err
+            assert "no space left" in outcome.err + outcome.out
+    assert versions(root) == 0
+    assert run(*SYNC).code == 0
+    assert float(champion(root).tags["validation_loss"]) == min(validation_losses(root).values())
+    assert versions(root) == 1
+
+
 def test_the_champion_answers_by_its_address(run: Run, root: Path) -> None:
+    """The last of this file: for the rest of the process, MLflow's registry is that of the store it was asked for."""
     assert run("train", *SHORT).code == 0
     (folder,) = root.glob("runs/price/rnn/*")
     rng = np.random.default_rng(0)
