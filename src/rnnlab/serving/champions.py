@@ -35,6 +35,9 @@ log = logging.getLogger("rnnlab")
 
 ALIAS = "champion"
 
+_no_model: set[tuple[str, str]] = set()
+"""Pairs of task and cell of which this process has logged why no model can be made."""
+
 
 def crown(store: Tracker, tracked: Tracked | None) -> bool:
     """Register the model of a seed that is in the store as its task's champion, if it is better than the present one.
@@ -141,7 +144,10 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         try:
             save_model(tracked.results, tracked.seed, Path(folder) / "model")
         except UserError as error:
-            log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
+            pair = (run["task"], run["cell"])
+            if pair not in _no_model:  # else for every seed, as each is better than none
+                log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
+            _no_model.add(pair)
             return
         model = _log_model(client, tracked, run, {**tags, "mlflow.note.content": headline}, Path(folder) / "model")
     try:
