@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from rnnlab.results.files import locked, read_json
@@ -110,3 +111,18 @@ def test_a_seed_that_another_process_works_at_is_not_judged(run: Run, root: Path
         outcome = run("evaluate", *XOR, "cell=rnn")
     assert outcome.code == 2
     assert "Another process works in" in outcome.err
+
+
+@pytest.mark.parametrize("left", [{}, None])
+def test_a_checkpoint_without_a_digest_of_its_data_is_of_an_earlier_version(
+    run: Run, root: Path, left: dict | None
+) -> None:
+    assert run("train", *XOR, "cell=rnn").code == 0
+    checkpoint = results_of(root).checkpoints(0) / "best.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    assert content.pop("XorData")["digest"]
+    torch.save(content if left is None else {**content, "XorData": left}, checkpoint)
+    outcome = run("evaluate", *XOR, "cell=rnn", f"checkpoint='{checkpoint}'")
+    assert outcome.code == 2
+    assert "was written by an earlier version of rnnlab, or with another task.data._target_" in outcome.err
+    assert "None" not in outcome.err

@@ -147,6 +147,11 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
         if found != wanted:
             raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
     data, ours = content.get(type(task).__qualname__, {}).get("digest"), task.meta["digest"]
+    if data is None:
+        raise UserError(
+            f"{path} was written by an earlier version of rnnlab, or with another task.data._target_: it has no digest "
+            f"of its data as a {type(task).__qualname__}, and may have seen the test part. Train it again."
+        )
     if data != ours:
         raise UserError(
             f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test "
