@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from rnnlab.config.fingerprint import fingerprint
+from rnnlab.config.fingerprint import fingerprint, plain, shown_in
 from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
@@ -28,6 +28,9 @@ from rnnlab.training.run import Run
 from rnnlab.training.samples import write_samples
 
 log = logging.getLogger("rnnlab")
+
+JUDGING = "judging"
+"""In evaluated.json: the options of `task.judging` under which the net was judged."""
 
 LOOK = "look"
 """In a seed's folder: figures of what that one net does."""
@@ -53,18 +56,25 @@ def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
     Raises: `UserError` when a seed is not trained under this config.
     """
     cell, results, rank_by = run.cfg.cell.name, run.results, run.task.spec.rank_by
-    module, figures, beam = run.module(), _figures(run), run.cfg.task.judging.get("beam")
+    module, figures, judging = run.module(), _figures(run), _judging(run)
     for seed in run.seeds:
         with locked(results.lock(seed), wait_seconds=2):
             run.load_trained(module, seed)
             curves = draw_learning_curves({cell: learning_curves(results, [seed])})
-            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(run, seed)}
+            judged = {JUDGING: judging, "beam": judging.get("beam"), SIZING: _policies(run, seed)}
+            facts = {**origin(results, seed), **judged}
             net = Judged(module, figures, look, f"{cell} seed {seed}")
             metrics = _evaluate_one(net, results, seed, facts, curves)
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
     with _alone(results):
-        _summarise(figures, results, cell, beam)
+        _summarise(figures, results, cell, judging)
     return [tracked for seed in run.seeds if (tracked := store.put(results, seed))]
+
+
+def _judging(run: Run) -> dict[str, Any]:
+    """The options of `task.judging`, as a file may show them."""
+    options: dict[str, Any] = shown_in(plain(run.cfg.task.judging))
+    return options
 
 
 def _policies(run: Run, seed: int) -> list[str]:
@@ -104,24 +114,25 @@ def _evaluate_one(
     return metrics
 
 
-def _summarise(figures: Figures, results: Results, name: str, beam: int | None) -> None:
-    """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
+def _summarise(figures: Figures, results: Results, name: str, judging: dict[str, Any]) -> None:
+    """The pair as a whole, over all seeds whose weights of now have been evaluated, and under the options `judging`."""
     evaluated = [(path, int(path.name.removeprefix("seed="))) for path in of_seeds(results.summary, "seeds/seed=*")]
     numbers = sorted(
         seed
         for folder, seed in evaluated
-        if is_of(folder / "evaluated.json", results, seed) and read_json(folder / "evaluated.json").get("beam") == beam
+        if is_of(folder / "evaluated.json", results, seed)
+        and read_json(folder / "evaluated.json").get(JUDGING) == judging
     )
     seeds = [results.evaluate(seed) for seed in numbers]
     predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
     by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
-    task, judging = figures.task, figures.judging
-    metrics = judging.metrics(predictions)
+    task = figures.task
+    metrics = figures.judging.metrics(predictions)
     if len(seeds) > 1:
         metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
     write_json(results.summary / "metrics.json", metrics)
     curves = learning_curves(results, numbers)
-    _write_table(judging.plot_rows(predictions), results.summary / "parts.csv")
+    _write_table(figures.judging.plot_rows(predictions), results.summary / "parts.csv")
     _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
     with atomic_folder(results.summary / "figures") as folder:
         _save(figures.figures(predictions, name), folder)
@@ -165,7 +176,7 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
     setting = fingerprint([digest(path), ours])
     results = Results.of_run(run.cfg.task.name, cell, f"checkpoint-{setting}")
     net = Judged(module, _figures(run), look, f"{cell} of {path.name}")
-    metrics = _evaluate_one(net, results, run.seed, {"setting": setting})
+    metrics = _evaluate_one(net, results, run.seed, {"setting": setting, JUDGING: _judging(run)})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 
