@@ -8,6 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rnnlab.config.fingerprint import SOURCE, evaluate_setting
+from rnnlab.config.stages import compose_task
 from rnnlab.results.files import locked, read_json
 from rnnlab.results.paths import Results
 from rnnlab.tasks.classification.judging import ClassificationJudging
@@ -174,3 +176,12 @@ def test_a_checkpoint_without_a_digest_of_its_data_is_of_an_earlier_version(
     assert outcome.code == 2
     assert "was written by an earlier version of rnnlab, or with another task.data._target_" in outcome.err
     assert "None" not in outcome.err
+
+
+def test_what_chooses_the_figures_of_an_evaluation_is_part_of_its_setting() -> None:
+    """Else an edit of it would rerun nothing."""
+    choosing = {
+        path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if ".passage()" in path.read_text()
+    }
+    assert choosing == {"training/evaluate.py"}
+    assert choosing <= evaluate_setting(compose_task("price"))["sources"].keys()

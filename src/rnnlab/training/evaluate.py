@@ -20,7 +20,7 @@ from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, 
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import digest, is_of, origin
 from rnnlab.results.paths import Results, of_seeds
-from rnnlab.tasks.figures import Figures
+from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.checkpoint import read_checkpoint
 from rnnlab.training.predictions import write_predictions
@@ -35,8 +35,8 @@ JUDGING = "judging"
 LOOK = "look"
 """In a seed's folder: figures of what that one net does."""
 
-Look = Callable[[Figures, SequenceModule], dict[str, Figure]]
-"""Draws them."""
+DrawPassage = Callable[[SequenceModule, Passage], dict[str, Figure]]
+"""Draws the states and gates of a net's cells as they read a passage: `rnnlab.diagnosis.activations.draw_passage`."""
 
 
 class Judged(NamedTuple):
@@ -44,11 +44,11 @@ class Judged(NamedTuple):
 
     module: SequenceModule
     figures: Figures
-    look: Look
+    draw_passage: DrawPassage
     name: str
 
 
-def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
+def evaluate_seeds(run: Run, store: Tracker, draw_passage: DrawPassage) -> list[Tracked]:
     """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
 
     Returns: the seeds as the store has them.
@@ -63,7 +63,7 @@ def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
             curves = draw_learning_curves({cell: learning_curves(results, [seed])})
             judged = {JUDGING: judging, "beam": judging.get("beam"), SIZING: _policies(run, seed)}
             facts = {**origin(results, seed), **judged}
-            net = Judged(module, figures, look, f"{cell} seed {seed}")
+            net = Judged(module, figures, draw_passage, f"{cell} seed {seed}")
             metrics = _evaluate_one(net, results, seed, facts, curves)
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
     with _alone(results):
@@ -99,7 +99,7 @@ def _evaluate_one(
     net: Judged, results: Results, seed: int, facts: dict[str, Any], curves: Figure | None = None
 ) -> dict[str, float]:
     """`facts`: what is judged, for training again leaves this folder as it is."""
-    module, figures, look, name = net
+    module, figures, name = net.module, net.figures, net.name
     judging = figures.judging
     predictions = judging.predict(module)
     with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
@@ -108,10 +108,16 @@ def _evaluate_one(
         drawn = figures.figures([predictions], name)
         _save(drawn if curves is None else {**drawn, "learning_curves": curves}, part)
         (part / LOOK).mkdir()
-        _save(look(figures, module), part / LOOK)
+        _save(_look(net), part / LOOK)
         write_samples(judging, module, part / "samples")
         exchange.enter_context(_alone(results))
     return metrics
+
+
+def _look(net: Judged) -> dict[str, Figure]:
+    """What one net does: as its task draws it, and the states and gates of its cells as they read a passage."""
+    passage = net.figures.passage()
+    return {**net.figures.inspect(net.module), **(net.draw_passage(net.module, passage) if passage else {})}
 
 
 def _summarise(figures: Figures, results: Results, name: str, judging: dict[str, Any]) -> None:
@@ -145,7 +151,7 @@ def _summarise(figures: Figures, results: Results, name: str, judging: dict[str,
     write_json(results.summarised, judged)
 
 
-def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
+def evaluate_checkpoint(cfg: DictConfig, path: Path, draw_passage: DrawPassage) -> None:
     """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
     content = _read_checkpoint(path)
     run = Run.open(cfg)
@@ -175,7 +181,7 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
         raise UserError(f"{path} does not fit the configured {cell}: {detail} Give its sizes.") from None
     setting = fingerprint([digest(path), ours])
     results = Results.of_run(run.cfg.task.name, cell, f"checkpoint-{setting}")
-    net = Judged(module, _figures(run), look, f"{cell} of {path.name}")
+    net = Judged(module, _figures(run), draw_passage, f"{cell} of {path.name}")
     metrics = _evaluate_one(net, results, run.seed, {"setting": setting, JUDGING: _judging(run)})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
