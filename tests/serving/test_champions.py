@@ -5,13 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
+from rnnlab.serving import champions, model
 from tests.conftest import Run, start
 from tests.tracking.test_tracking import client, runs
 
 SHORT = ("cell=rnn", "trainer.max_epochs=1")
+SYNC = ("report", "report.folder=runs", "report.write=false", "report.show=false", "tracking=sync")
 
 
 def champion(root: Path, name: str = "mlflow.db") -> ModelVersion:
@@ -106,7 +111,41 @@ def test_a_run_trained_again_takes_its_own_place(run: Run, root: Path) -> None:
     assert champion(root).run_id == only.info.run_id
 
 
+def test_a_champion_that_the_registry_did_not_take_is_put_there_by_the_next_sync(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "create_model_version", fail)
+        for command in (("train", *SHORT), SYNC):
+            outcome = run(*command)
+            assert outcome.code == 0, outcome.err
+            assert "no space left" in outcome.err + outcome.out
+    assert versions(root) == 0
+    assert run(*SYNC).code == 0
+    assert float(champion(root).tags["validation_loss"]) == min(validation_losses(root).values())
+    assert versions(root) == 1
+
+
+def test_why_a_pair_has_no_champion_is_said_once(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("it takes no raw input.")
+
+    monkeypatch.setattr(model, "save_model", refuse)
+    monkeypatch.setattr(champions, "_no_model", set())
+    printed = "".join(
+        run("train", "-m", "trainer.max_epochs=1", f"cell={cell}", "seed=0,1").out for cell in ("rnn", "gru")
+    )
+    for name in ("rnn", "gru"):
+        line = f"{name} h32 max_epochs=1 seed 0 would be the new champion, but cannot be made a model: it takes no raw"
+        assert line in printed
+    assert printed.count("would be the new champion") == 2
+
+
 def test_the_champion_answers_by_its_address(run: Run, root: Path) -> None:
+    """The last of this file: for the rest of the process, MLflow's registry is that of the store it was asked for."""
     assert run("train", *SHORT).code == 0
     (folder,) = root.glob("runs/price/rnn/*")
     rng = np.random.default_rng(0)
@@ -114,7 +153,7 @@ def test_the_champion_answers_by_its_address(run: Run, root: Path) -> None:
     close = 100 * np.exp(rng.normal(0, 0.01, 40).cumsum())
     table = pd.DataFrame({"date": dates, "close": close, "volume": rng.integers(1, 9, 40)})
     table.to_csv(root / "prices.csv", index=False)
-    for model, name in (("models:/rnnlab-price@champion", "champion"), (folder, "folder")):
-        done = run("predict", f"model={model}", f"input={root / 'prices.csv'}", f"output={root / name}.csv")
+    for named, name in (("models:/rnnlab-price@champion", "champion"), (folder, "folder")):
+        done = run("predict", f"model={named}", f"input={root / 'prices.csv'}", f"output={root / name}.csv")
         assert done.code == 0, done.err
     assert (root / "champion.csv").read_text() == (root / "folder.csv").read_text()

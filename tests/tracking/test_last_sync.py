@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from rnnlab.results.files import write_json
+from rnnlab.results.origin import FORMAT
 from rnnlab.tracking.mlflow.last_sync import LastSync
 from tests.conftest import Run, imported_by
 from tests.tracking.test_tracking import client, runs
@@ -69,3 +70,33 @@ def test_nothing_is_kept_while_a_run_is_under_way(run: Run, synced: Path) -> Non
     store.set_terminated(begun.info.run_id)
     assert run("report", *SYNC).code == 0
     assert is_valid(synced)
+
+
+@pytest.mark.parametrize("name", ["run.json", "weights.safetensors", "price.db"])
+def test_a_file_that_another_process_deletes_meanwhile_is_a_change(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Between the moment that it is found and the moment that it is read."""
+    train = root / "runs/price/rnn/abc/train/seed=0"
+    for file in ("run.json", "weights.safetensors"):
+        write_json(train / file, {"format": FORMAT})
+    (root / "price.db").touch()
+
+    def looked_at() -> LastSync:
+        return LastSync(f"sqlite:///{root}/price.db", "price")
+
+    state = looked_at().state()
+    assert state is not None
+    looked_at().keep(state)
+    assert looked_at().is_valid()
+
+    is_file = Path.is_file
+
+    def found_and_deleted(path: Path) -> bool:
+        found = is_file(path)
+        if path.name == name:
+            path.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Path, "is_file", found_and_deleted)
+    assert not looked_at().is_valid()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from safetensors.torch import load_file
 
@@ -109,6 +111,36 @@ def test_a_checkpoint_of_one_s_own_is_not_taken_for_the_best_one(run: Run, root:
     assert len(list(root.glob("own/*.ckpt"))) == 1
     with_own, without = (read_json(path) for path in root.glob("runs/price/lstm/*/train/seed=0/metrics.json"))
     assert with_own["validation_loss"] == without["validation_loss"]
+
+
+@pytest.mark.parametrize("options", ["save_top_k:1", "monitor:loss/validation"])
+def test_callbacks_of_one_s_own_may_be_those_that_every_training_has(run: Run, root: Path, options: str) -> None:
+    """Also of a training that is resumed: each has the state that it left."""
+    monitor = "monitor:loss/validation"
+    own = (
+        f"+callbacks.keep={{_target_:pytorch_lightning.callbacks.ModelCheckpoint,dirpath:{root}/own,{options}}}",
+        f"+callbacks.stop={{_target_:pytorch_lightning.callbacks.EarlyStopping,{monitor}}}",
+    )
+    outcome = run("train", *SHORT, *own)
+    assert outcome.code == 0, outcome.err
+    assert len(list(root.glob("own/*.ckpt"))) == 1
+    (last,) = root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")
+    states = torch.load(last, weights_only=True)["callbacks"]
+    assert states["rnnlab.last"]["dirpath"] == str(last.parent)
+    assert sum(state.get("dirpath") == str(root / "own") for state in states.values()) == 1
+    shutil.rmtree(last.parents[2] / "train")
+    again = run("train", *SHORT, *own)
+    assert again.code == 0, again.err
+    assert "going on where it stopped" in again.out
+
+
+def test_two_callbacks_whose_states_have_one_key_are_refused_in_one_line(run: Run, root: Path) -> None:
+    own = [f"+callbacks.{name}._target_=pytorch_lightning.callbacks.ModelCheckpoint" for name in ("one", "two")]
+    outcome = run("train", *SHORT, *own)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: callbacks.one and callbacks.two would keep their state under the same key, ")
+    assert outcome.err.count("\n") == 1
+    assert run("train", *SHORT, *own, "+callbacks.two.every_n_epochs=2").code == 0
 
 
 def test_the_first_step_is_not_timed(run: Run, root: Path) -> None:

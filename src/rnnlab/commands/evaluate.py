@@ -4,14 +4,11 @@ import logging
 import tempfile
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from rnnlab.commands.open_run import open_run
 from rnnlab.diagnosis.activations import draw_passage
-from rnnlab.modules.module import SequenceModule
 from rnnlab.serving.champions import crown
-from rnnlab.tasks.figures import Figures
 from rnnlab.tracking.tracker import Tracker
 from rnnlab.training.baseline import evaluate_baselines
 from rnnlab.training.evaluate import evaluate_checkpoint, evaluate_seeds
@@ -27,10 +24,10 @@ def evaluate(cfg: DictConfig) -> None:
     Raises: `UserError` when a seed is not trained under this config.
     """
     if cfg.checkpoint is not None:
-        evaluate_checkpoint(cfg, Path(cfg.checkpoint), look)
+        evaluate_checkpoint(cfg, Path(cfg.checkpoint), draw_passage)
         return
     run, store = open_run(cfg)
-    for tracked in evaluate_seeds(run, store, look):
+    for tracked in evaluate_seeds(run, store, draw_passage):
         crown(store, tracked)
     if not cfg.dvc:
         evaluate_baselines(run.cfg, run.task)
@@ -46,13 +43,7 @@ def smoke_test(cfg: DictConfig) -> float:
         run = Run.open(cfg, Path(folder))
         for seed in run.seeds:
             train_seed(run.with_seed(seed), store)
-        evaluate_seeds(run, store, look)
+        evaluate_seeds(run, store, draw_passage)
         loss = validation_loss(run)
     log.info("trained and evaluated %s on %s as a test; nothing was kept", cfg.cell.name, cfg.task.name)
     return loss
-
-
-def look(figures: Figures, module: SequenceModule) -> dict[str, Figure]:
-    """What one net does: as its task draws it, and the states and gates of its cells as they read a passage."""
-    passage = figures.passage()
-    return {**figures.inspect(module), **(draw_passage(module, passage) if passage else {})}

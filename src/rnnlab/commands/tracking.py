@@ -32,8 +32,8 @@ def sync_store(cfg: DictConfig) -> None:
     if last.is_valid():
         return
     tracked = store.open(cfg.task.name)
-    crown_best(store, tracked)
+    crowned = crown_best(store, tracked)
     state = last.state()  # before the search for runs under way: one that begins after it changes the database
     with store.results_are_kept():
-        if state is not None and len(tracked) == last.seeds and not store.has_running():
+        if crowned and state is not None and len(tracked) == last.seeds and not store.has_running():
             last.keep(state)

@@ -35,27 +35,37 @@ log = logging.getLogger("rnnlab")
 
 ALIAS = "champion"
 
+_no_model: set[tuple[str, str]] = set()
+"""Pairs of task and cell of which this process has logged why no model can be made."""
 
-def crown(store: Tracker, tracked: Tracked | None) -> None:
+
+def crown(store: Tracker, tracked: Tracked | None) -> bool:
     """Register the model of a seed that is in the store as its task's champion, if it is better than the present one.
 
     Only MLflow has a registry. One that fails stops nothing, as with all that is put into the store.
+
+    Returns: False where it failed, so that it should be tried again.
     """
     if not isinstance(store, MLflowStore) or tracked is None:
-        return
+        return True
     run = read_json(tracked.results.train(tracked.seed) / "run.json")
     loss = read_json(tracked.results.train(tracked.seed) / "metrics.json")["validation_loss"]
     if run.get("yardstick") is None:
-        return
+        return True
     # one process at a time, from the comparison to the new alias
     with store.results_are_kept(), locked(root() / ".champions.lock"):
         present = champion(store.client, run["task"])
         if present is None or _gives_way(present, run, loss):
             _register(store.client, tracked, run, loss)
+        return True
+    return False  # the store failed, and has logged it
 
 
-def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> None:
-    """The same of the best seeds of each task and yardstick. tracked: in the order of their training."""
+def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> bool:
+    """The same of the best seeds of each task and yardstick. tracked: in the order of their training.
+
+    Returns: False where any failed.
+    """
     best: dict[tuple[str, str], tuple[float, Tracked]] = {}
     for each in tracked:
         folder = each.results.train(each.seed)
@@ -63,8 +73,8 @@ def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> None:
         kind = (run["task"], run.get("yardstick"))
         if kind not in best or loss < best[kind][0]:
             best[kind] = (loss, each)
-    for _, each in best.values():
-        crown(store, each)
+    crowned = [crown(store, each) for _, each in best.values()]  # each is tried, whatever came of another
+    return all(crowned)
 
 
 def name_of(task: str) -> str:
@@ -134,7 +144,10 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         try:
             save_model(tracked.results, tracked.seed, Path(folder) / "model")
         except UserError as error:
-            log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
+            pair = (run["task"], run["cell"])
+            if pair not in _no_model:  # else for every seed, as each is better than none
+                log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
+            _no_model.add(pair)
             return
         model = _log_model(client, tracked, run, {**tags, "mlflow.note.content": headline}, Path(folder) / "model")
     try:

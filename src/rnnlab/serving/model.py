@@ -1,7 +1,5 @@
 """A trained net as an MLflow model: raw input, a signature, an example, and nothing pickled."""
 
-import logging
-import os
 import shutil
 import tempfile
 from importlib.metadata import version
@@ -17,6 +15,7 @@ from rnnlab.results.paths import Results
 from rnnlab.serving.predictor import CONFIG, LEARNT, WEIGHTS, Predictor, config_of
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.raw_input import Column
+from rnnlab.tracking.mlflow.client import configure, quieten
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -40,11 +39,10 @@ def save_model(results: Results, seed: int, folder: Path) -> None:
     Raises: `UserError` where the seed is not trained, was trained by an earlier version, or its task takes no raw
     input.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    configure()
     import mlflow.pyfunc
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    quieten()
     seed_folder = results.train(seed)
     if not (seed_folder / "metrics.json").is_file():
         raise UserError(f"{seed_folder} holds no trained net: train this seed first.")

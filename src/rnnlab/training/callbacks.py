@@ -14,7 +14,9 @@ from rnnlab.tracking.callback import RunCallback
 
 def make_callbacks(cfg: DictConfig) -> list[Callback]:
     """Raises: `UserError` for options that a callback cannot work with, before any data is touched."""
-    return [_make(str(name), node) for name, node in cfg.callbacks.items() if node is not None]
+    made = {str(name): _make(str(name), node) for name, node in cfg.callbacks.items() if node is not None}
+    _check_states(made)
+    return list(made.values())
 
 
 def bound_callbacks(cfg: DictConfig, task: Task, folder: Path) -> list[Callback]:
@@ -24,6 +26,20 @@ def bound_callbacks(cfg: DictConfig, task: Task, folder: Path) -> list[Callback]
         if isinstance(callback, RunCallback):
             callback.bind(cfg, task, folder)
     return callbacks
+
+
+def _check_states(made: dict[str, Callback]) -> None:
+    """Raises: `UserError` for two that a checkpoint cannot tell apart, which Lightning refuses."""
+    names: dict[str, str] = {}
+    for name, callback in made.items():
+        if type(callback).state_dict is Callback.state_dict:
+            continue
+        other = names.setdefault(callback.state_key, name)
+        if other != name:
+            raise UserError(
+                f"callbacks.{other} and callbacks.{name} would keep their state under the same key, "
+                f"{callback.state_key}: leave one out, or let them differ in an option that the key names."
+            )
 
 
 def _make(name: str, node: DictConfig) -> Callback:

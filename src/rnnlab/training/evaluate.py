@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from rnnlab.config.fingerprint import fingerprint
+from rnnlab.config.fingerprint import fingerprint, plain, shown_in
 from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
@@ -20,7 +20,7 @@ from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, 
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import digest, is_of, origin
 from rnnlab.results.paths import Results, of_seeds
-from rnnlab.tasks.figures import Figures
+from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.checkpoint import read_checkpoint
 from rnnlab.training.predictions import write_predictions
@@ -29,11 +29,14 @@ from rnnlab.training.samples import write_samples
 
 log = logging.getLogger("rnnlab")
 
+JUDGING = "judging"
+"""In evaluated.json: the options of `task.judging` under which the net was judged."""
+
 LOOK = "look"
 """In a seed's folder: figures of what that one net does."""
 
-Look = Callable[[Figures, SequenceModule], dict[str, Figure]]
-"""Draws them."""
+DrawPassage = Callable[[SequenceModule, Passage], dict[str, Figure]]
+"""Draws the states and gates of a net's cells as they read a passage: `rnnlab.diagnosis.activations.draw_passage`."""
 
 
 class Judged(NamedTuple):
@@ -41,11 +44,11 @@ class Judged(NamedTuple):
 
     module: SequenceModule
     figures: Figures
-    look: Look
+    draw_passage: DrawPassage
     name: str
 
 
-def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
+def evaluate_seeds(run: Run, store: Tracker, draw_passage: DrawPassage) -> list[Tracked]:
     """Predict the test split with the weights of each seed; write predictions, metrics, figures and their summary.
 
     Returns: the seeds as the store has them.
@@ -53,18 +56,25 @@ def evaluate_seeds(run: Run, store: Tracker, look: Look) -> list[Tracked]:
     Raises: `UserError` when a seed is not trained under this config.
     """
     cell, results, rank_by = run.cfg.cell.name, run.results, run.task.spec.rank_by
-    module, figures, beam = run.module(), _figures(run), run.cfg.task.judging.get("beam")
+    module, figures, judging = run.module(), _figures(run), _judging(run)
     for seed in run.seeds:
         with locked(results.lock(seed), wait_seconds=2):
             run.load_trained(module, seed)
             curves = draw_learning_curves({cell: learning_curves(results, [seed])})
-            facts = {**origin(results, seed), "beam": beam, SIZING: _policies(run, seed)}
-            net = Judged(module, figures, look, f"{cell} seed {seed}")
+            judged = {JUDGING: judging, "beam": judging.get("beam"), SIZING: _policies(run, seed)}
+            facts = {**origin(results, seed), **judged}
+            net = Judged(module, figures, draw_passage, f"{cell} seed {seed}")
             metrics = _evaluate_one(net, results, seed, facts, curves)
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
     with _alone(results):
-        _summarise(figures, results, cell, beam)
+        _summarise(figures, results, cell, judging)
     return [tracked for seed in run.seeds if (tracked := store.put(results, seed))]
+
+
+def _judging(run: Run) -> dict[str, Any]:
+    """The options of `task.judging`, as a file may show them."""
+    options: dict[str, Any] = shown_in(plain(run.cfg.task.judging))
+    return options
 
 
 def _policies(run: Run, seed: int) -> list[str]:
@@ -89,7 +99,7 @@ def _evaluate_one(
     net: Judged, results: Results, seed: int, facts: dict[str, Any], curves: Figure | None = None
 ) -> dict[str, float]:
     """`facts`: what is judged, for training again leaves this folder as it is."""
-    module, figures, look, name = net
+    module, figures, name = net.module, net.figures, net.name
     judging = figures.judging
     predictions = judging.predict(module)
     with ExitStack() as exchange, atomic_folder(results.evaluate(seed)) as part:
@@ -98,30 +108,37 @@ def _evaluate_one(
         drawn = figures.figures([predictions], name)
         _save(drawn if curves is None else {**drawn, "learning_curves": curves}, part)
         (part / LOOK).mkdir()
-        _save(look(figures, module), part / LOOK)
+        _save(_look(net), part / LOOK)
         write_samples(judging, module, part / "samples")
         exchange.enter_context(_alone(results))
     return metrics
 
 
-def _summarise(figures: Figures, results: Results, name: str, beam: int | None) -> None:
-    """The pair as a whole, over all seeds whose weights of now have been evaluated, and with the same beam."""
+def _look(net: Judged) -> dict[str, Figure]:
+    """What one net does: as its task draws it, and the states and gates of its cells as they read a passage."""
+    passage = net.figures.passage()
+    return {**net.figures.inspect(net.module), **(net.draw_passage(net.module, passage) if passage else {})}
+
+
+def _summarise(figures: Figures, results: Results, name: str, judging: dict[str, Any]) -> None:
+    """The pair as a whole, over all seeds whose weights of now have been evaluated, and under the options `judging`."""
     evaluated = [(path, int(path.name.removeprefix("seed="))) for path in of_seeds(results.summary, "seeds/seed=*")]
     numbers = sorted(
         seed
         for folder, seed in evaluated
-        if is_of(folder / "evaluated.json", results, seed) and read_json(folder / "evaluated.json").get("beam") == beam
+        if is_of(folder / "evaluated.json", results, seed)
+        and read_json(folder / "evaluated.json").get(JUDGING) == judging
     )
     seeds = [results.evaluate(seed) for seed in numbers]
     predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]
     by_seed = pd.DataFrame([read_json(folder / "metrics.json") for folder in seeds])
-    task, judging = figures.task, figures.judging
-    metrics = judging.metrics(predictions)
+    task = figures.task
+    metrics = figures.judging.metrics(predictions)
     if len(seeds) > 1:
         metrics[f"{task.spec.rank_by}_std"] = float(by_seed[task.spec.rank_by].std())
     write_json(results.summary / "metrics.json", metrics)
     curves = learning_curves(results, numbers)
-    _write_table(judging.plot_rows(predictions), results.summary / "parts.csv")
+    _write_table(figures.judging.plot_rows(predictions), results.summary / "parts.csv")
     _write_table(curves.groupby("epoch", as_index=False).mean().drop(columns="seed"), results.summary / "learning.csv")
     with atomic_folder(results.summary / "figures") as folder:
         _save(figures.figures(predictions, name), folder)
@@ -134,7 +151,7 @@ def _summarise(figures: Figures, results: Results, name: str, beam: int | None) 
     write_json(results.summarised, judged)
 
 
-def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
+def evaluate_checkpoint(cfg: DictConfig, path: Path, draw_passage: DrawPassage) -> None:
     """Judge the weights of a Lightning checkpoint, wherever it comes from, in a folder named by its content."""
     content = _read_checkpoint(path)
     run = Run.open(cfg)
@@ -147,6 +164,11 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
         if found != wanted:
             raise UserError(f"{path} was trained with {what}={found}, not {wanted}: add {what}={found}.")
     data, ours = content.get(type(task).__qualname__, {}).get("digest"), task.meta["digest"]
+    if data is None:
+        raise UserError(
+            f"{path} was written by an earlier version of rnnlab, or with another task.data._target_: it has no digest "
+            f"of its data as a {type(task).__qualname__}, and may have seen the test part. Train it again."
+        )
     if data != ours:
         raise UserError(
             f"{path} was trained on other data or splits ({data}) than these ({ours}), and may have seen their test "
@@ -159,8 +181,8 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, look: Look) -> None:
         raise UserError(f"{path} does not fit the configured {cell}: {detail} Give its sizes.") from None
     setting = fingerprint([digest(path), ours])
     results = Results.of_run(run.cfg.task.name, cell, f"checkpoint-{setting}")
-    net = Judged(module, _figures(run), look, f"{cell} of {path.name}")
-    metrics = _evaluate_one(net, results, run.seed, {"setting": setting})
+    net = Judged(module, _figures(run), draw_passage, f"{cell} of {path.name}")
+    metrics = _evaluate_one(net, results, run.seed, {"setting": setting, JUDGING: _judging(run)})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)
 
 

@@ -169,9 +169,23 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, callback
     )
 
 
+class _Stopping(EarlyStopping):
+    @property
+    def state_key(self) -> str:
+        """Not Lightning's, which a callback of the user's own may have: a checkpoint holds the states of both."""
+        return "rnnlab.stopping"
+
+
+class _Checkpoint(ModelCheckpoint):
+    @property
+    def state_key(self) -> str:
+        """As that of `_Stopping`."""
+        return f"rnnlab.{self.filename}"
+
+
 def _early_stopping(options: DictConfig) -> Iterator[Callback]:
     if options.patience is not None:
-        yield EarlyStopping("loss/validation", patience=options.patience, verbose=False)
+        yield _Stopping("loss/validation", patience=options.patience, verbose=False)
 
 
 def _ending(run: Run) -> list[Callback]:
@@ -224,7 +238,7 @@ def fit(
 
 
 def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
-    return ModelCheckpoint(
+    return _Checkpoint(
         dirpath=folder,
         filename=name,
         monitor=monitor,

@@ -12,7 +12,7 @@ def store_uri(uri: str | None) -> str:
 
 
 def configure() -> None:
-    """What MLflow reads from the environment when it is imported, unless the user says otherwise."""
+    """What MLflow reads from the environment, unless the user says otherwise: before whatever imports or starts it."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # which shows a password in it
@@ -22,7 +22,7 @@ def configure() -> None:
 
 
 def quieten() -> None:
-    """Only warnings of MLflow."""
+    """Only warnings of MLflow: after it is imported, which sets up its own logging."""
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # repeats a database's own words, the user's name among them, at every attempt

@@ -1,5 +1,6 @@
 """Whether the store still has all that is on disk, found out without MLflow, which takes seconds to import."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +24,34 @@ class LastSync:
     def __init__(self, uri: str, task: str) -> None:
         """uri: of the store. task: the one it is opened for. The results are looked at now, before any sync.
 
-        seeds: how many of them a sync puts into the store: those of an earlier version it skips.
+        seeds: how many of them a sync puts into the store: those of an earlier version it skips. Where another process
+        deletes a file meanwhile, there is no state of them.
         """
         self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-        folders = trained_seeds()
-        self.seeds = sum(is_current(folder / "run.json") for folder in folders)
-        self._results = fingerprint([rnnlab.__version__, task, [_state(folder) for folder in folders]])
+        self.seeds = 0
+        self._results: str | None = None
+        with suppress(FileNotFoundError):
+            folders = trained_seeds()
+            self.seeds = sum(is_current(folder / "run.json") for folder in folders)
+            self._results = fingerprint([rnnlab.__version__, task, [_state(folder) for folder in folders]])
 
     def state(self) -> dict[str, Any] | None:
-        """Of the database as it is now, and of the results; None without a database in a file."""
-        if self._database is None or not self._database.is_file():
+        """Of the database as it is now, and of the results; None without a database in a file or a state of these."""
+        if self._database is None or self._results is None or not self._database.is_file():
             return None
-        return {"database": _stat(self._database), "results": self._results}
+        try:
+            return {"database": _stat(self._database), "results": self._results}
+        except FileNotFoundError:  # deleted meanwhile
+            return None
 
     def is_valid(self) -> bool:
         """Whether nothing has changed since."""
         state = self.state()
-        if state is None or not self._file.is_file():
+        if state is None:
             return False
         try:
             return bool(read_json(self._file) == state)
-        except UserError:  # damaged: it will be written again
+        except (UserError, FileNotFoundError):  # damaged, or not there: it will be written again
             return False
 
     def keep(self, state: dict[str, Any]) -> None:

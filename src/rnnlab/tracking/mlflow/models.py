@@ -1,13 +1,12 @@
 """Models in an MLflow store: their metrics, and how they are fetched from an address."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.addresses import shown
 from rnnlab.errors import UserError
 from rnnlab.tracking.live import reason
-from rnnlab.tracking.mlflow.client import quieten, store_uri
+from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,8 +46,7 @@ def download(address: str, uri: str | None, into: Path) -> Path:
 
     Raises: `UserError` where there is none, or no store.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    configure()
     import mlflow
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

@@ -1,5 +1,6 @@
 """The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
 
+import json
 import logging
 import socket
 import time
@@ -32,6 +33,7 @@ TRAINED = "rnnlab.trained"
 EVALUATED = "rnnlab.evaluated"
 DIAGNOSED = "rnnlab.diagnosed"
 END = "rnnlab.end"
+JUDGING = "judging"
 NOTE = "mlflow.note.content"
 
 UNDER_WAY = "attributes.status = 'RUNNING'"
@@ -181,9 +183,9 @@ class MLflowStore(Tracker):
         else:
             run_id = present.info.run_id
         if is_of(judged / "evaluated.json", results, seed):
-            content = digest(judged / "metrics.json")
-            if present is None or present.data.tags.get(EVALUATED) != content:
-                self._add_evaluation(run_id, run, folder, judged, content)
+            tags = self._tags_of_evaluation(judged)
+            if present is None or not tags.items() <= present.data.tags.items():
+                self._add_evaluation(run_id, run, folder, judged, tags)
         if is_of(results.diagnosis(seed) / "diagnosed.json", results, seed):
             self._add_diagnosis(run_id, results.diagnosis(seed), present)
         return Tracked(results, seed, run_id, self.experiment(run["task"]))
@@ -254,7 +256,9 @@ class MLflowStore(Tracker):
         self.client.set_tag(run_id, TRAINED, "true")
         self.client.set_terminated(run_id, "FINISHED", ended)
 
-    def _add_evaluation(self, run_id: str, run: dict[str, Any], training: Path, folder: Path, content: str) -> None:
+    def _add_evaluation(
+        self, run_id: str, run: dict[str, Any], training: Path, folder: Path, tags: dict[str, str]
+    ) -> None:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -265,7 +269,16 @@ class MLflowStore(Tracker):
         outputs = self.client.get_run(run_id).outputs
         for model in outputs.model_outputs if outputs else []:
             link_metrics(self.client, run_id, model.model_id, run["dataset"])
-        self.client.set_tag(run_id, EVALUATED, content)
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+
+    @staticmethod
+    def _tags_of_evaluation(folder: Path) -> dict[str, str]:
+        """By which a run says which evaluation it has: its metrics, and the options of `task.judging` they were made
+        under, which an earlier version did not keep."""
+        options = read_json(folder / "evaluated.json").get(JUDGING)
+        judging = {} if options is None else {JUDGING: json.dumps(options, sort_keys=True)}
+        return {**judging, EVALUATED: digest(folder / "metrics.json")}
 
     def _add_diagnosis(self, run_id: str, folder: Path, present: "Run | None") -> None:
         """What pipelines/diagnose.py says of these very weights: its pictures and tables, its scalars as metrics."""

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from rnnlab.tracking.mlflow.client import configure
+
 ADDRESS = "http://127.0.0.1"
 
 
@@ -13,10 +15,10 @@ def url(port: int) -> str:
 
 def serve(uri: str, port: int, experiments: Mapping[str, str]) -> None:
     """Become the MLflow server, on this machine alone, until it is stopped. experiments: the id of each task's."""
+    configure()
     environment = {
         **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         # not as an argument, which every user of the machine may read
         "MLFLOW_BACKEND_STORE_URI": uri,
     }
