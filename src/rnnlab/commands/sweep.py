@@ -2,20 +2,23 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import without_secrets
-from rnnlab.config.checking import check, check_made
+from rnnlab.config.checking import check, check_made, faults, refuse
 from rnnlab.config.fingerprint import shown_in, words_to_keep
-from rnnlab.config.schema import Named
+from rnnlab.config.schema import Named, declared
 from rnnlab.errors import UserError
 
 
 class BeforeSweep(Callback):
-    """Names the sweep by its overrides, and makes the store once: jobs that make it side by side would break it."""
+    """Names the sweep by its overrides, checks what all its jobs share, and then makes the store, once: jobs that make
+    it side by side would break it."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         content: Any = OmegaConf.to_container(config)  # as Hydra keeps it, interpolations unresolved
@@ -29,13 +32,31 @@ class BeforeSweep(Callback):
             for word in (*given, *hydra["overrides"]["hydra"]):
                 _check_addresses(*word.lstrip("+~").partition("=")[::2])
             _check_addresses("", content)
-            check_made(config, "tracking")
-            check(config.task, group=Named)
-            open_store(config)
+            settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+            check_made(settings, "tracking")
+            check(settings.task, group=Named)
+            swept = _swept(sweep, hydra["overrides"]["task"])
+            refuse({key: text for key, text in faults(settings).items() if not _is_open(key, swept)})
+            open_store(settings)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
             print(f"error: {without_secrets(str(error))}", file=sys.stderr)
             sys.exit(2)
+
+
+def _swept(sweep: Iterable[str], words: Iterable[str]) -> set[str]:
+    """The keys and groups whose values its jobs decide: those of a config's own sweep, and of the command line's words
+    those with several values."""
+    parsed = OverridesParser.create().parse_overrides([*words])
+    keys = [word.partition("=")[0] for word in sweep]
+    keys += [override.key_or_group for override in parsed if override.is_sweep_override()]
+    return {key.lstrip("+~").partition("@")[0].replace("/", ".") for key in keys}
+
+
+def _is_open(key: str, swept: Iterable[str]) -> bool:
+    """Whether a job may have another value at a key than the config of the whole sweep. What is no group of the schema,
+    such as an experiment, decides any key."""
+    return any(f"{key}.".startswith(f"{each}.") or each.partition(".")[0] not in declared() for each in swept)
 
 
 def _check_addresses(key: str, node: Any) -> None:
