@@ -37,7 +37,7 @@ def test_an_explanation_has_type_range_and_what_is_decided(monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "160")
     text = explanation(composed("cell=gru", "trainer.threads=2"))
     (threads,) = [line for line in text.splitlines() if line.startswith("trainer.threads=2 ")]
-    assert threads.endswith("(an integer >= 1; decides rounding)")
+    assert threads.endswith("(an integer >= 1 and <= 1024; decides rounding)")
     assert "cell.hidden_size=32                (as task.training.hidden_size)" in text
     assert "task.data.window" not in text, "what repeats a key of the task"
     assert "trainer: how long and on what to train" in text

@@ -29,6 +29,19 @@ BEYOND: dict[str, dict[str, Any]] = {
 }
 """What may stand at options of such a node, where the signature of torch's class says less."""
 
+NEEDED = {"optimizer": ("lr",), "cell": ("hidden_size",)}
+"""Options that are read of such a node whatever its class."""
+
+BASES = {
+    "task.data": "rnnlab.tasks.task.Task",
+    "task.judging": "rnnlab.tasks.judging.Judging",
+    "task.figures": "rnnlab.tasks.figures.Figures",
+    "task.baselines": "rnnlab.tasks.baselines.baselines.Baselines",
+    "tracking": "rnnlab.tracking.tracker.Tracker",
+    "optimizer": "torch.optim.Optimizer",
+}
+"""What the class of such a node derives from, by its name as the makers below."""
+
 MAKERS = {"cell": "rnnlab.modules.build.module_class"}
 """Nodes that may also name something simpler, and the function that gives the class which is then made. By its name,
 since it is imported only where objects are made."""
@@ -49,6 +62,12 @@ def check(cfg: DictConfig, makes: Iterable[str] = (), group: type[Any] = Config)
     that nothing reads.
     """
     refuse(faults(cfg, makes, group))
+
+
+def unresolved(error: InterpolationResolutionError) -> str:
+    """The message for an interpolation that leads nowhere, such as ${oc.env:NAME} of a variable that is not set."""
+    reason = str(error.msg).partition("\n")[0].rpartition("resolving interpolation: ")[2].strip('"')
+    return f"{error.full_key}: {reason}." if error.full_key else f"{reason}."
 
 
 def refuse(found: dict[str, str]) -> None:
@@ -100,6 +119,11 @@ def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
         elif name not in optional:
             key = node._get_full_key(name)
             found[key] = f"{key}: the key is missing."
+    if group is Task and isinstance(node.get("data"), DictConfig):
+        options = [str(name) for name in node.data if name not in ("_target_", "name")]
+        if unknown := [name for name in node.get("batch_options") or () if name not in options]:
+            key = node._get_full_key("batch_options")
+            found.setdefault(key, refusal(key, f"some of the options of data, {', '.join(options)}", unknown[0]))
     for name in sorted(further):
         key = node._get_full_key(name)
         known = [name for name in map(str, node) if name not in further]
@@ -148,11 +172,17 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequ
     except (ImportError, AttributeError, ValueError):
         found[f"{key}._target_"] = refusal(f"{key}._target_", "a class that can be imported", target)
         return
+    except Exception as error:  # of a module of the user's own
+        found[f"{key}._target_"] = f"{key}._target_={target}: its import fails ({type(error).__name__}: {error})."
+        return
     if inspect.isabstract(made):
         found[f"{key}._target_"] = refusal(f"{key}._target_", f"a class made from {made.__name__}", target)
         return
     if not is_class_of(made, allowed):
         found[f"{key}._target_"] = refusal(f"{key}._target_", f"a class of {' or '.join(allowed)}", target)
+        return
+    if key in BASES and not issubclass(made, resolve_name(BASES[key])):
+        found[f"{key}._target_"] = refusal(f"{key}._target_", f"a class made from {BASES[key]}", target)
         return
     try:
         taker = resolve_name(MAKERS[key])(made) if key in MAKERS else made
@@ -163,8 +193,8 @@ def _check_made(node: DictConfig, key: str, found: dict[str, str], allowed: Sequ
     kinds, is_open = ask(node) if ask else parameters(taker)
     beyond = {name: kind for name, kind in BEYOND.get(key, {}).items() if name in kinds}
     kinds = {name: kind for name, kind in {**kinds, **beyond}.items() if name not in GIVEN.get(key, ())}
-    for name in beyond:
-        if name not in node and key == "optimizer":
+    for name in NEEDED.get(key, ()):
+        if name not in node:
             found[f"{key}.{name}"] = f"{key}.{name}: the key is missing."
     for name in map(str, node):
         child = node._get_node(name)
@@ -182,7 +212,11 @@ def _check_value(node: DictConfig, name: str, kind: Any, found: dict[str, str]) 
         key = node._get_full_key(name)
         found[key] = f"{key}=???: a value is needed."
         return
-    value = node[name]
+    try:
+        value = node[name]
+    except InterpolationResolutionError as error:
+        found[node._get_full_key(name)] = unresolved(error)
+        return
     if is_dataclass(kind) and isinstance(value, DictConfig):
         _check_group(value, cast(type, kind), found)
         return

@@ -34,9 +34,10 @@ from hydra.errors import (
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml import YAMLError
 
 from rnnlab.addresses import shown, without_secrets
-from rnnlab.config.checking import faults, refuse
+from rnnlab.config.checking import faults, refuse, unresolved
 from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
@@ -150,7 +151,12 @@ class CheckedLoader(ConfigLoaderImpl):
         return options
 
     def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
-        cfg: DictConfig = super().load_configuration(*args, **kwargs)
+        try:
+            cfg: DictConfig = super().load_configuration(*args, **kwargs)
+        except (ValueError, YAMLError) as error:
+            # a group that is given null or a number, or a file of one's own that is no YAML
+            hint = "; a group takes the name of one of its files" if "group override" in str(error) else ""
+            raise UserError(f"the config cannot be read: {' '.join(str(error).split())}{hint}.") from None
         with open_dict(cfg):
             cfg.packages = list(self.packages)
         check_hydra(cfg, self.packages)
@@ -229,9 +235,8 @@ def _as_user_error(error: Exception) -> Exception:
             error = UserError(f"{cause}. Options are set in conf/ or on the command line as group.key=value.")
         else:
             return cause if isinstance(cause, Exception) else error
-    if isinstance(error, InterpolationResolutionError):  # such as ${oc.env:NAME} of a variable that is not set
-        reason = str(error.msg).partition("\n")[0].rpartition("resolving interpolation: ")[2].strip('"')
-        return UserError(f"{error.full_key}: {reason}." if error.full_key else f"{reason}.")
+    if isinstance(error, InterpolationResolutionError):
+        return UserError(unresolved(error))
     if isinstance(error, OSError):
         # NumPy gives no number when only part of an array could be written
         number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno

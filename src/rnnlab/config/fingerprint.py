@@ -246,10 +246,11 @@ def evaluate_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides how the predictions of a trained net are made, judged and drawn."""
     parts = {part: plain(cfg.task[part]) for part in ("judging", "figures")}
     targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), *named_in(parts)]
+    judging = ("rnnlab.training.evaluate", "rnnlab.diagnosis.activations")  # the latter is handed down by commands/
     return {
         "task": plain(cfg.task.data),
         **parts,
-        "sources": _sources(cfg, [*targets, "rnnlab.training.evaluate"], SOURCES_OF_DATA),
+        "sources": _sources(cfg, [*targets, *judging], SOURCES_OF_DATA),
     }
 
 

@@ -3,7 +3,7 @@
 Of a node with a `_target_`, the signature of that class says what it takes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -84,7 +84,7 @@ class Task:
     judging: dict[str, Any] = within("what predictions mean", Decides.DECODING, made=True)
     figures: dict[str, Any] = within("how they are drawn", Decides.DECODING, made=True)
     baselines: dict[str, Any] = within("what stands beside them", Decides.DECODING, made=True)
-    batch_options: Sequence[str] = key(
+    batch_options: tuple[str, ...] = key(
         "options of data that decide training alone: the prepared arrays are the same", default=()
     )
 
@@ -100,8 +100,8 @@ class Trainer:
     )
     accelerator: Literal["auto", "cpu", "gpu"] = key("where it is trained", Decides.ROUNDING)
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"] = key("of the numbers", Decides.TRAINING)
-    threads: Positive = key(
-        "of the processor: small nets gain nothing from more, and sweeps run side by side", Decides.ROUNDING
+    threads: Annotated[int, Range(at_least=1, at_most=1024)] = key(
+        "of the processor: small nets gain nothing from more", Decides.ROUNDING
     )
     deterministic: bool = key("only algorithms that give the same each time", Decides.ROUNDING)
     limit_batches: Positive | None = key("only so many batches of an epoch; null: all", Decides.TRAINING)

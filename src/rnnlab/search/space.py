@@ -74,6 +74,8 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, child in node.items():
         key = f"{prefix}{name}"
+        if "." in str(name):
+            raise UserError(f"search.space: {name} must be written key by key, as {{{name.replace('.', ': {')}: ...")
         if child is None:
             continue
         if not isinstance(child, dict):

@@ -7,9 +7,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 
+from rnnlab.arguments import refusal
 from rnnlab.errors import UserError
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.callback import RunCallback
+
+MONITORED = ("loss/validation", "loss/train")
+"""What a callback may watch in training."""
 
 
 def make_callbacks(cfg: DictConfig) -> list[Callback]:
@@ -50,6 +54,9 @@ def _make(name: str, node: DictConfig) -> Callback:
         if isinstance(cause, UserError):
             raise UserError(f"callbacks.{name}.{cause}") from None
         raise UserError(f"callbacks.{name}: {cause or error}.") from None
+    monitored = getattr(made, "monitor", None)
+    if monitored is not None and monitored not in MONITORED:
+        raise UserError(refusal(f"callbacks.{name}.monitor", f"one of {', '.join(MONITORED)}", monitored))
     if not isinstance(made, Callback):
         raise UserError(f"callbacks.{name}._target_={node._target_}: this is no callback of Lightning's.")
     return made

@@ -51,6 +51,9 @@ def add_faults(cfg: DictConfig, found: dict[str, str]) -> None:
                 check_part(cfg)
             except UserError as error:
                 found[check_part.__name__] = str(error)
+            except Exception:
+                if not found:
+                    raise  # otherwise it may follow from a fault that is known
 
 
 def _check_device(cfg: DictConfig) -> None:
