@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from rnnlab.training import prepare
 
@@ -63,6 +64,8 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+        finally:
+            HydraConfig.instance().cfg = None  # after --help and after an error, Hydra leaves it
         printed = capfd.readouterr()
         return Outcome(code, printed.out, printed.err)
 
