@@ -199,9 +199,9 @@ def conform(value: Any, kind: Any) -> Any:
         return INVALID if result is INVALID or not all(limit.admits(result) for limit in _limits(kind)) else result
     if origin in UNIONS:
         return _conform_any(value, members)
-    if origin is Literal and all(isinstance(member, str) for member in members):
-        text = conform(value, str)
-        return text if text in members else INVALID
+    if origin is Literal:
+        found = conform(value, str) if all(isinstance(member, str) for member in members) else value
+        return found if any(found == member and type(found) is type(member) for member in members) else INVALID
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return value if isinstance(value, Mapping) else INVALID
     if isinstance(origin, type) and issubclass(origin, Iterable) and members:

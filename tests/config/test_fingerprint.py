@@ -98,6 +98,15 @@ def test_a_key_decides_what_it_says_and_nothing_else(key: str) -> None:
         assert judging
 
 
+def test_with_a_budget_of_seconds_the_machine_s_settings_are_part_of_the_run() -> None:
+    def setting(*overrides: str) -> str:
+        return fingerprint.fingerprint(fingerprint.train_setting(stages.compose_task("price", *overrides)))
+
+    seconds = ("budget=seconds", "budget.seconds=5")
+    assert setting(*seconds) != setting(*seconds, "trainer.threads=2")
+    assert setting() == setting("trainer.threads=2")
+
+
 def test_the_setting_of_a_cell_is_its_own() -> None:
     """Equations of one cell are no part of another's setting; shared code is part of both."""
     gru, lstm = (

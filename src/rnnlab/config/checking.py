@@ -107,7 +107,7 @@ def _check_group(node: DictConfig, group: type, found: dict[str, str]) -> None:
     kinds = get_type_hints(group, include_extras=True)
     optional = {each.name for each in fields(group) if each.default is not MISSING}
     further = {*map(str, node)} - {*kinds}
-    if group is Named:
+    if issubclass(group, Named):
         further = set()  # what they are, `_check_made` knows
     elif group is Task and isinstance(node.get("data"), DictConfig):
         further -= _read_of_the_task(node)

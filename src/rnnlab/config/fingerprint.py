@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from rnnlab.addresses import shown
-from rnnlab.config.schema import ADDRESSES, deciding
+from rnnlab.config.schema import ADDRESSES, Decides, decides, deciding
 
 SOURCE = Path(__file__).resolve().parents[1]
 
@@ -210,6 +210,9 @@ def train_setting(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a trained net, but for its seed and the prepared arrays."""
     targets = [*named_in(cfg.cell), *named_in(cfg.task.data), *named_in(cfg.task.net), "rnnlab.training.train"]
     spent = {"budget": plain(cfg.budget)} if cfg.budget.name != "epochs" else {}
+    if cfg.budget.name == "seconds":  # what else decides rounding alone decides here how far a training comes
+        trainer = plain(cfg.trainer).items()
+        spent["machine"] = {key: value for key, value in trainer if decides(f"trainer.{key}") is Decides.ROUNDING}
     if callbacks := deciding_callbacks(cfg):
         spent["callbacks"] = callbacks
         targets += named_in(callbacks)

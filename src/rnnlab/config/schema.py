@@ -42,7 +42,7 @@ def within(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False,
 class Sampling:
     length: Positive = key("characters that the net writes", Decides.DECODING)
     temperature: Annotated[float, Range(at_least=0)] = key("of the draws; 0: always the likeliest", Decides.DECODING)
-    top_k: Natural = key("draw from the likeliest so many alone; 0: from all", Decides.DECODING)
+    top_k: Natural = key("draw among so many of the likeliest; 0: among all", Decides.DECODING)
     seed: Seed = key("of the draws", Decides.DECODING)
 
 
@@ -73,13 +73,20 @@ class Named:
 
 
 @dataclass(frozen=True)
+class NamedData(Named):
+    """As `Named`, of a data set."""
+
+    name: Name = key("what it is called", Decides.DATA)
+
+
+@dataclass(frozen=True)
 class Task:
     """Further keys are a task's own: those that an interpolation reads."""
 
     name: Name = key("what it is called", Decides.DATA)
     training: Training = within("what every cell gets on this task", Decides.TRAINING)
     net: dict[str, Any] = within("what is around the cell: its layout", Decides.TRAINING, made=True)
-    dataset: Named = within("what is read", Decides.DATA, made=True)
+    dataset: NamedData = within("what is read", Decides.DATA, made=True)
     data: dict[str, Any] = within("what is made of it", Decides.DATA, made=True)
     judging: dict[str, Any] = within("what predictions mean", Decides.DECODING, made=True)
     figures: dict[str, Any] = within("how they are drawn", Decides.DECODING, made=True)
@@ -126,7 +133,7 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Tuning:
-    name: Name = key("the folder of conf/tuned that lies over all else; none: no such", Decides.TRAINING)
+    name: Name = key("the folder of conf/tuned whose settings are applied last; none: no settings", Decides.TRAINING)
     trials: Natural | None = key("trials it took to find the settings; null: found by hand", Decides.TRAINING)
     study: str | None = key("which search found them, of those in searches/", Decides.TRAINING)
 
@@ -145,7 +152,7 @@ class Search:
 @dataclass(frozen=True)
 class Config:
     seed: Seed = key("of the initial weights and of the order of the batches", Decides.TRAINING)
-    force: bool = key("train again although this very result lies on disk")
+    force: bool = key("train again although this very result is there")
     checkpoint: str | None = key("evaluate: a .ckpt to test in place of the run's own weights")
     discard: bool = key("keep nothing: results go to a folder that is deleted at the end")
     dvc: bool = key("set by dvc.yaml: all seeds of conf/grid.yaml, kept in results/ instead of runs/")
@@ -163,7 +170,7 @@ class Config:
     cell: Named = within("the equations", Decides.TRAINING, made=True)
     trainer: Trainer = within("how long and on what to train", Decides.TRAINING)
     callbacks: dict[str, Any] = within("what looks into a training, by name; null: not this one", made=True)
-    optimizer: dict[str, Any] = within("the rule of each step", Decides.TRAINING, made=True)
+    optimizer: dict[str, Any] = within("how the weights are changed", Decides.TRAINING, made=True)
     schedule: dict[str, Any] | None = within("the learning rate over epochs", Decides.TRAINING, made=True)
     budget: Budget = within("what a training may spend", Decides.TRAINING)
     parameters: Parameters = within("equal numbers of parameters", Decides.TRAINING)
