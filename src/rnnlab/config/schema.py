@@ -15,7 +15,10 @@ Seed = Annotated[int, Range(at_least=0, at_most=2**32 - 1)]
 
 
 class Decides(Enum):
-    """What the value of a key decides. Folders, what DVC reruns, runs' parameters and comparisons are queries of it."""
+    """What the value of a key decides.
+
+    A run's folder, name and parameters, and what a report or a search may choose by, are queries of it.
+    """
 
     NOTHING = "nothing of a result"
     ROUNDING = "rounding"  # kept with a run; its folder and its name are the same
@@ -24,163 +27,166 @@ class Decides(Enum):
     DATA = "data"
 
 
-def key(text: str, decides: Decides = Decides.NOTHING, default: Any = MISSING) -> Any:
+def option(text: str, decides: Decides = Decides.NOTHING, default: Any = MISSING) -> Any:
     """A field of a group: its `text` in --help, and what it decides. default: of one that may be left out."""
     return field(default=default, metadata={"text": text, "decides": decides})
 
 
-def within(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False, address: bool = False) -> Any:
+def group(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False, address: bool = False) -> Any:
     """A group of keys within another.
 
-    decides: of those of its keys that are not declared. made: whether an object is made of it, whose class takes them.
-    address: whether it holds the address of a store or a mirror, which no file keeps: it is no part of what is run.
+    decides: of the group as a whole, and of those of its keys that are not declared. made: whether an object is made of
+    it, whose class takes them. address: whether it holds the address of a store or a mirror, which no file keeps: it is
+    no part of what is run.
     """
     return field(metadata={"text": text, "decides": decides, "is_group": True, "made": made, "address": address})
 
 
 @dataclass(frozen=True)
 class Sampling:
-    length: Positive = key("characters that the net writes", Decides.DECODING)
-    temperature: Annotated[float, Range(at_least=0)] = key("of the draws; 0: always the likeliest", Decides.DECODING)
-    top_k: Natural = key("draw among so many of the likeliest; 0: among all", Decides.DECODING)
-    seed: Seed = key("of the draws", Decides.DECODING)
+    length: Positive = option("characters that the net writes", Decides.DECODING)
+    temperature: Annotated[float, Range(at_least=0)] = option("of the draws; 0: always the likeliest", Decides.DECODING)
+    top_k: Natural = option("draw among so many of the likeliest; 0: among all", Decides.DECODING)
+    seed: Seed = option("of the draws", Decides.DECODING)
 
 
 @dataclass(frozen=True)
 class Fetch:
-    mirror: str | None = key("a folder or an http(s) address asked before a data set's own; null: RNNLAB_MIRROR")
+    mirror: str | None = option("a folder or an http(s) address asked before a data set's own; null: RNNLAB_MIRROR")
 
 
 @dataclass(frozen=True)
 class Report:
-    folder: Literal["results", "runs"] = key("results (of dvc repro) or runs (by hand)")
-    write: bool = key("false: leave the files as they are")
-    show: bool = key("print the leaderboard")
+    folder: Literal["results", "runs"] = option("results (of dvc repro) or runs (by hand)")
+    write: bool = option("false: leave the files as they are")
+    show: bool = option("print the leaderboard")
 
 
 @dataclass(frozen=True)
 class Training:
-    hidden_size: Positive = key("what cell.hidden_size is, unless given", Decides.TRAINING)
-    max_epochs: Positive = key("what trainer.max_epochs is, unless given", Decides.TRAINING)
-    lr: PositiveNumber = key("what optimizer.lr is, unless given", Decides.TRAINING)
+    hidden_size: Positive = option("what cell.hidden_size is, unless given", Decides.TRAINING)
+    max_epochs: Positive = option("what trainer.max_epochs is, unless given", Decides.TRAINING)
+    lr: PositiveNumber = option("what optimizer.lr is, unless given", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Named:
     """Further keys are those of its `_target_`."""
 
-    name: Name = key("what it is called", Decides.TRAINING)
+    name: Name = option("what it is called", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class NamedData(Named):
     """As `Named`, of a data set."""
 
-    name: Name = key("what it is called", Decides.DATA)
+    name: Name = option("what it is called", Decides.DATA)
 
 
 @dataclass(frozen=True)
 class Task:
     """Further keys are a task's own: those that an interpolation reads."""
 
-    name: Name = key("what it is called", Decides.DATA)
-    training: Training = within("what every cell gets on this task", Decides.TRAINING)
-    net: dict[str, Any] = within("what is around the cell: its layout", Decides.TRAINING, made=True)
-    dataset: NamedData = within("what is read", Decides.DATA, made=True)
-    data: dict[str, Any] = within("what is made of it", Decides.DATA, made=True)
-    judging: dict[str, Any] = within("what predictions mean", Decides.DECODING, made=True)
-    figures: dict[str, Any] = within("how they are drawn", Decides.DECODING, made=True)
-    baselines: dict[str, Any] = within("what stands beside them", Decides.DECODING, made=True)
-    batch_options: tuple[str, ...] = key(
+    name: Name = option("what it is called", Decides.DATA)
+    training: Training = group("what every cell gets on this task", Decides.TRAINING)
+    net: dict[str, Any] = group("what is around the cell: its layout", Decides.TRAINING, made=True)
+    dataset: NamedData = group("what is read", Decides.DATA, made=True)
+    data: dict[str, Any] = group("what is made of it", Decides.DATA, made=True)
+    judging: dict[str, Any] = group("what predictions mean", Decides.DECODING, made=True)
+    figures: dict[str, Any] = group("how they are drawn", Decides.DECODING, made=True)
+    baselines: dict[str, Any] = group("what stands beside them", Decides.DECODING, made=True)
+    batch_options: tuple[str, ...] = option(
         "options of data that decide training alone: the prepared arrays are the same", default=()
     )
 
 
 @dataclass(frozen=True)
 class Trainer:
-    max_epochs: Positive | None = key("epochs at most; null: as long as budget says", Decides.TRAINING)
-    patience: Positive | None = key(
+    max_epochs: Positive | None = option("epochs at most; null: as long as budget says", Decides.TRAINING)
+    patience: Positive | None = option(
         "epochs without a lower validation loss before training stops; null: it does not", Decides.TRAINING
     )
-    gradient_clip_val: Annotated[float, Range(at_least=0)] | None = key(
+    gradient_clip_val: Annotated[float, Range(at_least=0)] | None = option(
         "largest norm of the gradient; null: not clipped", Decides.TRAINING
     )
-    accelerator: Literal["auto", "cpu", "gpu"] = key("where it is trained", Decides.ROUNDING)
-    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"] = key("of the numbers", Decides.TRAINING)
-    threads: Annotated[int, Range(at_least=1, at_most=1024)] = key(
+    accelerator: Literal["auto", "cpu", "gpu"] = option("where it is trained", Decides.ROUNDING)
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"] = option("of the numbers", Decides.TRAINING)
+    threads: Annotated[int, Range(at_least=1, at_most=1024)] = option(
         "of the processor: small nets gain nothing from more", Decides.ROUNDING
     )
-    deterministic: bool = key("only algorithms that give the same each time", Decides.ROUNDING)
-    limit_batches: Positive | None = key("only so many batches of an epoch; null: all", Decides.TRAINING)
-    log_every_n_steps: Positive = key("steps from one point of a chart to the next")
+    deterministic: bool = option("only algorithms that give the same each time", Decides.ROUNDING)
+    limit_batches: Positive | None = option("only so many batches of an epoch; null: all", Decides.TRAINING)
+    log_every_n_steps: Positive = option("steps from one point of a chart to the next")
 
 
 @dataclass(frozen=True)
 class Budget:
-    name: Literal["epochs", "steps", "seconds"] = key("what a training may spend", Decides.TRAINING)
-    steps: Positive | None = key("budget=steps: of the optimizer, all of which are taken", Decides.TRAINING)
-    seconds: PositiveNumber | None = key("budget=seconds: within training steps, all spent", Decides.TRAINING)
+    name: Literal["epochs", "steps", "seconds"] = option("what a training may spend", Decides.TRAINING)
+    steps: Positive | None = option("budget=steps: of the optimizer, all of which are taken", Decides.TRAINING)
+    seconds: PositiveNumber | None = option("budget=seconds: within training steps, all spent", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    name: Literal["free", "matched"] = key("cell.hidden_size as given, or chosen for equal sizes", Decides.TRAINING)
-    count: Positive | None = key(
+    name: Literal["free", "matched"] = option("cell.hidden_size as given, or chosen for equal sizes", Decides.TRAINING)
+    count: Positive | None = option(
         "matched: parameters of the whole net; null: as many as the reference has", Decides.TRAINING
     )
-    reference: Name = key("matched: a file of conf/cell", Decides.TRAINING)
+    reference: Name = option("matched: a file of conf/cell", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Tuning:
-    name: Name = key("the folder of conf/tuned whose settings are applied last; none: no settings", Decides.TRAINING)
-    trials: Natural | None = key("trials it took to find the settings; null: found by hand", Decides.TRAINING)
-    study: str | None = key("which search found them, of those in searches/", Decides.TRAINING)
+    name: Name = option("the folder of conf/tuned whose settings are applied last; none: no settings", Decides.TRAINING)
+    trials: Natural | None = option("trials it took to find the settings; null: found by hand", Decides.TRAINING)
+    study: str | None = option("which search found them, of those in searches/", Decides.TRAINING)
 
 
 @dataclass(frozen=True)
 class Search:
-    name: Name = key("the overlays go into conf/tuned/<name>, and tuning=<name> applies them")
-    trials: Positive = key("in all, for each cell as many; the same command resumes an interrupted search")
-    seed: Seed = key("of the sampler; that of weights and batches is `seed`")
-    startup_trials: Natural = key("drawn at random before the sampler learns from them; none of them is pruned")
-    pruner: Literal["median", "hyperband", "none"] = key("what ends a trial that is worse than the others")
-    warmup_epochs: Natural = key("of every trial that no pruner ends")
-    space: dict[str, Any] = within("the keys that are tried, each {low, high, log, step} or {choices}")
+    name: Name = option("the overlays go into conf/tuned/<name>, and tuning=<name> applies them")
+    trials: Positive = option("in all, for each cell as many; the same command resumes an interrupted search")
+    seed: Seed = option("of the sampler; that of weights and batches is `seed`")
+    startup_trials: Natural = option("drawn at random before the sampler learns from them; none of them is pruned")
+    pruner: Literal["median", "hyperband", "none"] = option("what ends a trial that is worse than the others")
+    warmup_epochs: Natural = option("of every trial that no pruner ends")
+    space: dict[str, Any] = group("the keys that are tried, each {low, high, log, step} or {choices}")
 
 
 @dataclass(frozen=True)
 class Config:
-    seed: Seed = key("of the initial weights and of the order of the batches", Decides.TRAINING)
-    force: bool = key("train again although this very result is there")
-    checkpoint: str | None = key("evaluate: a .ckpt to test in place of the run's own weights")
-    discard: bool = key("keep nothing: results go to a folder that is deleted at the end")
-    dvc: bool = key("set by dvc.yaml: all seeds of conf/grid.yaml, kept in results/ instead of runs/")
-    packages: list[str] = key(
+    seed: Seed = option("of the initial weights and of the order of the batches", Decides.TRAINING)
+    force: bool = option("train again although this very result is there")
+    checkpoint: str | None = option("evaluate: a .ckpt to test in place of the run's own weights")
+    discard: bool = option("keep nothing: results go to a folder that is deleted at the end")
+    dvc: bool = option("set by dvc.yaml: all seeds of conf/grid.yaml, kept in results/ instead of runs/")
+    packages: list[str] = option(
         "of one's own, whose classes the config may name; on the command line alone, or by RNNLAB_PACKAGES"
     )
-    model: str | None = key("predict: a run's folder, a model's folder, or an address: models:/rnnlab-price@champion")
-    input: Any = key("predict: a file, a folder of files, or a text")
-    output: str | None = key("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")
-    sampling: Sampling = within("predict: of a net that goes on with a text")
-    fetch: Fetch = within("where data come from", address=True)
-    port: Annotated[int, Range(at_least=1, at_most=65535)] = key("ui: where it listens")
-    report: Report = within("which leaderboard")
-    task: Task = within("data, layout, loss and baselines", Decides.DATA)
-    cell: Named = within("the equations", Decides.TRAINING, made=True)
-    trainer: Trainer = within("how long and on what to train", Decides.TRAINING)
-    callbacks: dict[str, Any] = within("what looks into a training, by name; null: not this one", made=True)
-    optimizer: dict[str, Any] = within("how the weights are changed", Decides.TRAINING, made=True)
-    schedule: dict[str, Any] | None = within("the learning rate over epochs", Decides.TRAINING, made=True)
-    budget: Budget = within("what a training may spend", Decides.TRAINING)
-    parameters: Parameters = within("equal numbers of parameters", Decides.TRAINING)
-    tracking: dict[str, Any] = within("the store of runs", made=True, address=True)
-    tuning: Tuning = within("settings found for this very task and cell", Decides.TRAINING)
-    search: Search = within("search: what it tries, and for how long")
+    model: str | None = option(
+        "predict: a run's folder, a model's folder, or an address: models:/rnnlab-price@champion"
+    )
+    input: Any = option("predict: a file, a folder of files, or a text")
+    output: str | None = option("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")
+    sampling: Sampling = group("predict: of a net that goes on with a text")
+    fetch: Fetch = group("where data come from", address=True)
+    port: Annotated[int, Range(at_least=1, at_most=65535)] = option("ui: where it listens")
+    report: Report = group("which leaderboard")
+    task: Task = group("data, layout, loss and baselines", Decides.DATA)
+    cell: Named = group("the equations", Decides.TRAINING, made=True)
+    trainer: Trainer = group("how long and on what to train", Decides.TRAINING)
+    callbacks: dict[str, Any] = group("what looks into a training, by name; null: not this one", made=True)
+    optimizer: dict[str, Any] = group("how the weights are changed", Decides.TRAINING, made=True)
+    schedule: dict[str, Any] | None = group("the learning rate over epochs", Decides.TRAINING, made=True)
+    budget: Budget = group("what a training may spend", Decides.TRAINING)
+    parameters: Parameters = group("equal numbers of parameters", Decides.TRAINING)
+    tracking: dict[str, Any] = group("the store of runs", made=True, address=True)
+    tuning: Tuning = group("settings found for this very task and cell", Decides.TRAINING)
+    search: Search = group("search: what it tries, and for how long")
 
 
 class Declared(NamedTuple):
-    """kind: the type, with its limits. The rest as `key` and `within` say it."""
+    """kind: the type, with its limits. The rest as `option` and `group` say it."""
 
     kind: Any
     text: str
@@ -194,9 +200,9 @@ class Declared(NamedTuple):
 def declared() -> dict[str, Declared]:
     """Every key and group, by its dotted name."""
 
-    def of(group: type, prefix: str) -> Iterator[tuple[str, Declared]]:
-        kinds = get_type_hints(group, include_extras=True)
-        for each in fields(group):
+    def of(holder: type, prefix: str) -> Iterator[tuple[str, Declared]]:
+        kinds = get_type_hints(holder, include_extras=True)
+        for each in fields(holder):
             kind = kinds[each.name]
             yield f"{prefix}{each.name}", Declared(kind, **each.metadata)
             for inner in (kind, *get_args(kind)):
@@ -219,9 +225,9 @@ def decides_a_run(key: str) -> bool:
     return decides(key) in (Decides.DATA, Decides.TRAINING)
 
 
-def deciding(group: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Of the keys of a group of this name, with their values, those that decide a run."""
-    return {key: value for key, value in group.items() if decides_a_run(f"{name}.{key}")}
+def deciding(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Of the keys of the group of this name, with their values, those that decide a run."""
+    return {key: value for key, value in values.items() if decides_a_run(f"{name}.{key}")}
 
 
 GROUPS_OF_A_RUN = tuple(
