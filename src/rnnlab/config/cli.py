@@ -60,6 +60,13 @@ A sweep over all combinations: -m cell=rnn,lstm seed=0,1,2. Of Hydra itself: --h
 """Hydra fills in the groups."""
 
 
+ANSWERS = frozenset(("--help", "-h", "--cfg", "-c", "--info", "-i"))
+"""Flags under which Hydra answers by itself, and no job is checked."""
+
+_unknown: list[str] = []
+"""Keys of the last loaded config that were only added so that all its faults can be named."""
+
+
 class Stopped(SystemExit):
     """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
 
@@ -90,7 +97,7 @@ def _entry_point(task: Job, makes: Sequence[str], settings: str | None) -> Calla
         single = HydraConfig.get().mode == RunMode.RUN
         try:
             keep(Path.cwd())
-            found = faults(cfg, makes) | {fault: fault for fault in _unread_groups()}
+            found = faults(cfg, makes) | _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
             if settings is not None:
                 resolve_name(settings)(cfg, found)
             refuse(found)
@@ -150,9 +157,25 @@ class CheckedLoader(ConfigLoaderImpl):
             options = super().get_group_options(group_name, results_filter, config_name, overrides)
         return options
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        """As Hydra's own. A key that the config of a job has not is added to it: the check names it, with all else."""
+        _unknown.clear()
         try:
-            cfg: DictConfig = super().load_configuration(*args, **kwargs)
+            while True:
+                try:
+                    cfg: DictConfig = super().load_configuration(config_name, overrides, run_mode, *args, **kwargs)
+                    break
+                except ConfigCompositionException as error:
+                    key = _unknown_key(error)
+                    if key is None or run_mode != RunMode.RUN or not ANSWERS.isdisjoint(sys.argv):
+                        raise
+                    added = [f"++{word}" if word.partition("=")[0] == key else word for word in overrides]
+                    if added == overrides:
+                        raise
+                    overrides = added
+                    _unknown.append(key)
         except (ValueError, YAMLError) as error:
             # a group that is given null or a number, or a file of one's own that is no YAML
             hint = "; a group takes the name of one of its files" if "group override" in str(error) else ""
@@ -163,6 +186,18 @@ class CheckedLoader(ConfigLoaderImpl):
         if not {"--help", "-h"}.isdisjoint(sys.argv):
             cfg.hydra.help.template = HELP.format(name=Path(sys.argv[0]).name, keys=_literal(explanation(cfg)))
         return cfg
+
+
+def _unknown_key(error: Exception) -> str | None:
+    """Of an override, where the config has no such key."""
+    key = re.search(r"Could not override '([^']+)'", str(error))
+    return key[1] if key else None
+
+
+def _unknown_keys(cfg: DictConfig) -> dict[str, str]:
+    """What is wrong with the keys that the config of this job has not."""
+    known = [key for key in _keys_of(cfg) if key not in _unknown]
+    return {key: f"there is no config key {key}.{_nearest(key, known)}" for key in _unknown}
 
 
 def _literal(text: str) -> str:
@@ -284,9 +319,9 @@ def _explain(error: Exception) -> str:
         missing = str(error.missing_cfg_file)
         options = list(error.options or [])
         return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
-    key = re.search(r"Could not override '([^']+)'", text)
+    key = _unknown_key(error)
     if isinstance(error, ConfigCompositionException) and key:
-        return f"there is no config key {key[1]}.{_nearest(key[1], list(_config_keys()))}"
+        return f"there is no config key {key}.{_nearest(key, list(_config_keys()))}"
     if isinstance(error, OverrideParseException):
         hint = """ A value with = or other signs needs quotes of its own: "key='a=b'".""" if "=" in text else ""
         override = shown(str(error.override))
@@ -306,6 +341,10 @@ def _config_keys() -> Iterator[str]:
     """Every key and group of the config as it is without overrides."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("config")
+    yield from _keys_of(cfg)
+
+
+def _keys_of(cfg: DictConfig) -> Iterator[str]:
     yield from (folder.name for folder in CONF.iterdir() if folder.is_dir())
     pending: list[tuple[str, Any]] = [("", OmegaConf.to_container(cfg))]
     while pending:
