@@ -152,11 +152,11 @@ class MLflowStore(Tracker):
 
     def put(self, results: Results, seed: int, live: LiveRun | None = None) -> Tracked | None:
         run = read_json(results.train(seed) / "run.json")
-        if self._connection.away:
-            log.info("%s on %s is not in the MLflow store yet: tracking=sync puts it there", run["name"], run["task"])
-            return None
-        with self.results_are_kept():
-            return self._put(results, seed, self._find(run), live)
+        if not self._connection.away:
+            with self.results_are_kept():
+                return self._put(results, seed, self._find(run), live)
+        # it was away, or failed just now
+        log.info("%s on %s is not in the MLflow store yet: tracking=sync puts it there", run["name"], run["task"])
         return None
 
     def _put(self, results: Results, seed: int, present: "Run | None", live: LiveRun | None = None) -> Tracked:
