@@ -45,9 +45,11 @@ def test_an_explanation_has_type_range_and_what_is_decided(monkeypatch: pytest.M
 
 def test_help_prints_what_was_asked_for_and_hides_secrets(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@example.org/store")
-    outcome = run("train", "--help", "cell=lru", "trainer.max_epochs=7", "task.path='a${b}$c'")
+    outcome = run("train", "--help", "cell=lru", "trainer.max_epochs=7", "task.path='a${b}'", r"model='\${d} $e'")
     assert outcome.code == 0, outcome.err
     assert "cell.max_radius=1.0" in outcome.out
+    assert "task.path=???" in outcome.out
+    assert "model=${d} $e " in outcome.out, "as it is written, to Hydra's template and to OmegaConf"
     assert "trainer.max_epochs=7" in outcome.out
     assert "cell: antisymmetric, cfc" in outcome.out
     assert "secret" not in outcome.out

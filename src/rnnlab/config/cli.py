@@ -196,13 +196,13 @@ def _unknown_key(error: Exception) -> str | None:
 
 def _unknown_keys(cfg: DictConfig) -> dict[str, str]:
     """What is wrong with the keys that the config of this job has not."""
-    known = [key for key in _keys_of(cfg) if key not in _unknown]
+    known = [key for key in _keys_of(cfg) if key not in _unknown] if _unknown else []
     return {key: f"there is no config key {key}.{_nearest(key, known)}" for key in _unknown}
 
 
 def _literal(text: str) -> str:
     """As a part of a template, and of a config: neither reads anything into it."""
-    return text.replace("$", "$$").replace("${", "$\\{")
+    return text.replace("$", "$$").replace("$${", "$\\${")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.results.files import read_json
-from rnnlab.results.origin import current, digest, is_current, is_of
+from rnnlab.results.origin import JUDGING, current, digest, is_current, is_of
 from rnnlab.results.paths import Results, of_seeds, root
 
 ENOUGH_SEEDS = 3
@@ -273,8 +273,8 @@ def _cell_entry(results: Results) -> Entry:
     training = [read_json(results.train(seed) / "metrics.json") for seed in seeds]
     losses = np.stack([_losses(results.evaluate(seed)) for seed in seeds])
     by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed in seeds]
-    beam = read_json(results.evaluate(seeds[0]) / "evaluated.json")["beam"]
-    settings = _settings(results) | ({} if beam is None else {"task.beam": beam})
+    judging = read_json(results.evaluate(seeds[0]) / "evaluated.json")[JUDGING]
+    settings = _settings(results) | ({"task.beam": judging["beam"]} if "beam" in judging else {})
     run = _first_run(results)
     summary = read_json(results.summary / "metrics.json")
     return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, run["trials"])

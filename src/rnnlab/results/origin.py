@@ -13,6 +13,9 @@ log = logging.getLogger("rnnlab")
 FORMAT = 2
 """Of run.json and of the baselines' task.json; raised when what an earlier version wrote can no longer be used."""
 
+JUDGING = "judging"
+"""In evaluated.json: the options of `task.judging` under which a net was judged."""
+
 NAMED = 3
 """Folders that `current` names in its line."""
 

@@ -118,4 +118,4 @@ CHECKS = {
     make_callbacks: ("callbacks",),
     checked_task: ("task",),
 }
-"""Each with the groups that it reads. Independent of each other: what all of them find is said together."""
+"""Each with the groups whose faults it would only repeat. Independent of each other: what all find is said together."""

@@ -18,7 +18,7 @@ from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
-from rnnlab.results.origin import digest, is_of, origin
+from rnnlab.results.origin import JUDGING, digest, is_of, origin
 from rnnlab.results.paths import Results, of_seeds
 from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tracking.tracker import Tracked, Tracker
@@ -28,9 +28,6 @@ from rnnlab.training.run import Run
 from rnnlab.training.samples import write_samples
 
 log = logging.getLogger("rnnlab")
-
-JUDGING = "judging"
-"""In evaluated.json: the options of `task.judging` under which the net was judged."""
 
 LOOK = "look"
 """In a seed's folder: figures of what that one net does."""
@@ -61,8 +58,7 @@ def evaluate_seeds(run: Run, store: Tracker, draw_passage: DrawPassage) -> list[
         with locked(results.lock(seed), wait_seconds=2):
             run.load_trained(module, seed)
             curves = draw_learning_curves({cell: learning_curves(results, [seed])})
-            judged = {JUDGING: judging, "beam": judging.get("beam"), SIZING: _policies(run, seed)}
-            facts = {**origin(results, seed), **judged}
+            facts = {**origin(results, seed), JUDGING: judging, SIZING: _policies(run, seed)}
             net = Judged(module, figures, draw_passage, f"{cell} seed {seed}")
             metrics = _evaluate_one(net, results, seed, facts, curves)
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])

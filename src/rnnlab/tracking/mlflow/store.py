@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import is_locked, locked, read_json
-from rnnlab.results.origin import current, digest, is_of
+from rnnlab.results.origin import JUDGING, current, digest, is_of
 from rnnlab.results.paths import Results, root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
@@ -33,7 +33,6 @@ TRAINED = "rnnlab.trained"
 EVALUATED = "rnnlab.evaluated"
 DIAGNOSED = "rnnlab.diagnosed"
 END = "rnnlab.end"
-JUDGING = "judging"
 NOTE = "mlflow.note.content"
 
 UNDER_WAY = "attributes.status = 'RUNNING'"
