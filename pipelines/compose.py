@@ -1,16 +1,6 @@
 """Write configs/: what each stage of dvc.yaml depends on, so that an edit reruns what it touches and nothing else."""
 
-from omegaconf import DictConfig
-
-from rnnlab.config.cli import pipeline
-
-
-@pipeline()
-def main(cfg: DictConfig) -> None:
-    from rnnlab.commands.compose import compose
-
-    compose(cfg)
-
+from checkout import COMMANDS
 
 if __name__ == "__main__":
-    main()
+    COMMANDS["compose"].run("compose")

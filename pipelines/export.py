@@ -1,16 +1,6 @@
 """Write a trained net as ONNX, one timestep of it: python pipelines/export.py model=runs/... output=net.onnx"""
 
-from omegaconf import DictConfig
-
-from rnnlab.config.cli import pipeline
-
-
-@pipeline()
-def main(cfg: DictConfig) -> None:
-    from rnnlab.commands.export import export
-
-    export(cfg)
-
+from checkout import COMMANDS
 
 if __name__ == "__main__":
-    main()
+    COMMANDS["export"].run("export")

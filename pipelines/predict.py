@@ -1,16 +1,6 @@
 """Answer raw input: python pipelines/predict.py model=runs/<task>/<cell>/<fingerprint> input=my.csv output=out.csv"""
 
-from omegaconf import DictConfig
-
-from rnnlab.config.cli import pipeline
-
-
-@pipeline()
-def main(cfg: DictConfig) -> None:
-    from rnnlab.commands.predict import predict
-
-    predict(cfg)
-
+from checkout import COMMANDS
 
 if __name__ == "__main__":
-    main()
+    COMMANDS["predict"].run("predict")

@@ -1,7 +1,6 @@
 """Runs the real entry points, each test in a folder of its own."""
 
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
+from rnnlab.commands.main import COMMANDS
 from rnnlab.training import prepare
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -50,18 +50,17 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run an entry point in this process: run("train", "cell=gru")."""
+    """Run a command in this process: run("train", "cell=gru")."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name: str, *overrides: str) -> Outcome:
-        path = CHECKOUT / "pipelines" / f"{name}.py"
-        monkeypatch.setattr(sys, "argv", [str(path), *overrides])
+        monkeypatch.setattr(sys, "argv", [f"rnnlab {name}", *overrides])
         monkeypatch.delenv("RNNLAB_SWEEP", raising=False)
         prepare._unsettled.clear()  # as in a process of its own
         capfd.readouterr()
         code = 0
         try:
-            runpy.run_path(str(path), run_name="__main__")
+            COMMANDS[name].run(name)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         finally:

@@ -1,10 +1,14 @@
 """Writing what each stage of dvc.yaml depends on."""
 
+import logging
+
 from omegaconf import DictConfig
 
 from rnnlab.config.stages import write_configs
 
+log = logging.getLogger("rnnlab")
+
 
 def compose(_: DictConfig) -> None:
     """Write configs/, a file for each stage and item of conf/grid.yaml."""
-    write_configs()
+    log.info("wrote %s", write_configs())

@@ -9,10 +9,11 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import wraps
+from functools import partial, update_wrapper
 from pathlib import Path
 from pkgutil import resolve_name
 from types import FrameType
@@ -38,17 +39,18 @@ from yaml import YAMLError
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.config.checking import faults, refuse, unresolved
+from rnnlab.config.files import add_own_conf, compose_config
 from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.output import Lines
-from rnnlab.results.paths import CONF, root
+from rnnlab.results.paths import CONF, root, store_root, workspaces
 
 log = logging.getLogger("rnnlab")
 
 
-HELP = """python pipelines/{name} [group=option] [key=value] [+key=value] [-m]
+HELP = """{command} [group=option] [key=value] [+key=value] [-m]
 
 Groups of the config, and the options of each (group=option):
 
@@ -71,54 +73,37 @@ class Stopped(SystemExit):
     """A signal ended the process. Its exit code is 128 + the signal's number, as a shell would have it."""
 
 
-Job = Callable[[DictConfig], Any]
-"""What an entry point does with its config."""
+@dataclass(frozen=True)
+class Command:
+    """A job under a config, and what is settled before it begins.
 
+    text: what it is for. job: the function of the config, by its name. makes: the nodes of the config that it makes
+    objects of, whose options are checked beside all other keys and `tracking`. settings: the function, by its name,
+    that finds what of these cannot work; it is given the config and the faults that are known, by key, and adds its
+    own. answers: whether standard output is for what it answers, and all else goes to standard error.
 
-def pipeline(*makes: str, settings: str | None = None) -> Callable[[Job], Callable[[], None]]:
-    """Make a function of the config an entry point, configured by conf/ and the command line.
-
-    makes: the nodes of the config that it makes objects of, whose options are checked beside all other keys and
-    `tracking`. settings: the function, by its name, that finds what of these cannot work; it is given the config and
-    the faults that are known, by key, and adds its own. What the entry point returns is the job's value: Hydra's
-    sweepers take it for what they optimise.
-
-    A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code 2;
-    SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package is
-    skipped with the reason, and counts as no error.
+    What the job returns is its value: Hydra's sweepers take it for what they optimise.
     """
-    return lambda task: _entry_point(task, ("tracking", *makes), settings)
 
+    text: str
+    job: str
+    makes: tuple[str, ...] = ()
+    settings: str | None = None
+    answers: bool = False
 
-def _entry_point(task: Job, makes: Sequence[str], settings: str | None) -> Callable[[], None]:
-    @wraps(task)
-    def job(cfg: DictConfig) -> Any:
-        _settle()  # a sweep's jobs may run in processes of their own
-        single = HydraConfig.get().mode == RunMode.RUN
-        try:
-            keep(Path.cwd())
-            found = faults(cfg, makes) | _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
-            if settings is not None:
-                resolve_name(settings)(cfg, found)
-            refuse(found)
-            _started()
-            return task(cfg)
-        except Exception as error:
-            if isinstance(error, MissingExtra) and not single:
-                log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
-                return None
-            code = _report(error)
-            if single:  # of an exception Hydra would print the command line too, with the secrets in it
-                sys.exit(code)
-            raise _Reported(code) from None
+    def run(self, name: str) -> None:
+        """Do the job under the config that conf/ and the command line give. name: what it is called by a person.
 
-    @wraps(task)
-    def main() -> None:
-        _settle()
+        A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code
+        2; SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package
+        is skipped with the reason, and counts as no error.
+        """
+        _settle(self)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
             with _checked_loading(), _starting():
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+                job = partial(_do, self, name)
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(update_wrapper(job, _do))()
         except _Reported as error:
             sys.exit(error.args[0])
         except UserError as error:  # of `CheckedLoader`
@@ -127,21 +112,62 @@ def _entry_point(task: Job, makes: Sequence[str], settings: str | None) -> Calla
             print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
             sys.exit(2)
 
-    return main
+    def subject(self, cfg: DictConfig) -> str:
+        """What of the config it works on, in a few words."""
+        if "cell" in self.makes:
+            return f" {cfg.task.name}/{cfg.cell.name} {'of all seeds' if cfg.dvc else f'seed {cfg.seed}'}"
+        return f" {cfg.task.name}" if self.makes else ""
+
+
+def _do(command: Command, name: str, cfg: DictConfig) -> Any:
+    _settle(command)  # a sweep's jobs may run in processes of their own
+    single = HydraConfig.get().mode == RunMode.RUN
+    try:
+        keep(Path.cwd())
+        if not faults(cfg):  # before anything is imported for the check of what is made: that takes seconds
+            log.info("%s%s, in %s", name, command.subject(cfg), _place())
+        found = faults(cfg, ("tracking", *command.makes)) | _unknown_keys(cfg)
+        found |= {fault: fault for fault in _unread_groups()}
+        if command.settings is not None:
+            resolve_name(command.settings)(cfg, found)
+        refuse(found)
+        _started()
+        return resolve_name(command.job)(cfg)
+    except Exception as error:
+        if isinstance(error, MissingExtra) and not single:
+            log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
+            return None
+        code = _report(error)
+        if single:  # of an exception Hydra would print the command line too, with the secrets in it
+            sys.exit(code)
+        raise _Reported(code) from None
+
+
+def _place() -> str:
+    """The root, and where it stands if that may surprise."""
+    here = root()
+    around = next(workspaces(here.parent), None)
+    within = f", a workspace within that of {around}" if around and store_root() == here else ""
+    return f"{here}{within}"
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Hydra's own loader of configs, for which two things are settled before anything that a config names is made.
+    """Hydra's own loader of configs, which searches the workspace's conf/ too.
+
+    Two things are settled before anything that a config names is made.
 
     Its `packages` are those of the command line and the environment, whatever a file says; and Hydra's own part of it
     names nothing else. A launcher takes this object along to the processes that it starts.
 
-    Raises: `UserError` as `given_packages` and `check_hydra` do.
+    Raises: `UserError` as `given_packages`, `add_own_conf` and `check_hydra` do.
     """
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        add_own_conf(config_search_path)
         super().__init__(config_search_path)
         self.packages = given_packages(sys.argv[1:], os.environ)
+        if self.packages and str(root()) not in sys.path:
+            sys.path.append(str(root()))  # of one's own, beside conf/
 
     def get_group_options(
         self,
@@ -184,8 +210,14 @@ class CheckedLoader(ConfigLoaderImpl):
             cfg.packages = list(self.packages)
         check_hydra(cfg, self.packages)
         if not {"--help", "-h"}.isdisjoint(sys.argv):
-            cfg.hydra.help.template = HELP.format(name=Path(sys.argv[0]).name, keys=_literal(explanation(cfg)))
+            cfg.hydra.help.template = HELP.format(command=_typed(), keys=_literal(explanation(cfg)))
         return cfg
+
+
+def _typed() -> str:
+    """How this program was called."""
+    program = sys.argv[0]
+    return f"python pipelines/{Path(program).name}" if program.endswith(".py") else program
 
 
 def _unknown_key(error: Exception) -> str | None:
@@ -215,9 +247,10 @@ def _checked_loading() -> Iterator[None]:
         hydra_internals.ConfigLoaderImpl = ConfigLoaderImpl  # type: ignore[attr-defined]
 
 
-def _settle() -> None:
-    """Plain lines to standard output; a signal unwinds the process."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(sys.stdout)], force=True)
+def _settle(command: Command) -> None:
+    """Plain lines; a signal unwinds the process."""
+    stream = sys.stderr if command.answers else sys.stdout
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(stream)], force=True)
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -339,9 +372,7 @@ def _nearest(name: str, options: list[str]) -> str:
 
 def _config_keys() -> Iterator[str]:
     """Every key and group of the config as it is without overrides."""
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose("config")
-    yield from _keys_of(cfg)
+    yield from _keys_of(compose_config(()))
 
 
 def _keys_of(cfg: DictConfig) -> Iterator[str]:

@@ -1,12 +1,58 @@
-"""Files of the config, wherever Hydra would find them: in conf/, or in a folder of --config-dir."""
+"""Files of the config, where Hydra finds them: in rnnlab's conf/, a folder of --config-dir, the workspace's conf/."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from rnnlab.results.paths import CONF
+from rnnlab.errors import UserError
+from rnnlab.results.paths import CONF, root
+
+
+def own_conf() -> Path | None:
+    """The workspace's own conf/, which is searched after rnnlab's; None where there is no other."""
+    folder = root() / "conf"
+    return folder if folder.is_dir() and not (CONF.is_dir() and folder.samefile(CONF)) else None
+
+
+def add_own_conf(search_path: ConfigSearchPath) -> None:
+    """Let Hydra search the workspace's conf/ last.
+
+    Raises: `UserError` for a file there, or in a folder of --config-dir, that would never be read.
+    """
+    own = own_conf()
+    if own is not None:
+        search_path.prepend("workspace", f"file://{own}", SearchPathQuery(provider="schema"))
+    for each in search_path.get_path():
+        folder = Path((each.path or "").removeprefix("file://"))
+        if each.provider in ("workspace", "command-line"):
+            _check_names(folder)
+
+
+def _check_names(folder: Path) -> None:
+    groups = [each.name for each in CONF.iterdir() if each.is_dir()]
+    paths = [*folder.glob("config.yaml"), *folder.glob("recurrent.yaml")]
+    paths += [path for group in groups for path in sorted((folder / group).rglob("*.yaml"))]
+    hidden = [path for path in paths if (CONF / path.relative_to(folder)).is_file()]
+    if hidden:
+        name = hidden[0].relative_to(folder)
+        more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
+        raise UserError(
+            f"{hidden[0]}{more} would never be read, because rnnlab has a conf/{name} itself: give it another name. "
+            "If that folder has nothing to do with rnnlab, set RNNLAB_ROOT to one that has."
+        )
+
+
+def compose_config(overrides: Iterable[str]) -> DictConfig:
+    """The config of a command that is given these overrides."""
+    GlobalHydra.instance().clear()  # an entry point is itself within Hydra, which allows one at a time
+    own = own_conf()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", [*overrides, *([] if own is None else [f"hydra.searchpath=['file://{own}']"])])
 
 
 def folders(hydra: DictConfig | None = None) -> list[Path]:
@@ -15,7 +61,7 @@ def folders(hydra: DictConfig | None = None) -> list[Path]:
         hydra = HydraConfig.get()  # type: ignore[assignment]  # declared as its dataclass
     sources = hydra.runtime.config_sources if hydra is not None else ()
     paths = [Path(source.path) for source in sources if source.schema == "file"]
-    return paths or [CONF]
+    return paths or [CONF, *filter(None, [own_conf()])]
 
 
 def find(name: str, among: Iterable[Path] | None = None) -> Path | None:

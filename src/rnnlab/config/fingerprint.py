@@ -174,9 +174,9 @@ def _digest_and_imports(path: Path, module: str) -> tuple[str, frozenset[str]]:
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     digest = hashlib.sha256(ast.dump(tree).encode())
-    header = path.with_suffix(".h")
-    if header.exists():  # what a module compiles is as much its code
-        digest.update(header.read_bytes())
+    for beside in (path.with_suffix(".h"), path.with_suffix(".html.jinja")):
+        if beside.exists():  # what a module compiles or fills in is as much its code
+            digest.update(beside.read_bytes())
     return digest.hexdigest()[:16], frozenset(imports)
 
 

@@ -164,7 +164,8 @@ class Config:
         "of one's own, whose classes the config may name; on the command line alone, or by RNNLAB_PACKAGES"
     )
     model: str | None = option(
-        "predict: a run's folder, a model's folder, or an address: models:/rnnlab-price@champion"
+        "predict, export: a run's folder, a model's, or an address, models:/rnnlab-price@champion; null: the net that "
+        "train made under the same overrides"
     )
     input: Any = option("predict: a file, a folder of files, or a text")
     output: str | None = option("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")

@@ -17,6 +17,7 @@ from rnnlab.data.download import sha256_of
 from rnnlab.data.tables.table import nearest
 from rnnlab.datasets.dataset import Dataset, File
 from rnnlab.errors import UserError
+from rnnlab.results.paths import own_file
 
 PIECE_BYTES = 1 << 22
 
@@ -44,7 +45,7 @@ class Text(Dataset):
         super().check()
         if not self.path:
             raise UserError("task.path is missing: name your text, as task=text task.path=my.txt.")
-        path = Path(self.path)
+        path = self._file
         if not path.exists():
             siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
             raise UserError(
@@ -57,9 +58,8 @@ class Text(Dataset):
 
     def fingerprint(self) -> dict[str, Any]:
         self.check()
-        path = Path(str(self.path))
-        found = path.stat()
-        return {"name": self.name, "unit": self.unit, "sha256": _sha256(path, (found.st_size, found.st_mtime_ns))}
+        found = self._file.stat()
+        return {"name": self.name, "unit": self.unit, "sha256": _sha256(self._file, (found.st_size, found.st_mtime_ns))}
 
     def codes(self, folder: Path) -> Iterator[Codes]:
         """The text from beginning to end, in pieces.
@@ -67,7 +67,11 @@ class Text(Dataset):
         Raises: `UserError` where it is not UTF-8.
         """
         self.fetched(folder)
-        return byte_values(Path(str(self.path))) if self.unit == "byte" else code_points(Path(str(self.path)))
+        return byte_values(self._file) if self.unit == "byte" else code_points(self._file)
+
+    @property
+    def _file(self) -> Path:
+        return own_file(str(self.path))
 
 
 @cache

@@ -29,6 +29,7 @@ from rnnlab.data.tables.table import SEPARATORS
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
 from rnnlab.errors import UserError
+from rnnlab.results.paths import own_file
 
 SAMPLE = File(
     "vaderSentiment-3.3.2.tar.gz",
@@ -97,7 +98,7 @@ class Reviews(Dataset):
 
     def files(self) -> list[File]:
         if self.source == "csv":
-            path = Path(self.path or "")
+            path = own_file(self.path or "")
             return [File(CSV, (sha256_of(path),), address=str(path))]
         return [SAMPLE if self.source == "sample" else FULL]
 

@@ -119,7 +119,7 @@ def _identity(path: Path, run: dict[str, Any]) -> str:
 
 
 def _measured(results: Results, seed: int) -> dict[str, Any] | None:
-    """From its training, else from pipelines/diagnose.py."""
+    """From its training, else from `rnnlab diagnose`."""
     training, later = results.train(seed) / "memory", results.diagnosis(seed)
     if (training / "memory.json").exists():
         found: dict[str, Any] = read_json(training / "memory.json")

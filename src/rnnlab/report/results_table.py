@@ -28,7 +28,7 @@ OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
 FOLLOWS = ("tuning.trials", "tuning.study")
 """Settings that follow from another, `tuning.name`."""
 
-AGAIN = "run pipelines/evaluate.py again (or `dvc repro`)"
+AGAIN = "run `rnnlab evaluate` again (or `dvc repro`)"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def sections(folder: str, wanted: Selection) -> list[Section]:
     found = list(_sections(folder, wanted))
     if not found:
         words = f" with {' '.join(wanted.words)}" if wanted.words else ""
-        raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run pipelines/evaluate.py first.")
+        raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run `rnnlab evaluate` first.")
     return [section for _, of_task in groupby(found, lambda each: each.task) for section in _told_apart(list(of_task))]
 
 

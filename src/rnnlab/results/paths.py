@@ -2,16 +2,53 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-CONF = CHECKOUT / "conf"
+PACKAGE = Path(__file__).resolve().parents[1]
+CHECKOUT = PACKAGE.parents[1]
+"""Of a package that is imported from one; an installed one has its conf/ inside."""
+
+INSTALLED = (PACKAGE / "conf").is_dir()
+CONF = (PACKAGE if INSTALLED else CHECKOUT) / "conf"
+
+EXPERIMENTS = Path(".dvc/tmp/exps")
+"""Below a workspace: where `dvc exp run` makes the copies that queued experiments run in, and deletes them again."""
 
 
 def root() -> Path:
-    """The folder that holds data/, results/, runs/ and the store: the checkout this code lies in, or RNNLAB_ROOT."""
-    return Path(os.environ.get("RNNLAB_ROOT") or CHECKOUT).absolute()
+    """The folder that holds data/, results/, runs/ and the user's own conf/: RNNLAB_ROOT, else the nearest workspace
+    above the working directory, else that directory."""
+    given = os.environ.get("RNNLAB_ROOT")
+    if given:
+        return Path(given).absolute()
+    here = Path.cwd()
+    return next(workspaces(here), here)
+
+
+def workspaces(folder: Path) -> Iterator[Path]:
+    """Of a folder and those above it the ones that hold a workspace, the nearest first."""
+    return (each for each in (folder, *folder.parents) if is_workspace(each))
+
+
+def is_workspace(folder: Path) -> bool:
+    """Whether `rnnlab init` made it, or it is a checkout."""
+    return (folder / "conf/grid.yaml").is_file() and (folder / "dvc.yaml").is_file()
+
+
+def store_root() -> Path:
+    """The folder that holds the MLflow store: the root, but of a copy that DVC runs an experiment in the workspace that
+    it is a copy of."""
+    here = root()
+    return next((each for each in here.parents if here.is_relative_to(each / EXPERIMENTS)), here)
+
+
+def own_file(path: str) -> Path:
+    """A file of the user's: a relative path is meant from the working directory, else from the root, else from the
+    workspace that DVC has copied, for what git does not know is not in the copy."""
+    places = (Path(path), root() / path, store_root() / path)
+    return next((place for place in places if place.exists()), places[0])
 
 
 def of_seeds(folder: Path, pattern: str) -> list[Path]:
@@ -39,10 +76,10 @@ class Prepared:
     verified: Path
 
     @classmethod
-    def of_pipeline(cls, task: str, dataset: str) -> "Prepared":
+    def of_pipeline(cls, task: str) -> "Prepared":
         """What `dvc repro` makes."""
         verified = root() / "data/cache" / task / "verified.json"
-        return cls(root() / "data/raw" / dataset, root() / "data/processed" / task, verified)
+        return cls(root() / "data/raw" / task, root() / "data/processed" / task, verified)
 
     @classmethod
     def of_cache(cls, task: str, fingerprint: str) -> "Prepared":
@@ -91,7 +128,7 @@ class Results:
         return self.folder / "evaluate" / "seeds" / f"seed={seed}"
 
     def diagnosis(self, seed: int) -> Path:
-        """What pipelines/diagnose.py says of the trained net."""
+        """What `rnnlab diagnose` says of the trained net."""
         return self.folder / "diagnosis" / f"seed={seed}"
 
     def checkpoints(self, seed: int) -> Path:

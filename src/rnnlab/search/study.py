@@ -52,7 +52,7 @@ DRAW = "draw"
 def search(cfg: DictConfig) -> float | None:
     """Go on with the study of this very config until it has `search.trials` trials, then write the overlay.
 
-    A trial trains one seed as `pipelines/train.py` would, with values drawn for `search.space`, and keeps no weights.
+    A trial trains one seed as `rnnlab train` would, with values drawn for `search.space`, and keeps no weights.
     It counts when it was trained to its end, pruned, or diverged; one that was stopped from outside does not, and
     another takes its place. Several processes may run the same command at once and share the trials. The first trial
     has the config's own values, as far as the space has them.
@@ -251,7 +251,7 @@ def _conclude(cfg: DictConfig, study: Study, folder: Path) -> float | None:
     words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     about = [
         f"{len(spent)} trials; lowest validation loss {best.value:.6g}, in trial {best.number}.",
-        f"python pipelines/search.py {' '.join(words)}".rstrip(),
+        f"rnnlab search {' '.join(words)}".rstrip(),
     ]
     path = write_overlay(cfg, nested(best.params), about, {"trials": len(spent), "study": folder.name})
     log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)

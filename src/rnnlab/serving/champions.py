@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.errors import UserError
 from rnnlab.results.files import locked, read_json
 from rnnlab.results.origin import FORMAT
-from rnnlab.results.paths import Results, root
+from rnnlab.results.paths import Results, store_root
 from rnnlab.tracking.mlflow.models import link_metrics
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracked, Tracker
@@ -53,7 +53,7 @@ def crown(store: Tracker, tracked: Tracked | None) -> bool:
     if run.get("yardstick") is None:
         return True
     # one process at a time, from the comparison to the new alias
-    with store.results_are_kept(), locked(root() / ".champions.lock"):
+    with store.results_are_kept(), locked(store_root() / ".champions.lock"):
         present = champion(store.client, run["task"])
         if present is None or _gives_way(present, run, loss):
             _register(store.client, tracked, run, loss)

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from rnnlab.errors import UserError
-from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.results.paths import Results, of_seeds, own_file
 from rnnlab.serving.predictor import CONFIG, Predictor
 from rnnlab.tracking.mlflow.models import download
 
@@ -12,25 +12,17 @@ NET = Path("artifacts/net")
 """In a model's folder."""
 
 
-def find_predictor(model: str | None, seed: int, uri: str | None) -> Predictor:
+def find_predictor(model: str, seed: int, uri: str | None) -> Predictor:
     """The net that `model` names: the folder of a run (its `seed`) or of one of its seeds, that of a model, or an
     address of the store `uri`, models:/ or runs:/. Of a model no code is run, only its weights and JSON are read.
 
     Raises: `UserError` where there is none.
     """
-    if model is None:
-        raise UserError(
-            "model is missing: give the folder of a run (runs/<task>/<cell>/<fingerprint>), of a model, or an address "
-            "such as models:/rnnlab-price@champion."
-        )
     if model.startswith(("models:/", "runs:/")):
         with tempfile.TemporaryDirectory(prefix="rnnlab-") as scratch:
             return Predictor.load(download(model, uri, Path(scratch)) / NET)
-    # results/<task>/<cell> is meant under the root, wherever the command is given
-    for folder in (Path(model), root() / model):
-        if folder.is_dir():
-            break
-    else:
+    folder = own_file(model)
+    if not folder.is_dir():
         raise UserError(f"model={model}: there is no such folder.")
     if (folder / "MLmodel").is_file():
         return Predictor.load(folder / NET)

@@ -10,11 +10,12 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+import rnnlab
 from rnnlab.config.fingerprint import run_params, words_to_keep
 from rnnlab.config.schema import decides_a_run
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.origin import FORMAT
-from rnnlab.results.paths import CHECKOUT, Results
+from rnnlab.results.paths import CHECKOUT, INSTALLED, Results, root
 from rnnlab.tasks.task import Task
 
 NAMED_ANYWAY = ("task", "cell", "cell.hidden_size", "seed")
@@ -83,6 +84,7 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
             "device": _device(cfg),
             "threads": str(cfg.trainer.threads),
             "torch": torch.__version__,
+            "rnnlab": rnnlab.__version__,
             "host": socket.gethostname(),
         },
     }
@@ -111,10 +113,11 @@ def _yardstick(cfg: DictConfig, task: Task) -> str | None:
 
 
 def _git() -> tuple[str, str]:
-    """The commit, and whether sources differ from it; dvc.lock is written by every `dvc repro` and does not count."""
+    """The commit of the code's checkout, or where it is in none of the workspace, and whether files differ from it;
+    dvc.lock is written by every `dvc repro` and does not count."""
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(CHECKOUT), *arguments]
+        command = ["git", "-C", str(root() if INSTALLED else CHECKOUT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
     try:

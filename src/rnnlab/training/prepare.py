@@ -29,18 +29,18 @@ FETCHED = "fetched.json"
 
 def fetch(cfg: DictConfig) -> None:
     """Bring the task's data set into the pipeline's data/raw."""
-    folder = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name).raw
+    folder = Prepared.of_pipeline(cfg.task.name).raw
     _fetch(cfg, folder)
     log.info("fetched %s into %s", cfg.task.dataset.name, folder)
 
 
 def preprocess(cfg: DictConfig) -> None:
     """Prepare the pipeline's data/processed from its data/raw, and print the data report."""
-    prepared = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    prepared = Prepared.of_pipeline(cfg.task.name)
     record = prepared.raw / FETCHED
     if not record.exists() or read_json(record) != fetch_setting(cfg):
         raise UserError(
-            f"{prepared.raw} was not fetched under this config: run `python pipelines/fetch.py` with the same "
+            f"{prepared.raw} was not fetched under this config: run `rnnlab fetch` with the same "
             "overrides, or `dvc repro`, which does so by itself."
         )
     _prepare(cfg, prepared)
@@ -84,7 +84,7 @@ def prepared_data(cfg: DictConfig) -> Prepared:
         if known is None or _state(known, expected) != "whole":
             known = _unsettled[root(), expected] = _prepared_anew(cfg, expected)
         return known
-    of_pipeline = Prepared.of_pipeline(cfg.task.name, cfg.task.dataset.name)
+    of_pipeline = Prepared.of_pipeline(cfg.task.name)
     state = _state(of_pipeline, expected)
     if state == "whole":
         return of_pipeline

@@ -10,11 +10,12 @@ from rnnlab.addresses import shown
 from rnnlab.data.download import is_address, retrieve, sha256_of
 from rnnlab.data.tables.table import nearest
 from rnnlab.errors import UserError
+from rnnlab.results.paths import own_file
 
 
 @dataclass(frozen=True)
 class OwnTable:
-    """task.path: a local file or an http(s) address."""
+    """task.path: a local file (see `own_file`) or an http(s) address."""
 
     path: str
 
@@ -32,7 +33,7 @@ class OwnTable:
         """Raises: `UserError` where there is no such file, or none that can be read; an address is not asked."""
         if is_address(self.path):
             return
-        path = Path(self.path)
+        path = own_file(self.path)
         if not path.exists():
             siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
             raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
@@ -50,7 +51,7 @@ class OwnTable:
         if is_address(self.path):
             return None
         self.check()
-        return sha256_of(Path(self.path))
+        return sha256_of(own_file(self.path))
 
     def identity(self) -> dict[str, str]:
         """What tells this path from others, its secrets too, without giving them away."""
@@ -62,12 +63,14 @@ class OwnTable:
         other_name: what it is called there where its own name could meet one of ours.
         """
         name = re.split(r"[/\\]", self.shown.rstrip("/"))[-1]
+        remote = is_address(self.path)
         file = folder / (name if name.lower().endswith((".csv", ".tsv", ".txt")) else other_name)
         facts = retrieve(
             file,
             dataset=dataset,
-            origin=self.path,
-            mirror=mirror if is_address(self.path) else "",  # a file of the user's own is the one that is meant
+            origin=self.path if remote else own_file(self.path),
+            origin_name=self.shown,
+            mirror=mirror if remote else "",  # a file of the user's own is the one that is meant
             **patience,
         )
         return {**facts, "file": file.name}

@@ -3,12 +3,12 @@
 import logging
 import os
 
-from rnnlab.results.paths import root
+from rnnlab.results.paths import store_root
 
 
 def store_uri(uri: str | None) -> str:
-    """The store of the option `tracking.uri`: null is a database at the root."""
-    return uri or f"sqlite:///{root() / 'mlflow.db'}"
+    """The store of the option `tracking.uri`: null is a database of the workspace."""
+    return uri or f"sqlite:///{store_root() / 'mlflow.db'}"
 
 
 def configure() -> None:

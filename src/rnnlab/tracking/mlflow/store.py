@@ -14,7 +14,7 @@ from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import is_locked, locked, read_json
 from rnnlab.results.origin import JUDGING, current, digest, is_of
-from rnnlab.results.paths import Results, root, trained_seeds
+from rnnlab.results.paths import Results, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
@@ -83,7 +83,7 @@ class MLflowStore(Tracker):
     @staticmethod
     def _alone() -> AbstractContextManager[None]:
         """One process at a time: several that make a new SQLite store at once can leave it broken for good."""
-        return locked(root() / ".mlflow.lock")
+        return locked(store_root() / ".mlflow.lock")
 
     def experiment(self, task: str) -> str:
         """The id of a task's experiment, made where there is none."""
@@ -92,8 +92,10 @@ class MLflowStore(Tracker):
             with self._alone():
                 found = client.get_experiment_by_name(task)
                 if found is None:
-                    # a server decides itself where artifacts go; beside a database of our own they lie at the root
-                    location = (root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
+                    # a server decides itself where artifacts go; beside a database of our own they are in the workspace
+                    location = (
+                        (store_root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
+                    )
                     self._experiments[task] = client.create_experiment(task, location)
                 else:
                     if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
@@ -280,7 +282,7 @@ class MLflowStore(Tracker):
         return {**judging, EVALUATED: digest(folder / "metrics.json")}
 
     def _add_diagnosis(self, run_id: str, folder: Path, present: "Run | None") -> None:
-        """What pipelines/diagnose.py says of these very weights: its pictures and tables, its scalars as metrics."""
+        """What `rnnlab diagnose` says of these very weights: its pictures and tables, its scalars as metrics."""
         content = digest(folder / "memory.json")
         if present is not None and present.data.tags.get(DIAGNOSED) == content:
             return
