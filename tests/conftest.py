@@ -91,8 +91,9 @@ def start(
 def imported_by(root: Path, name: str, *overrides: str, code: int = 0) -> set[str]:
     """The top-level packages that an entry point imports in a process of its own, which ends with this exit code."""
     script = (
-        "import runpy, sys\n"
+        "import pathlib, runpy, sys\n"
         "sys.argv = sys.argv[1:]\n"
+        "sys.path[0] = str(pathlib.Path(sys.argv[0]).parent)\n"
         "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "finally:\n    print('imported', *{name.partition('.')[0] for name in sys.modules})\n"
     )

@@ -17,6 +17,7 @@ from rnnlab.arguments import INVALID, check_arguments, conform, parameters, writ
 from rnnlab.cells.dynamical import AntisymmetricRNNCell
 from rnnlab.cells.gru import GRUCell
 from rnnlab.cells.initialization import initialize
+from rnnlab.commands.main import COMMANDS
 from rnnlab.config.checking import check
 from rnnlab.config.schema import MADE
 from rnnlab.config.stages import compose_task
@@ -25,7 +26,7 @@ from rnnlab.layouts.ctc import ConnectionistTemporal
 from rnnlab.results.paths import CONF, of_seeds
 from rnnlab.search.space import distributions
 from rnnlab.unroll.recurrent import Recurrent
-from tests.conftest import CHECKOUT, Run, start
+from tests.conftest import Run, start
 from tests.layouts.nets import LAYOUTS
 
 CELLS = sorted(path.stem for path in (CONF / "cell").glob("*.yaml"))
@@ -224,7 +225,7 @@ def test_a_name_is_one_part_of_a_path(price: DictConfig) -> None:
             assert re.search(rf"\b{re.escape(key)} must be a name of at most 100 letters, digits", told), (key, bad)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (CHECKOUT / "pipelines").glob("*.py")))
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_entry_point_refuses_what_nobody_reads_and_what_is_no_name(run: Run, root: Path, name: str) -> None:
     wrong = ("+foo=1", "task.name=../../outside", "tracking.sync=maybe")
     if name == "ui":  # which becomes the server, where nothing stops it

@@ -37,14 +37,14 @@ def test_fetching_imports_no_lightning(root: Path) -> None:
 START = """
 import gc
 from omegaconf import DictConfig
-from rnnlab.config.cli import pipeline
+from rnnlab.config.cli import Command
 
-@pipeline()
-def main(cfg: DictConfig) -> None:
+def work(cfg: DictConfig) -> None:
     print(gc.isenabled(), gc.get_freeze_count() > 10_000)
 
-main()
-print(gc.isenabled())
+if __name__ == "__main__":
+    Command("a job", "job.work").run("job")
+    print(gc.isenabled())
 """
 
 

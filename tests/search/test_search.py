@@ -1,6 +1,5 @@
 """Searching for settings: resumable, shared by processes, blind to the test split, counted where cells are compared."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,13 +20,13 @@ from rnnlab.report.page import write
 from rnnlab.report.results_table import _chosen
 from rnnlab.results.files import read_json
 from rnnlab.results.paths import CONF
-from tests.conftest import CHECKOUT, Run
+from tests.conftest import Run, start
 from tests.report.test_report import entry, section, tried
 from tests.training.test_train import wait_for
 
 optuna = pytest.importorskip("optuna", reason="the extra search is not installed")
 
-from rnnlab.search import overlay, study  # noqa: E402
+from rnnlab.search import study  # noqa: E402
 from rnnlab.search.space import distributions, starting_point  # noqa: E402
 
 SMALL = ("cell=rnn", "trainer.max_epochs=1", "search.space.cell.hidden_size.choices=[4,8,32]", "tracking=none")
@@ -35,11 +34,9 @@ FILES = sorted(path.stem for path in (CONF / "search").glob("*.yaml"))
 
 
 @pytest.fixture
-def conf(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty conf/ that overlays are written to."""
-    folder = root / "conf"
-    monkeypatch.setattr(overlay, "CONF", folder)
-    return folder
+def conf(root: Path) -> Path:
+    """The workspace's conf/, which overlays are written to."""
+    return root / "conf"
 
 
 def trials(root: Path, cell: str = "*") -> list[Any]:
@@ -99,7 +96,7 @@ def test_a_leaf_says_what_is_drawn() -> None:
         (["search.trials=0"], "search.trials must be an integer >= 1, got 0."),
         (["search.pruner=meridian"], "search.pruner must be one of median, hyperband, none, got meridian."),
         (["search.name=a/b"], "search.name must be a name of"),
-        (["task=digits", "cell=gru", "search.name=cpu"], "is made by hand"),
+        (["task=digits", "cell=gru", "search.name=cpu"], "is rnnlab's own, and would be read first"),
         (["task=digits", "cell=gru", "tuning=cpu"], "tuning=cpu"),
     ],
 )
@@ -148,15 +145,17 @@ def test_a_search_goes_on_where_it_stood_and_finds_what_one_without_a_stop_finds
     assert stopped[0].params["optimizer.lr"] == compose_task("price", *SMALL).optimizer.lr
     assert len({trial.params["optimizer.lr"] for trial in stopped}) == 4
     monkeypatch.setenv("RNNLAB_ROOT", str(root / "other"))
-    study.search(compose_task("price", *options, "search.trials=4"))
+    study.search(compose_task("price", *options, "search.trials=4", "search.name=mine"))
     whole = trials(root / "other")
     assert [trial.params for trial in stopped] == [trial.params for trial in whole]
     assert [trial.value for trial in stopped] == [trial.value for trial in whole]
     table = pd.read_csv(next((root / "other").glob("searches/*/*/*/trials.csv")))
     assert list(table["value"]) == pytest.approx([trial.value for trial in whole])
     assert not list(root.rglob("*.ckpt")), "weights are thrown away"
-    group = OmegaConf.load(conf / "tuning/search.yaml")
-    assert (group.name, group.trials) == ("search", None)
+    assert not (conf / "tuning/search.yaml").exists(), "rnnlab has one"
+    found = compose_task("price", "cell=rnn", "tuning=mine")
+    assert (found.tuning.name, found.tuning.trials) == ("mine", 4)
+    assert found.optimizer.lr == min(whole, key=lambda trial: trial.value).params["optimizer.lr"]
 
 
 def test_the_config_s_own_values_are_tried_again_when_that_trial_was_stopped(
@@ -180,6 +179,15 @@ def test_another_config_is_another_study(root: Path, conf: Path) -> None:
     for name, change in enumerate(("seed=0", "seed=1", "search.seed=1", "search.pruner=none")):
         study.search(compose_task("price", *SMALL, change, "search.trials=1", f"search.name=n{name}"))
     assert len(list(root.glob("searches/price/rnn/*/journal.log"))) == 4
+
+
+def test_an_overlay_made_by_hand_is_kept(root: Path, conf: Path) -> None:
+    path = conf / "tuned/search/price_rnn.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\noptimizer: {lr: 0.1}\n")
+    with pytest.raises(UserError, match="is made by hand, and a search does not replace it"):
+        study.search(compose_task("price", *SMALL, "search.trials=1"))
+    assert "lr: 0.1" in path.read_text()
 
 
 def test_another_study_does_not_replace_an_overlay_and_more_trials_do(root: Path, conf: Path) -> None:
@@ -242,30 +250,14 @@ def test_a_matched_search_keeps_the_number_of_parameters(root: Path, conf: Path)
     assert all(abs(trial.user_attrs["parameters"] - 3000) < 150 for trial in found)
 
 
-# --- in processes of their own, on a checkout of their own ---
+# --- in processes of their own ---
 
 Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def checkout(root: Path) -> Path:
-    copy = root / "checkout"
-    for name in ("src", "conf", "pipelines"):
-        shutil.copytree(CHECKOUT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
-
-
-@pytest.fixture
-def begin(checkout: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    path = [str(checkout / "src"), *(entry for entry in sys.path if "site" in entry)]
-    monkeypatch.setenv("PYTHONPATH", ":".join(path))
-
-    def begin(name: str, *overrides: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(checkout / f"pipelines/{name}.py"), *overrides, "tracking=none"]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=root)
-
-    return begin
+def begin(root: Path) -> Start:
+    return lambda name, *overrides: start(root, name, *overrides, "tracking=none")
 
 
 def output(process: subprocess.Popen[str]) -> str:
@@ -275,7 +267,7 @@ def output(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.slow
-def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: Start, checkout: Path) -> None:
+def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: Start, conf: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=12", "search.trials=3", "search.pruner=none")
     process = begin("search", *words)
     wait_for(process, lambda: list(root.glob("searches/*/*/*/trials/1/**/last.ckpt")))
@@ -287,11 +279,11 @@ def test_a_kill_loses_one_trial_and_another_takes_its_place(root: Path, begin: S
     assert states(root) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
     assert trials(root)[1].params == trials(root)[2].params, "as if it had not been killed"
     assert not list(root.glob("searches/*/*/*/trials/*"))
-    assert OmegaConf.load(checkout / "conf/tuned/search/price_rnn.yaml").tuning.trials == 3
+    assert OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning.trials == 3
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_trials(root: Path, begin: Start, checkout: Path) -> None:
+def test_two_processes_share_the_trials(root: Path, begin: Start, conf: Path) -> None:
     words = (*SMALL, "trainer.max_epochs=4", "search.trials=8")
     printed = [output(process) for process in [begin("search", *words), begin("search", *words)]]
     found = trials(root)
@@ -303,7 +295,7 @@ def test_two_processes_share_the_trials(root: Path, begin: Start, checkout: Path
     starts = sorted((trial.datetime_start, trial.datetime_complete) for trial in found)
     assert any(next_start < end for (_, end), (next_start, _) in pairwise(starts)), "at once"
     assert len({trial.params["optimizer.lr"] for trial in found}) == 8, "none was tried twice"
-    assert OmegaConf.load(checkout / "conf/tuned/search/price_rnn.yaml").tuning.trials == 8
+    assert OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning.trials == 8
 
 
 @pytest.mark.slow
