@@ -13,13 +13,14 @@ from rnnlab.results.files import atomic_file
 from rnnlab.results.paths import CONF, is_workspace, workspaces
 
 TEMPLATES = Path(__file__).with_name("workspace")
+"""Under other names: in a checkout, git and DVC would take the files for their own."""
 
 FILES = {
     ".dvcignore": TEMPLATES / "dvcignore",
     ".gitignore": TEMPLATES / "gitignore",
     "README.md": TEMPLATES / "README.md",
     "conf/grid.yaml": CONF / "grid.yaml",
-    "dvc.yaml": TEMPLATES / "dvc.yaml",  # last: with it, the folder is a workspace
+    "dvc.yaml": TEMPLATES / "stages.yaml",  # last: with it, the folder is a workspace
 }
 
 QUIET = ("core.analytics", "core.check_update")
