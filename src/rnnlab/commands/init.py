@@ -37,7 +37,7 @@ def main(words: list[str]) -> None:
     except UserError as error:
         sys.exit(_reported(str(error)))
     except OSError as error:
-        sys.exit(_reported(f"cannot write {error.filename or folder}: {error.strerror or error}."))
+        sys.exit(_reported(f"cannot write in {folder}: {error.strerror or error}."))
 
 
 def _reported(text: str) -> int:
@@ -81,7 +81,7 @@ def _set_aside(path: Path) -> list[str]:
         check_stages(path)
         return []
     path.replace(path.with_name("dvc.yaml.old"))
-    return ["dvc.yaml.old, what dvc.yaml was"]
+    return ["dvc.yaml.old (the one of an earlier version)"]
 
 
 def _init_dvc(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
 from rnnlab.report.selection import selection
-from rnnlab.results.paths import root
+from rnnlab.results.paths import INSTALLED, root
 
 log = logging.getLogger("rnnlab")
 
@@ -37,4 +37,5 @@ def report(cfg: DictConfig) -> None:
         if not path.exists():
             raise UserError(f"{path} is not there: run `dvc repro`, or leave report.write=true.")
         log.info("\n%s", path.read_text(encoding="utf-8"))
-        log.info("Browse the runs: make ui, then open http://127.0.0.1:%d", cfg.port)
+        command = "rnnlab" if INSTALLED else "make"
+        log.info("Browse the runs: %s ui, then open http://127.0.0.1:%d", command, cfg.port)

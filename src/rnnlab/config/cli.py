@@ -251,6 +251,7 @@ def _settle(command: Command) -> None:
     """Plain lines; a signal unwinds the process."""
     stream = sys.stderr if command.answers else sys.stdout
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(stream)], force=True)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -305,6 +306,8 @@ def _as_user_error(error: Exception) -> Exception:
             return cause if isinstance(cause, Exception) else error
     if isinstance(error, InterpolationResolutionError):
         return UserError(unresolved(error))
+    if isinstance(error, ConfigCompositionException | OverrideParseException):  # of what a job composes itself
+        return UserError(_explain(error))
     if isinstance(error, OSError):
         # NumPy gives no number when only part of an array could be written
         number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
@@ -320,6 +323,8 @@ _DISK = {
     errno.EACCES: _ELSEWHERE,
     errno.EPERM: _ELSEWHERE,
     errno.EROFS: _ELSEWHERE,
+    errno.ENOTDIR: _ELSEWHERE,
+    errno.EEXIST: _ELSEWHERE,
     errno.ENOSPC: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
     errno.EDQUOT: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
     errno.EFBIG: "The limit on a file's size is too low (see `ulimit -f`).",

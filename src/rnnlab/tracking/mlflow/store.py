@@ -1,5 +1,6 @@
 """The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
 
+import errno
 import json
 import logging
 import socket
@@ -40,6 +41,9 @@ UNDER_WAY = "attributes.status = 'RUNNING'"
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
 
+NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+"""Errors where the workspace is no folder that can be written."""
+
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Stores without a server, which would put artifacts below whatever folder the command is given in."""
 
@@ -75,6 +79,8 @@ class MLflowStore(Tracker):
             completed = self.repair()
             return self.sync() if self._sync else completed
         except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in NO_FOLDER:
+                raise  # it is the workspace that cannot be written
             raise UserError(
                 f"The MLflow store {shown(self.uri)} cannot be used ({reason(error, self.uri)}). Repair it, give "
                 "another with tracking.uri=..., or train without: tracking=none."
