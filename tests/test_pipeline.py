@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
+import rnnlab
 from tests.conftest import CHECKOUT
 
 Shell = Callable[..., str]
@@ -198,3 +200,29 @@ def test_an_experiment_on_the_grid(project: Path, reproduced: str, shell: Shell)
     table = pd.read_csv(project / "reports/leaderboard.csv")
     assert set(table[table["kind"] == "cell"]["name"]) == {"gru"}
     assert table.set_index("name").loc["gru", "seeds"] == 1
+
+
+@pytest.mark.slow
+def test_a_queue_of_experiments_runs_what_was_queued_and_its_runs_reach_the_store(
+    project: Path, reproduced: str, shell: Shell
+) -> None:
+    """In copies of the project, each with its own code, whatever is installed or first on PYTHONPATH."""
+    shell("git", "add", "-A")
+    shell("git", "commit", "-qm", "before the queue", "--allow-empty")
+    code, version = project / "src/rnnlab/__init__.py", f'"{rnnlab.__version__}"'
+    edit(code, version, '"0+queued"')
+    for name, seed in (("first", 5), ("second", 6)):
+        grid = ("conf/grid.yaml:cells=[gru]", f"conf/grid.yaml:seeds=[{seed}]")
+        shell("dvc", "exp", "run", "-q", "--queue", "-n", name, "-S", grid[0], "-S", grid[1])
+    edit(code, '"0+queued"', version)
+    shell("dvc", "exp", "run", "--run-all", "-j", "2")
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("price").experiment_id], "tags.rnnlab = '0+queued'")
+    assert {run.data.params["seed"] for run in runs} == {"5", "6"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all("test/mase" in run.data.metrics for run in runs)
+    shell("dvc", "exp", "apply", "first")
+    assert (project / "results/price/gru/train/seed=5/weights.safetensors").is_file()
+    shell("python", "pipelines/report.py", "report.write=false", "tracking=sync")
+    again = client.search_runs([client.get_experiment_by_name("price").experiment_id], "params.seed = '5'")
+    assert len(again) == 1, "the same run, though its folder is another now"
