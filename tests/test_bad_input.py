@@ -170,7 +170,7 @@ def test_a_price_that_never_moves_is_refused_before_training(run: Run, root: Pat
 def test_evaluating_what_is_not_trained_says_so(run: Run) -> None:
     outcome = run("evaluate", "cell=gru", "tracking=none")
     assert outcome.code == 2
-    assert "pipelines/train.py" in outcome.err
+    assert "rnnlab train" in outcome.err
 
 
 def test_a_loss_that_becomes_nan_stops_at_its_step_and_keeps_the_best(run: Run, root: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_write_that_fails_half_way_leaves_nothing_behind(
 
 def test_a_result_that_is_not_json_is_named(run: Run, root: Path) -> None:
     assert run("fetch", "dvc=true").code == 0
-    (root / "data/raw/prices/fetched.json").write_text("{")
+    (root / "data/raw/price/fetched.json").write_text("{")
     outcome = run("preprocess", "dvc=true")
     assert outcome.code == 2
     assert "fetched.json is not JSON" in outcome.err

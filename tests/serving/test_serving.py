@@ -407,7 +407,7 @@ def test_an_error_names_the_file_and_the_row_as_the_answers_count(
     write[kind]()
     done = run("predict", f"model={results(trained, 'sentiment').folder}", f"input={path}")
     assert done.code == 2
-    assert done.err == f"error: {path}, row 1100, column 'text': there is no word in it.\n"
+    assert done.err.splitlines()[1:] == [f"error: {path}, row 1100, column 'text': there is no word in it."]
 
 
 def test_a_list_in_a_cell_is_told_with_its_row(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -422,6 +422,21 @@ def test_a_list_in_a_cell_is_told_with_its_row(run: Run, trained: Path, tmp_path
         assert "no such file" not in done.err
     typed = run("predict", model, "input='[1, 2'")
     assert "no such file" in typed.err
+
+
+def test_a_net_is_found_by_the_overrides_of_its_training(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNLAB_ROOT", str(trained))
+    asked = "input=[a good film,a bad film]"
+    by_folder = run("predict", f"model={results(trained, 'sentiment').folder}", asked)
+    found = run("predict", "task=sentiment", *SHORT, *TRAINED["sentiment"], asked)
+    assert found.code == 0, found.err
+    assert found.out == by_folder.out != ""
+    assert str(results(trained, "sentiment").train(0)) in found.err
+    other = run("predict", "task=sentiment", *SHORT, *TRAINED["sentiment"], "seed=9", asked)
+    assert other.code == 2
+    assert "sentiment/gru seed 9 is not trained under this config: run `rnnlab train`" in other.err
 
 
 def test_answers_that_nobody_reads_any_longer_are_not_computed(trained: Path, tmp_path: Path) -> None:
@@ -441,7 +456,7 @@ def test_answers_that_nobody_reads_any_longer_are_not_computed(trained: Path, tm
         process.stdout.close()
         told = process.stderr.read()
         assert process.wait(timeout=60) == 0, told
-    assert told == ""
+    assert told == f"predict, in {tmp_path}\n"
 
 
 def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -461,7 +476,10 @@ def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, traine
     other = f"model={tmp_path}"
     for overrides, messages in (
         ((sentiment,), ("input is missing",)),
-        ((f"input={tmp_path / 'a.csv'}",), ("model is missing", "models:/")),
+        (
+            (f"input={tmp_path / 'a.csv'}",),
+            ("price/lstm seed 0 is not trained under this config", "rnnlab train", "models:/"),
+        ),
         (("model=nowhere", "input=a"), ("model=nowhere", "no such folder")),
         ((other, "input=a"), ("is no folder of a run",)),
         ((sentiment, "seed=7", "input=a"), ("no seed=7", "seed=0")),

@@ -85,7 +85,7 @@ def test_a_summary_that_was_not_written_is_missed(run: Run, root: Path, monkeypa
     torn = run("report", *REPORT)
     assert torn.code == 2
     assert "does not sum up the seeds in it" in torn.err
-    assert "pipelines/evaluate.py again" in torn.err
+    assert "run `rnnlab evaluate` again" in torn.err
 
     assert run("evaluate", *XOR, "cell=rnn", "seed=1").code == 0
     after = leaderboard(run, root).loc["rnn"]

@@ -186,7 +186,7 @@ def test_damage_in_the_pipelines_folder_is_left_to_dvc(
     of_pipeline: Prepared, root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = contents(of_pipeline.processed)
-    assert prepared_data(compose_task("price")) == of_pipeline == Prepared.of_pipeline("price", "prices")
+    assert prepared_data(compose_task("price")) == of_pipeline == Prepared.of_pipeline("price")
     assert set(contents(of_pipeline.processed)) == set(before), "nothing is added to what DVC keeps"
     flip(of_pipeline.processed / "targets.npy")
     damaged = contents(of_pipeline.processed)
