@@ -6,8 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -29,6 +32,7 @@ BACKEND = """\
 import pathlib, shutil, time
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     while pathlib.Path("wait").exists():
+        pathlib.Path("waiting").touch()
         time.sleep(0.1)
     return shutil.copy("rnnlab-1-py3-none-any.whl", wheel_directory).rpartition("/")[2]
 """
@@ -76,8 +80,10 @@ def digest_of(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """make as a user calls it: without a network, and without what the make around the tests was given."""
+@contextmanager
+def started(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """make as a user calls it: without a network, and without what the make around the tests was given. Nothing of it
+    is left running."""
     ours = ("PIP_", "UV_", "MAKE", "MFLAGS", "TORCH", "EXTRAS", "PYTHON", "VENV", "ARGS")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     environment |= {
@@ -85,10 +91,21 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
         "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "wheels"),
         "UV_NO_CONFIG": "1", "UV_NO_CACHE": "1", "UV_FIND_LINKS": str(folder / "wheels"),
     }  # fmt: skip
-    return subprocess.Popen(
-        ["make", *words], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    process = subprocess.Popen(
+        ["make", *words], cwd=folder, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=heed_interrupts,
     )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def heed_interrupts() -> None:
+    """Where a script starts the tests in the background, Ctrl-C is ignored, and by all that they start as well."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def install(folder: Path, *words: str, code: int = 0) -> str:
@@ -96,8 +113,8 @@ def install(folder: Path, *words: str, code: int = 0) -> str:
 
 
 def make(folder: Path, *words: str, code: int = 0) -> str:
-    process = start(folder, *words)
-    printed, _ = process.communicate(timeout=600)
+    with started(folder, *words) as process:
+        printed, _ = process.communicate(timeout=600)
     assert process.returncode == code, printed
     return printed
 
@@ -179,11 +196,14 @@ def test_an_install_that_was_interrupted_is_taken_up_again(tmp_path: Path) -> No
     """Ctrl-C reaches make and all it started; before it, a line says that the install is alive."""
     folder = project(tmp_path / "project")
     (folder / "wait").touch()
-    process = start(folder, "install")
-    read_until(process, r"\[4/5\]")
-    read_until(process, r" +\d+ s: ")
-    os.killpg(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=300)
+    with started(folder, "install") as process:
+        read_until(process, r"\[4/5\]")
+        read_until(process, r" +\d+ s: ")
+        while not (folder / "waiting").exists():  # until it does, a signal may meet a Python that only begins
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "step [4/5] did not finish; make install takes it up again" in printed
     assert not (folder / ".venv/.installed").exists()
