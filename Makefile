@@ -1,10 +1,11 @@
 # Everything runs in a virtual environment that make builds and refreshes by itself; `make` alone lists the targets.
 #
 #   TORCH   cpu (the default) or cuda: which build of torch goes into the environment
+#   EXTRAS  extras that are left out by default because they are large, with commas between them (environment.sh)
 #   PYTHON  the interpreter, by default the first python3, python3.13, python3.12, python3.11 that is 3.11 to 3.13
 #   VENV    the environment's folder, by default .venv
 #
-# An environment remembers its TORCH and PYTHON: give them once, to `make install`.
+# An environment remembers its TORCH, EXTRAS and PYTHON: give them once, to `make install`.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -14,11 +15,14 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(if $(filter /%,$(VENV)),$(VENV),$(CURDIR)/$(VENV))/bin
 
-# $(VENV)/.made says what the environment was made for: build of torch, interpreter, place (environment.sh says why).
+# $(VENV)/.made says what the environment was made for: build of torch with + and EXTRAS, interpreter, place
+# (environment.sh says why).
 MADE := $(file <$(VENV)/.made)
-TORCH ?= $(or $(word 1,$(MADE)),cpu)
+BUILD := $(subst +, ,$(word 1,$(MADE)))
+TORCH ?= $(or $(word 1,$(BUILD)),cpu)
+EXTRAS ?= $(word 2,$(BUILD))
 PYTHON ?= $(or $(word 2,$(MADE)),auto)
-WANT := $(TORCH) $(PYTHON) $(CURDIR)
+WANT := $(TORCH)$(addprefix +,$(EXTRAS)) $(PYTHON) $(CURDIR)
 
 # Recipes put the environment first on PATH, because DVC's stages call plain `python`.
 RUN := PATH="$(BIN):$$PATH"
@@ -34,10 +38,10 @@ help: ## list the targets
 install: $(VENV)/.installed ## make the environment and install the locked packages (TORCH=cpu or TORCH=cuda)
 	@echo "$(VENV) is ready. Next: make repro (the pipeline, 4 to 6 minutes), then make ui; or make test"
 
-$(VENV)/.installed: requirements.lock constraints.txt pyproject.toml $(if $(filter-out =$(WANT),=$(MADE)),FORCE)
-	@sh environment.sh install "$(VENV)" "$(TORCH)" "$(PYTHON)"
+$(VENV)/.installed: requirements.lock $(wildcard requirements-*.lock) constraints.txt pyproject.toml $(if $(filter-out =$(WANT),=$(MADE)),FORCE)
+	@sh environment.sh install "$(VENV)" "$(TORCH)" "$(PYTHON)" "$(EXTRAS)"
 
-lock: ## write requirements.lock again after a change of dependencies (ARGS=--upgrade: newest versions)
+lock: ## write the locks again after a change of dependencies (ARGS=--upgrade: newest versions)
 	@sh environment.sh lock "$(PYTHON)" $(ARGS)
 
 test: lint ## lint, then run the tests (ARGS="-k price")

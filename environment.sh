@@ -1,8 +1,8 @@
 #!/bin/sh
 # What the Makefile's targets `install` and `lock` do:
 #
-#   sh environment.sh install VENV TORCH PYTHON   make the virtual environment and install the locked packages
-#   sh environment.sh lock PYTHON [OPTION...]     write requirements.lock
+#   sh environment.sh install VENV TORCH PYTHON EXTRAS   make the virtual environment and install the locked packages
+#   sh environment.sh lock PYTHON [OPTION...]            write requirements.lock and the locks of the heavy extras
 #
 # Plain sh, so that a missing interpreter or venv module is named instead of failing in Python.
 set -eu
@@ -13,6 +13,18 @@ uv_version=0.13.9
 fail() {
     echo "$1" >&2
     exit 2
+}
+
+# --- heavy extras ---
+
+# The extras that are installed only where EXTRAS names them: those of pyproject.toml with a lock of their own,
+# requirements-NAME.lock. It holds what the extra needs beside requirements.lock, where all other extras are. To make an
+# extra a heavy one: touch requirements-NAME.lock, then make lock.
+heavy_extras() {
+    for file in requirements-*.lock; do
+        extra=${file#requirements-}
+        [ ! -e "$file" ] || echo "${extra%.lock}"
+    done
 }
 
 # --- the interpreter ---
@@ -118,15 +130,17 @@ install_torch_cpu() {
 # PyPI's build, which brings NVIDIA's packages.
 install_torch_cuda() { pip_install "torch==$torch_version,!=$torch_version+cpu"; }
 
-# $venv/.made says what the environment was made for: build of torch, interpreter, place. An environment cannot be moved
-# (its scripts and the editable install hold its path), so a copied checkout makes its own.
+# $venv/.made says what the environment was made for: build of torch (+ heavy extras), interpreter, place. An environment
+# cannot be moved (its scripts and the editable install hold its path), so a copied checkout makes its own. Heavy extras
+# can be added to an environment that has none; to be without some, it is made from the start.
 #
 # $venv/.installed is removed before the first change and written last: an interrupted install is not taken for a whole
 # one. .made stays while the rest is removed: an environment that is half removed is still known as made here.
 install() {
-    venv=${1%/} torch=$2 interpreter=$3
+    venv=${1%/} torch=$2 interpreter=$3 extras=$4
     log=$venv/install.log life='' number=0
-    made_for="$torch $interpreter $(pwd -P)"
+    without_extras="$torch $interpreter $(pwd -P)"
+    made_for="$torch${extras:++$extras} $interpreter $(pwd -P)"
     torch_version=$(sed -n 's/^torch==//p' constraints.txt)
     locked=$(grep -c '^[a-z0-9]' requirements.lock)
 
@@ -135,14 +149,26 @@ install() {
     if [ -e "$venv" ] && [ ! -e "$venv/.made" ]; then
         fail "$venv was not made by this Makefile: remove it, or name another folder with VENV=..."
     fi
+    case $extras in *[[:space:]]*) fail "EXTRAS takes no spaces: EXTRAS=one,other" ;; esac
+    set -- -r requirements.lock
+    for extra in $(echo "$extras" | tr , ' '); do
+        if [ ! -e "requirements-$extra.lock" ]; then
+            known=$(heavy_extras | tr '\n' ' ')
+            fail "EXTRAS: $extra is none of the extras to choose from: ${known:-none }(others are always installed)"
+        fi
+        set -- "$@" -r "requirements-$extra.lock"
+        locked=$((locked + $(grep -c '^[a-z0-9]' "requirements-$extra.lock" || :)))
+    done
 
     trap at_exit EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 
-    if [ "$(cat "$venv/.made" 2>/dev/null)" = "$made_for" ] && venv_is_whole; then
+    made=$(cat "$venv/.made" 2>/dev/null || :)
+    if { [ "$made" = "$made_for" ] || [ "$made" = "$without_extras" ]; } && venv_is_whole; then
         step "keeping $venv with $("$venv/bin/python" --version), for the $torch build of torch"
         rm -f "$venv/.installed"
+        echo "$made_for" >"$venv/.made"
         forget_unfinished
         duration=""
     else
@@ -156,8 +182,8 @@ install() {
         "$python" -m venv "$venv"
         duration=" (1 to 3 minutes)"
     fi
-    step "installing the locked packages$duration"
-    with_life pip_install --no-deps --require-hashes -r requirements.lock
+    step "installing the locked packages${extras:+, with those of $extras}$duration"
+    with_life pip_install --no-deps --require-hashes "$@"
     step "installing torch $torch_version, $torch build ($size)"
     with_life "install_torch_$torch"
     step "installing rnnlab itself, as this checkout"
@@ -169,27 +195,57 @@ install() {
 
 # --- locking ---
 
-# Versions already in the lock stay where they still fit; --upgrade takes the newest of all, and `--upgrade-package mlflow`
-# of one. torch and its CUDA packages take part in the resolution and are then left out.
+# Writes a lock, the options after its name being uv's. Versions already in it stay where they still fit; --upgrade takes
+# the newest of all, and `--upgrade-package mlflow` of one. torch and its CUDA packages take part in the resolution and
+# are then left out; so is what requirements.lock has, of another lock.
+resolve() {
+    file=$1 beside=requirements.lock
+    shift
+    if [ "$file" = requirements.lock ]; then beside=/dev/null; fi
+    cp "$file" .requirements.part 2>/dev/null || :
+    .venv-lock/bin/uv pip compile pyproject.toml -c constraints.txt -o .requirements.part -q \
+        --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --annotation-style line \
+        --custom-compile-command "make lock" "$@"
+    awk '
+        held { there[$0]; next }
+        /^[a-z0-9]/ { drop = $0 in there || /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==/ }
+        !drop
+    ' held=1 "$beside" held= .requirements.part >.requirements.checked.part
+    if grep -nE '://|^ *-[a-z-]*(index|find-links)|^[a-z0-9][^=]* @ ' .requirements.checked.part; then
+        fail "the lines above name an address, which $file does not hold"
+    fi
+    mv .requirements.checked.part "$file"
+    rm -f .requirements.part
+}
+
+# Each lock is held to the versions of those before it, so that any of the heavy extras can be installed together.
 lock() {
     find_python "$1"
     shift
     [ -e .venv-lock/bin/python ] || "$python" -m venv .venv-lock
     .venv-lock/bin/python -m pip install -q --disable-pip-version-check "uv==$uv_version"
-    cp requirements.lock .requirements.part 2>/dev/null || :
-    .venv-lock/bin/uv pip compile pyproject.toml --all-extras -c constraints.txt -o .requirements.part -q \
-        --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --annotation-style line \
-        --custom-compile-command "make lock" "$@"
-    awk '/^[a-z0-9]/ { drop = /^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==/ } !drop' \
-        .requirements.part >.requirements.checked.part
-    if grep -nE '://|^ *-[a-z-]*(index|find-links)|^[a-z0-9][^=]* @ ' .requirements.checked.part; then
-        fail "the lines above name an address, which requirements.lock does not hold"
-    fi
-    mv .requirements.checked.part requirements.lock
-    rm -f .requirements.part
+    heavy=$(heavy_extras)
+    # shellcheck disable=SC2086 # an argument for each name
+    others=$("$python" -c 'if True:
+        import sys, tomllib
+        with open("pyproject.toml", "rb") as file:
+            extras = tomllib.load(file)["project"].get("optional-dependencies", {})
+        for name in sys.argv[1:]:
+            if name not in extras:
+                sys.exit(f"requirements-{name}.lock: pyproject.toml has no extra of that name")
+        print(*(f"--extra={name}" for name in extras if name not in sys.argv[1:]))
+    ' $heavy)
+    # shellcheck disable=SC2086 # likewise
+    resolve requirements.lock $others "$@"
+    set -- "$@" -c requirements.lock
+    for extra in $heavy; do
+        # shellcheck disable=SC2086 # likewise
+        resolve "requirements-$extra.lock" $others "--extra=$extra" "$@"
+        set -- "$@" -c "requirements-$extra.lock"
+    done
 }
 
 case ${1-} in
     install | lock) "$@" ;;
-    *) fail "environment.sh install VENV TORCH PYTHON, or environment.sh lock PYTHON [OPTION...]" ;;
+    *) fail "environment.sh install VENV TORCH PYTHON EXTRAS, or environment.sh lock PYTHON [OPTION...]" ;;
 esac

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from rnnlab.arguments import Positive, check_arguments, refusal
 from rnnlab.cells.cell import Cell, HiddenState, Matmul, Shared
-from rnnlab.errors import MissingExtra, UserError
+from rnnlab.errors import UserError
+from rnnlab.extras import require
 
 
 class TwoPartState(NamedTuple):
@@ -93,13 +94,9 @@ def _state(*parts: Tensor) -> HiddenState | TwoPartState:
 
 def find(layer: str) -> tuple[ModuleType, type[nn.Module]]:
     """The package, and its cell of this name."""
-    try:
-        import torchrecurrent
-    except ImportError:
-        raise MissingExtra(
-            f"The cell {layer} comes from the package torchrecurrent, which is not installed: "
-            "pip install 'rnnlab[torchrecurrent]'"
-        ) from None
+    require("torchrecurrent", f"The cell {layer}", "torchrecurrent")
+    import torchrecurrent
+
     cells = {name.removesuffix("Cell") for name in torchrecurrent.__all__ if name.endswith("Cell")}
     if layer not in cells:
         names = ", ".join(sorted(cells, key=str.lower))

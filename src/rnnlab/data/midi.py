@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.errors import UserError
+from rnnlab.extras import require
 
 LONGEST = 20_000
 """Quarter notes of a score that is read, at most: four hours at the usual tempo."""
@@ -23,8 +24,9 @@ def notes_of(content: bytes, name: str) -> list[list[int]]:
     """The MIDI numbers that sound at the beginning of each quarter note of a Standard MIDI File, all tracks together.
 
     Raises: `UserError` that names the file, where it is no such file, holds no note, or is longer than `LONGEST` or
-    larger than `LARGEST`.
+    larger than `LARGEST`; `MissingExtra` without mido.
     """
+    require("tasks", f"Reading {name}", "mido")
     import mido
 
     if len(content) > LARGEST:

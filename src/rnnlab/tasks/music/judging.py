@@ -1,5 +1,8 @@
 """What predictions of notes are worth, and how a net goes on with a piece."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
@@ -8,6 +11,7 @@ from scipy.special import expit
 from rnnlab.data.batches import Batch
 from rnnlab.data.midi import midi_file
 from rnnlab.datasets.chorales import KEYS, LOWEST, Roll
+from rnnlab.extras import require
 from rnnlab.tasks.drawing import png
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.music.data import MusicData
@@ -26,6 +30,12 @@ class MusicJudging(Judging):
     """The table of predictions has a row for each predicted frame of the test split, see `table`."""
 
     task: MusicData
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raises: `MissingExtra` without mido, which writes the samples, beside what each judging raises."""
+        super().check_options(options)
+        require("tasks", "task=music", "mido")
 
     def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
         """A row for each frame, and what is likely to sound behind it: the `expected` notes, those with p > 0.5, and p

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from rnnlab.arguments import Positive
+from rnnlab.arguments import Positive, check_arguments
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.judging import Judging, Model
@@ -29,7 +29,7 @@ class TransductionJudging(Judging):
 
     def __init__(self, task: TransductionData, beam: Positive = 1) -> None:
         super().__init__(task)
-        self.check_options({"beam": beam})
+        check_arguments(type(self), {"beam": beam}, "task.")  # answers to raw input need no package that judges
         self.beam = beam
 
     def columns(self) -> dict[str, Any]:
@@ -110,15 +110,15 @@ class TransductionJudging(Judging):
         return result
 
     def _measure(self, measure: str, written: list[str], reference: list[str]) -> float:
-        from sacrebleu.metrics.bleu import BLEU
-        from sacrebleu.metrics.chrf import CHRF
-
         if measure == "exact_match":
             return float(np.mean([text == true for text, true in zip(written, reference, strict=True)]))
         if measure == "character_error_rate":
             return _character_error_rate(written, reference)
         if measure == "word_error_rate":
             return _word_error_rate(written, reference)
+        from sacrebleu.metrics.bleu import BLEU
+        from sacrebleu.metrics.chrf import CHRF
+
         if measure == "bleu":
             # force: texts made of words with spaces between them are as they should be
             bleu = BLEU(tokenize="13a" if self.task.separator else "char", lowercase=True, force=True)

@@ -1,10 +1,12 @@
 """What captions are worth: by how many digits a picture has, and some of them drawn."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import torch
 
+from rnnlab.extras import require
 from rnnlab.tasks.drawing import png
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.transduction.caption.data import MOST, NAMES, CaptionData
@@ -19,6 +21,12 @@ class CaptionJudging(TransductionJudging):
 
     task: CaptionData
     parts = "digits in the picture"
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raises: `MissingExtra` without sacrebleu, beside what each judging raises."""
+        super().check_options(options)
+        require("tasks", "task=caption", "sacrebleu")
 
     def text(self, numbers: list[int]) -> str:
         return super().text(numbers).replace(" ,", ",")

@@ -1,10 +1,12 @@
 """What transcripts are worth: the errors in their words, by the length of the string."""
 
+from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
 
+from rnnlab.extras import require
 from rnnlab.tasks.task import Array
 from rnnlab.tasks.transduction.judging import TransductionJudging
 from rnnlab.tasks.transduction.transcribe.data import TranscribeData
@@ -19,6 +21,12 @@ class TranscribeJudging(TransductionJudging):
 
     task: TranscribeData
     parts = "length of the string"
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raises: `MissingExtra` without jiwer, beside what each judging raises."""
+        super().check_options(options)
+        require("tasks", "task=transcribe", "jiwer")
 
     def text(self, numbers: list[int]) -> str:
         """As of any text; of letters, with one space between two words."""

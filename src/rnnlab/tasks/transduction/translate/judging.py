@@ -1,9 +1,11 @@
 """What translations are worth: by the kind of the source, or by its length."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from rnnlab.extras import require
 from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
 from rnnlab.tasks.transduction.translate.data import MANNERS, TranslateData
 
@@ -18,6 +20,12 @@ class TranslateJudging(TransductionJudging):
     """
 
     task: TranslateData
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Raises: `MissingExtra` without sacrebleu, beside what each judging raises."""
+        super().check_options(options)
+        require("tasks", "task=translate", "sacrebleu")
 
     @property
     def parts(self) -> str:
