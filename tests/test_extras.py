@@ -103,6 +103,14 @@ def test_without_its_package_a_task_says_so_in_one_line_before_anything_is_writt
 
 
 @pytest.mark.usefixtures("hidden")
+def test_a_sweep_leaves_out_the_tasks_that_lack_a_package(run: Run) -> None:
+    outcome = run("train", "-m", "task=music,xor", "cell=rnn", "debug=fast", "tracking=none")
+    assert outcome.code == 0, outcome.err
+    assert "task=music cell=rnn debug=fast tracking=none: skipped. task=music needs the package mido" in outcome.out
+    assert "trained and evaluated rnn on xor as a test" in outcome.out
+
+
+@pytest.mark.usefixtures("hidden")
 def test_help_needs_no_package_of_the_extra(run: Run) -> None:
     for task in NEEDED:
         outcome = run("train", f"task={task}", "--help")

@@ -1,10 +1,8 @@
 """Searching the settings of a cell on a task."""
 
-from importlib.util import find_spec
-
 from omegaconf import DictConfig
 
-from rnnlab.errors import MissingExtra
+from rnnlab.extras import require
 
 
 def search(cfg: DictConfig) -> float | None:
@@ -12,8 +10,7 @@ def search(cfg: DictConfig) -> float | None:
 
     Raises: `MissingExtra` without Optuna.
     """
-    if find_spec("optuna") is None:
-        raise MissingExtra("A search needs Optuna, which is not installed: pip install 'rnnlab[search]'")
+    require("search", "A search", "optuna")
     from rnnlab.search import study  # Optuna is an extra
 
     return study.search(cfg)

@@ -12,7 +12,7 @@ from rnnlab.config.checking import faults, refuse
 from rnnlab.config.files import find
 from rnnlab.config.fingerprint import plain
 from rnnlab.config.schema import MADE
-from rnnlab.errors import UserError
+from rnnlab.errors import MissingExtra, UserError
 from rnnlab.layouts.layout import Layout, build, layout_named
 from rnnlab.layouts.per_timestep import OneToOne
 from rnnlab.losses import CrossEntropy
@@ -50,6 +50,8 @@ def add_faults(cfg: DictConfig, found: dict[str, str]) -> None:
             try:
                 check_part(cfg)
             except UserError as error:
+                if isinstance(error, MissingExtra) and not found:
+                    raise  # in a sweep the job is left out
                 found[check_part.__name__] = str(error)
             except Exception:
                 if not found:
