@@ -53,6 +53,8 @@ def print_into_nothing() -> None:
 class Meter:
     """How far some work is, until `close`. Of work within work only the outer one's is shown.
 
+    What is written to standard error while a bar stands is put above it, as `Lines` are.
+
     Whoever does the work calls `show` once `time.monotonic()` has come to `due`, which is all that a step costs.
 
     terminal: whether it is a bar. bound: what a line says of the time left, that it is "about" or "at most" that.
@@ -63,6 +65,8 @@ class Meter:
         self.terminal = sys.stderr.isatty()
         self._label, self._bound = label, bound
         self._bar: Any = None
+        self._stderr: Any = None
+        self._above: Any = None
         self.restart(0.0)
         self.due = self._since + (AFTER if self.terminal else BETWEEN_LINES)
         if _standing is None:
@@ -98,11 +102,15 @@ class Meter:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+            if sys.stderr is self._above:
+                sys.stderr = self._stderr
         if _standing is self:
             _standing = None
 
     def _draw(self, share: float | None, text: str) -> None:
-        from tqdm import tqdm  # here: most commands end before any bar is drawn
+        # here: most commands end before any bar is drawn
+        from tqdm import tqdm
+        from tqdm.contrib import DummyTqdmFile
 
         text = text.replace("{", "{{").replace("}", "}}")  # of tqdm's template
         template = "{desc}: " + ("" if share is None else "{percentage:3.0f}%|{bar}| ") + text
@@ -112,6 +120,9 @@ class Meter:
             self._bar = tqdm(
                 total=1.0, initial=done, desc=self._label, ncols=_width(), bar_format=template, leave=False
             )
+            # a warning, or the message of an error that ends the work
+            self._stderr, self._above = sys.stderr, DummyTqdmFile(sys.stderr)
+            sys.stderr = self._above
             return
         self._bar.n, self._bar.ncols, self._bar.bar_format = done, _width(), template
         # tqdm itself would keep the lock where a signal unwinds the process

@@ -147,10 +147,13 @@ def test_a_line_leaves_the_bar_whole(monkeypatch: pytest.MonkeyPatch, clock: Clo
         for number in progress(clock.over(30, 0.06), "reading", 30):
             if number in (15, 16):
                 logger.warning("line %d", number)
+            if number == 20:
+                print("an error", file=sys.stderr)
     finally:
         logging.getLogger().removeHandler(handler)
     shown = terminal.shown()
-    assert visible(shown) == ["line 15", "line 16"]
+    assert visible(shown) == ["line 15", "line 16", "an error"]
+    assert sys.stderr is terminal.its
     assert re.search(rb"line 16\r\n\rreading: +\d+%\|", shown), "it is there again at once"
 
 
