@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 import torch
 
+from rnnlab import output
 from rnnlab.output import Lines, Meter, in_words, progress
 from rnnlab.training.progress import Progress
-from tests.conftest import start
+from tests.conftest import Run, start
 
 
 class Clock:
@@ -251,3 +252,24 @@ def test_in_a_terminal_a_training_is_a_bar_that_moves_within_its_epochs(
         said
     )
     assert not [line for line in said if "%|" in line], "no bar is left, and none within a line"
+
+
+def test_data_training_judging_and_baselines_all_say_how_far_they_are(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "BETWEEN_LINES", 0.0)
+    words = ("task=sentiment", "cell=rnn", "trainer.max_epochs=1", "trainer.limit_batches=2", "tracking=none")
+    trained = run("train", *words)
+    assert trained.code == 0, trained.err
+    for said in ("learning the words: 0 % of ", "reading the test part: 0 % of "):
+        assert f"sentiment: {said}" in trained.out
+    assert re.search(r"sentiment/rnn seed 0: epoch 1 of 1, 50 % of it, at most \d+ s left\n", trained.out)
+    judged = run("evaluate", *words)
+    assert judged.code == 0, judged.err
+    for said in (
+        "sentiment: predicting the test part: 0 % of ",
+        "sentiment: n-grams: 0 % of 3",
+        "logistic regression: 0 % of 3",
+    ):
+        assert f"{said}" in judged.out
+    assert "\r" not in judged.out + judged.err

@@ -20,7 +20,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from rnnlab.results.files import read_json
+from rnnlab.results.files import read_json, write_json
+from rnnlab.results.origin import FORMAT
 from tests.conftest import CHECKOUT, Run, start
 from tests.test_bad_input import GOOD, HEADER
 
@@ -319,6 +320,21 @@ def test_a_moved_folder_is_trained_from_the_start(run: Run, root: Path, monkeypa
     outcome = run("train", *LONG, "tracking=none")
     assert outcome.code == 0
     assert "going on where it stopped" not in outcome.out
+
+
+def test_what_an_earlier_version_left_unfinished_is_trained_from_the_start(run: Run, root: Path) -> None:
+    """Its rows may say another thing: of FORMAT 2 they counted epochs from 0."""
+    for version, resumed in ((FORMAT, True), (FORMAT - 1, False)):
+        assert run("train", *SHORT).code == 0
+        (checkpoints,) = root.glob("runs/price/lstm/*/checkpoints/seed=0")
+        shutil.rmtree(checkpoints.parents[1] / "train")
+        begun = read_json(checkpoints / "run.json")
+        write_json(checkpoints / "run.json", {**begun, "format": version})
+        outcome = run("train", *SHORT)
+        assert outcome.code == 0, outcome.err
+        assert ("going on where it stopped" in outcome.out) == resumed
+        history = pd.read_parquet(checkpoints.parents[1] / "train/seed=0/history.parquet")
+        assert list(history[history["key"] == "loss/validation"]["epoch"]) == [1, 2]
 
 
 def test_two_processes_do_not_train_the_same_run_at_once(run: Run, root: Path) -> None:
