@@ -171,11 +171,11 @@ def test_a_training_logs_them_and_ends_in_the_same_weights(run: Run, root: Path)
         assert np.allclose((of_kind**2).sum(axis=1) ** 0.5, total, rtol=1e-5)
 
     by_time = history[history["key"].str.startswith("timestep_gradient/")]
-    series = product(("cells.0", "cells.1"), ("hidden", "cell"), ("epoch_0", "epoch_2"))
+    series = product(("cells.0", "cells.1"), ("hidden", "cell"), ("epoch_1", "epoch_3"))
     assert set(by_time["key"]) == {f"timestep_gradient/{cell}.{field}/{epoch}_step" for cell, field, epoch in series}
     for _, one in by_time.groupby("key"):
         assert list(one["step"]) == list(range(32))  # the task's window
-    top = by_time[by_time["key"] == "timestep_gradient/cells.1.hidden/epoch_0_step"]["value"]
+    top = by_time[by_time["key"] == "timestep_gradient/cells.1.hidden/epoch_1_step"]["value"]
     assert top.iloc[-1] > 10 * top.iloc[0] > 0, "many to one: what was read first is felt least"
 
 

@@ -267,7 +267,7 @@ def test_a_training_is_looked_into_and_ends_in_the_same_weights(run: Run, root: 
     folder = trained(root)
     for name, weight in load_file(folder / "weights.safetensors").items():
         assert weight.equal(weights[name]), "dropout included, nothing drew from the training's random numbers"
-    kept = read_json(folder / "metrics.json")["best_epoch"] + 1
+    kept = read_json(folder / "metrics.json")["best_epoch"]
     memory = read_json(folder / "memory/memory.json")
     assert memory["before_training"]["epoch"] == 0
     assert (memory["epoch"], memory["timesteps"], memory["sequences"], len(memory["cells"])) == (kept, 12, 32, 2)

@@ -243,7 +243,7 @@ def test_a_trained_net_leaves_its_pictures(run: Run, root: Path) -> None:
     assert {"parts.png", "written.png"} <= {path.name for path in folder.iterdir()}
     assert imread(folder / "look" / "attention.png").size
     assert imread(folder / "samples" / "written.png").size
-    assert list(root.glob("runs/caption/gru/*/train/seed=0/samples/epoch_0000/written.png"))
+    assert list(root.glob("runs/caption/gru/*/train/seed=0/samples/epoch_0001/written.png"))
 
 
 @pytest.mark.mirror

@@ -80,7 +80,7 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
         "threads",
     }
     assert tags <= found["tags"].keys()
-    assert [step for step, _ in found["metrics"]["loss/validation"]] == [0, 1]
+    assert [step for step, _ in found["metrics"]["loss/validation"]] == [1, 2]
     assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
     assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
     note = found["tags"]["mlflow.note.content"]

@@ -104,7 +104,7 @@ def test_a_run_outlives_its_server_and_is_put_into_the_store_afterwards(
     assert "had ended without the store: completed" in printed
     (whole,) = content(MlflowClient(server.uri)).values()
     assert whole["status"] == "FINISHED"
-    assert [step for step, _ in whole["metrics"]["loss/validation"]] == list(range(60))
+    assert [step for step, _ in whole["metrics"]["loss/validation"]] == list(range(1, 61))
 
     # and it is what a store that was never away would hold
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

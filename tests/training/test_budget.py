@@ -169,8 +169,8 @@ def test_a_budget_of_steps_ends_within_an_epoch_and_the_rate_falls_to_its_end(ru
     found, history = facts(root, "rnn")
     assert found["steps"] == 50
     epochs = history[history["key"] == "loss/validation"]
-    assert list(epochs["epoch"]) == [0, 1], "what is cut short is validated as well"
-    per_epoch = int(history[(history["key"] == "loss/train_step") & (history["epoch"] == 0)].shape[0])
+    assert list(epochs["epoch"]) == [1, 2], "what is cut short is validated as well"
+    per_epoch = int(history[(history["key"] == "loss/train_step") & (history["epoch"] == 1)].shape[0])
     assert per_epoch < 50 < 2 * per_epoch
     lr = plain(compose_task("price").optimizer)["lr"]
     rates = list(history[history["key"] == "learning_rate"]["value"])
@@ -210,7 +210,7 @@ def test_a_budget_of_seconds_is_spent_and_no_more_also_over_a_kill(run: Run, roo
     content = torch.load(last, weights_only=True)
     assert 3 <= content["callbacks"]["Budget"]["spent"] < 3.5
     found, history = facts(root, "lstm")
-    assert list(history[history["key"] == "loss/validation"]["epoch"]) == list(range(found["epochs"]))
+    assert list(history[history["key"] == "loss/validation"]["epoch"]) == list(range(1, found["epochs"] + 1))
     rates = history[history["key"] == "learning_rate"]["value"]
     assert rates.is_monotonic_decreasing
     assert rates.iloc[-1] < 0.01 * rates.iloc[0], "the cosine ends with the seconds"

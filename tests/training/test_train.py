@@ -1,14 +1,11 @@
 """Training as a user runs it: seeded, resumable, never on stale data, and stopped without a mess."""
 
-import contextlib
 import os
-import pty
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 import threading
 import time
 from base64 import b64encode
@@ -23,7 +20,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from rnnlab.results.files import read_json
+from rnnlab.results.files import read_json, write_json
+from rnnlab.results.origin import FORMAT
 from tests.conftest import CHECKOUT, Run, start
 from tests.test_bad_input import GOOD, HEADER
 
@@ -92,13 +90,17 @@ def test_debug_runs_everything_and_keeps_nothing(run: Run, root: Path) -> None:
 
 
 def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
-    assert run("train", *SHORT).code == 0
+    outcome = run("train", *SHORT)
+    assert outcome.code == 0
     (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
     names = {"config.yaml", "history.parquet", "learnt.json", "metrics.json", "run.json", "weights.safetensors"}
     assert {path.name for path in folder.iterdir()} == names
     history = pd.read_parquet(folder / "history.parquet")
     by_epoch = history[history["key"] == "loss/validation"]
-    assert list(by_epoch["epoch"]) == [0, 1]
+    assert list(by_epoch["epoch"]) == [1, 2]
+    best = int(by_epoch["epoch"].iloc[by_epoch["value"].argmin()])
+    assert read_json(folder / "metrics.json")["best_epoch"] == best
+    assert re.search(rf"price/lstm seed 0: validation loss \d\.\d+ in epoch {best},", outcome.out)
     assert set(history["key"]) == {"loss/train", "loss/train_step", "loss/validation", "learning_rate"}
 
 
@@ -283,7 +285,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(run: Run, root
     after_kill = weights(root)
     (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
     history = pd.read_parquet(folder / "history.parquet")
-    assert list(history[history["key"] == "loss/train"]["epoch"]) == list(range(12))
+    assert list(history[history["key"] == "loss/train"]["epoch"]) == list(range(1, 13))
 
     assert run("train", *LONG, "force=true").code == 0
     assert same(after_kill, weights(root))
@@ -318,6 +320,21 @@ def test_a_moved_folder_is_trained_from_the_start(run: Run, root: Path, monkeypa
     outcome = run("train", *LONG, "tracking=none")
     assert outcome.code == 0
     assert "going on where it stopped" not in outcome.out
+
+
+def test_what_an_earlier_version_left_unfinished_is_trained_from_the_start(run: Run, root: Path) -> None:
+    """Its rows may say another thing: of FORMAT 2 they counted epochs from 0."""
+    for version, resumed in ((FORMAT, True), (FORMAT - 1, False)):
+        assert run("train", *SHORT).code == 0
+        (checkpoints,) = root.glob("runs/price/lstm/*/checkpoints/seed=0")
+        shutil.rmtree(checkpoints.parents[1] / "train")
+        begun = read_json(checkpoints / "run.json")
+        write_json(checkpoints / "run.json", {**begun, "format": version})
+        outcome = run("train", *SHORT)
+        assert outcome.code == 0, outcome.err
+        assert ("going on where it stopped" in outcome.out) == resumed
+        history = pd.read_parquet(checkpoints.parents[1] / "train/seed=0/history.parquet")
+        assert list(history[history["key"] == "loss/validation"]["epoch"]) == [1, 2]
 
 
 def test_two_processes_do_not_train_the_same_run_at_once(run: Run, root: Path) -> None:
@@ -355,14 +372,6 @@ def test_on_a_machine_with_slurm_a_run_is_one_process_without_hints(
     assert list(root.glob("runs/xor/gru/*/train/seed=0/metrics.json"))
 
 
-def test_without_a_terminal_progress_comes_in_plain_lines(root: Path) -> None:
-    process = start(root, "train", *SHORT)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "\r" not in printed
-    assert re.search(r"validation loss \d\.\d+ in epoch \d", printed)
-
-
 def test_a_run_whose_output_nobody_reads_any_longer_goes_on_in_silence(root: Path) -> None:
     """As in `train.py | head -1`."""
     reading, writing = os.pipe()
@@ -374,16 +383,3 @@ def test_a_run_whose_output_nobody_reads_any_longer_goes_on_in_silence(root: Pat
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert list(root.glob("runs/*/*/*/train/seed=0/metrics.json"))
-
-
-def test_in_a_terminal_progress_is_a_bar_with_the_time_left(root: Path) -> None:
-    ours, its = pty.openpty()
-    termios.tcsetwinsize(its, (30, 120))
-    process = start(root, "train", "trainer.max_epochs=6", "tracking=none", terminal=its)
-    os.close(its)
-    shown = b""
-    with contextlib.suppress(OSError):  # what reading from a closed terminal gives
-        while part := os.read(ours, 4096):
-            shown += part
-    assert process.wait(timeout=60) == 0
-    assert re.search(rb"price/lstm seed 0: +\d+%.* \d/6 \[\d\d:\d\d<\d\d:\d\d", shown), shown[-2000:]

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from glob import escape
@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from rnnlab.addresses import shown
 from rnnlab.errors import UserError
+from rnnlab.output import Meter, show_count
 from rnnlab.results.files import atomic_file, locked, read_json, write_json
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTD
 MIRROR_VARIABLE = "RNNLAB_MIRROR"
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two arrivals of data
 CHUNK_BYTES = 1 << 18
+MEGABYTE = 10**6
 
 
 class NotThereError(UserError):
@@ -250,16 +252,14 @@ class _Transfer:
             raise UserError(f"{shown(self.address)}: refused (HTTP {status}); check the address and rights.")
 
     def _save(self, response: "requests.Response", held: int, total: int | None) -> None:
-        from tqdm import tqdm
-
-        silent = not sys.stderr.isatty()
-        with (
-            self.part.open("ab" if held else "wb") as file,
-            tqdm(desc=self.name, total=total, initial=held, unit="B", unit_scale=True, disable=silent) as progress,
-        ):
+        done = held
+        with self.part.open("ab" if held else "wb") as file, closing(Meter(self.name)) as meter:
+            meter.restart(held / total if total else 0.0)
             for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                 file.write(chunk)
-                progress.update(len(chunk))
+                done += len(chunk)
+                if time.monotonic() >= meter.due:
+                    show_count(meter, done // MEGABYTE, total and total // MEGABYTE, " MB")
 
 
 def _version(response: "requests.Response") -> str | None:

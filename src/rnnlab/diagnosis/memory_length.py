@@ -188,7 +188,8 @@ class LogMemory(RunCallback):
         measured = measure(module, sample(self.task))
         write_json(self.folder / f"epoch_{epoch:04d}.json", {"epoch": epoch, **measured})
         if module.logger is not None:
-            module.logger.log_metrics({**scalars(measured), "epoch": epoch}, module.global_step)
+            # to a logger the first epoch is 0
+            module.logger.log_metrics({**scalars(measured), "epoch": epoch - 1}, module.global_step)
         self.looked_at.append(epoch)
 
     def state_dict(self) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class SequenceModule(pl.LightningModule):
         loss, count = self.net.loss(prediction, batch)
         if not torch.isfinite(loss):
             raise Diverged(
-                f"the {split} loss became {loss.item()} at step {self.global_step} (epoch {self.current_epoch})"
+                f"the {split} loss became {loss.item()} at step {self.global_step} (epoch {self.current_epoch + 1})"
             )
         # one sum, not a list of all: small tensors that stay, between large ones that go, make the heap grow
         self._losses[split] = self._losses.get(split, 0) + loss.detach().double() * count

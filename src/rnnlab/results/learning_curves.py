@@ -13,7 +13,7 @@ LEGEND_WIDTH = 28
 
 
 def learning_curves(results: Results, seeds: list[int]) -> pd.DataFrame:
-    """The losses `train` and `validation` of each `seed` and `epoch`."""
+    """The losses `train` and `validation` of each `seed` and `epoch`, from 1."""
     tables = []
     for seed in seeds:
         rows = pd.read_parquet(results.train(seed) / "history.parquet")

@@ -10,7 +10,7 @@ from rnnlab.results.paths import Results, root
 
 log = logging.getLogger("rnnlab")
 
-FORMAT = 2
+FORMAT = 3
 """Of run.json and of the baselines' task.json; raised when what an earlier version wrote can no longer be used."""
 
 JUDGING = "judging"

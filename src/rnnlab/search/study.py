@@ -225,6 +225,7 @@ class _Report(Callback):
         self.trial = trial
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # from 0, as Optuna's pruners count
         self.trial.report(float(trainer.callback_metrics["loss/validation"]), trainer.current_epoch)
         if self.trial.should_prune():
             raise TrialPruned

@@ -12,6 +12,7 @@ from torch import Tensor
 from rnnlab.arguments import check_arguments
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.errors import UserError
+from rnnlab.output import progress
 from rnnlab.tasks.raw_input import check_columns, pieces
 from rnnlab.tasks.task import Array, Split, Task
 
@@ -107,7 +108,7 @@ class Judging(ABC):
         model.eval()
         state = None
         with torch.inference_mode():
-            for batch in self.task.loader(split):
+            for batch in progress(self.task.loader(split), f"{self.task.spec.task}: predicting the {split} part"):
                 batch = batch.to(model.device)
                 prediction, state = model.net(batch, None if batch.starts else state)
                 yield batch, prediction

@@ -37,7 +37,7 @@ CAUSES = (
 
 
 class Row(NamedTuple):
-    """One value of one metric. `time`: milliseconds since 1970."""
+    """One value of one metric. `epoch`: from 1; 0 for what was measured before any. `time`: milliseconds since 1970."""
 
     key: str
     value: float

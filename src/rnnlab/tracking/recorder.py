@@ -15,7 +15,8 @@ from rnnlab.tracking.live import Row
 class Recorder(Logger):
     """A Lightning logger that keeps all rows and hands them to `send` in batches, at most every `seconds`.
 
-    A metric named `..._step` is charted by training step, every other by epoch.
+    A metric named `..._step` is charted by training step, every other by epoch. To a logger, as in Lightning, the
+    first epoch is 0; in rows, and in all that is made of them, it is 1.
     """
 
     def __init__(self, send: Callable[[list[Row]], None] | None, seconds: float = 5.0) -> None:
@@ -39,7 +40,7 @@ class Recorder(Logger):
         """The run's config is written by `training`, not here."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        epoch = int(metrics.pop("epoch", 0))
+        epoch = int(metrics.pop("epoch", 0)) + 1
         now = int(time.time() * 1000)
         self.rows += [Row(key, float(value), step or 0, epoch, now) for key, value in metrics.items()]
         if time.monotonic() - self._last > self._seconds:

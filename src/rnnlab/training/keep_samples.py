@@ -19,7 +19,7 @@ SAMPLES = "samples"
 
 
 class KeepSamples(RunCallback):
-    """Writes the task's samples into the folder epoch_<n>, every n-th epoch."""
+    """Writes the task's samples every n-th epoch, into the folder epoch_<which>, counted from 1."""
 
     judging: Judging
     folder: Path
@@ -34,8 +34,9 @@ class KeepSamples(RunCallback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, SequenceModule)
-        if self.judging.writes and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            write_samples(self.judging, pl_module, self.folder / f"epoch_{trainer.current_epoch:04d}")
+        epoch = trainer.current_epoch + 1
+        if self.judging.writes and epoch % self.every_n_epochs == 0:
+            write_samples(self.judging, pl_module, self.folder / f"epoch_{epoch:04d}")
 
     def write(self, folder: Path, name: str) -> None:
         if self.folder.exists():

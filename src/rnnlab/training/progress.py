@@ -1,62 +1,58 @@
-"""How far a training is and how long it will take at most: a bar in a terminal, a plain line now and then elsewhere."""
+"""How far a training is, and how long it will take at most."""
 
-import logging
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from tqdm import tqdm
 
-log = logging.getLogger(__name__)
+from rnnlab.output import Meter
 
 
 class Progress(Callback):
-    """Counts epochs up to `trainer.max_epochs`, or by `share`, from 0 to 1; early stopping may end it before."""
+    """Says on a `Meter` how far a training is on its way to `trainer.max_epochs`, or by `share`, from 0 to 1.
 
-    def __init__(
-        self, label: str, share: Callable[[], float] | None = None, seconds_between_lines: float = 10.0
-    ) -> None:
+    Early stopping may end it before. A batch of the validation counts as one of training, though it takes less time.
+    """
+
+    def __init__(self, label: str, share: Callable[[], float] | None = None) -> None:
         self.label = label
         self.share = share
-        self.seconds_between_lines = seconds_between_lines
-        self._bar: Any = None
-        self._start = self._last_line = 0.0
-        self._first = 0.0
+        self._meter: Meter | None = None
+        self._is_warm = False
+        self._losses: list[str] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._start = self._last_line = time.monotonic()
-        self._first = trainer.current_epoch if self.share is None else self.share()
-        if sys.stderr.isatty():
-            total, unit = (trainer.max_epochs, "epoch") if self.share is None else (100, "%")
-            initial = self._first if self.share is None else round(100 * self._first)
-            self._bar = tqdm(total=total, initial=initial, desc=self.label, unit=unit, leave=False)
+        self._meter = Meter(self.label, "at most")
+        if self._meter.terminal:
+            self._show(trainer, 0)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert self._meter is not None
+        if not self._is_warm:  # the first step, which may compile a kernel, says nothing of the others
+            self._meter.restart(self._done(trainer, batch_idx + 1))
+            self._is_warm = True
+        elif time.monotonic() >= self._meter.due:
+            self._show(trainer, batch_idx + 1)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self._meter is not None and time.monotonic() >= self._meter.due:
+            self._show(trainer, trainer.num_training_batches + batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        losses = {
-            split: f"{trainer.callback_metrics[key]:.4f}"
-            for split in ("train", "validation")
-            if (key := f"loss/{split}") in trainer.callback_metrics
-        }
-        if self._bar is not None:
-            self._bar.set_postfix(losses)
-            self._bar.update(1 if self.share is None else round(100 * self.share()) - self._bar.n)
-            return
-        now, epochs = time.monotonic(), trainer.current_epoch + 1
-        if now - self._last_line < self.seconds_between_lines:
-            return
-        self._last_line = now
-        text = ", ".join(f"{split} loss {loss}" for split, loss in losses.items())
-        if self.share is None:
-            done, whole = float(epochs), float(trainer.max_epochs or epochs)
-            far = f"epoch {epochs} of {trainer.max_epochs}"
-        else:
-            done, whole = self.share(), 1.0
-            far = f"epoch {epochs}, {done:.0%} of the budget"
-        left = (now - self._start) / max(done - self._first, 1e-9) * (whole - done)
-        log.info("%s: %s, %s, at most %.0f s left", self.label, far, text, left)
+        metrics, splits = trainer.callback_metrics, ("train", "validation")
+        self._losses = [f"{split} loss {metrics[key]:.4f}" for split in splits if (key := f"loss/{split}") in metrics]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()
@@ -65,5 +61,30 @@ class Progress(Callback):
         self._close()
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._meter is not None:
+            self._meter.close()
+
+    @staticmethod
+    def _of_epoch(trainer: pl.Trainer, batches: float) -> float:
+        """The share of an epoch that so many of its batches are, of training and then of validation."""
+        return batches / (trainer.num_training_batches + sum(trainer.num_val_batches))
+
+    def _done(self, trainer: pl.Trainer, batches: float) -> float:
+        if self.share is not None:
+            return self.share()
+        return (trainer.current_epoch + self._of_epoch(trainer, batches)) / (trainer.max_epochs or 1)
+
+    def _show(self, trainer: pl.Trainer, batches: float) -> None:
+        """batches: of the epoch under way that are done."""
+        assert self._meter is not None
+        done, epoch = self._done(trainer, batches), trainer.current_epoch + 1
+        left = self._meter.left(done)
+        if self._meter.terminal:
+            place = f"epoch {epoch}" if self.share is not None else f"epoch {epoch}/{trainer.max_epochs}"
+            self._meter.show(done, place, left, *self._losses)
+            return
+        if self.share is not None:
+            place = f"epoch {epoch}, {100 * done:.0f} % of the budget"
+        else:
+            place = f"epoch {epoch} of {trainer.max_epochs}, {100 * self._of_epoch(trainer, batches):.0f} % of it"
+        self._meter.show(done, place, *self._losses, left)

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from rnnlab.config.fingerprint import save_config
 from rnnlab.modules.module import Diverged, SequenceModule
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.origin import is_current
 from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.live import Row
@@ -122,7 +123,7 @@ def _clear(run: Run) -> None:
 def _checkpoint_to_resume(run: Run) -> Path | None:
     """The last epoch's checkpoint of an unfinished run of this very setting, if it can be read."""
     last, begun = run.checkpoints / "last.ckpt", run.checkpoints / "run.json"
-    if not last.exists() or not begun.exists():
+    if not last.exists() or not is_current(begun):
         return None
     before = read_json(begun)
     # a checkpoint holds the absolute path of the best one so far: in a moved folder it would not be found
@@ -216,16 +217,17 @@ def fit(
         kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
         raise Diverged(f"{run.label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
     checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    best_epoch = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
     module.load_state_dict(checkpoint["state_dict"])
     for callback in callbacks:
         if isinstance(callback, RunCallback):
-            callback.conclude(module, int(checkpoint["epoch"]) + 1)
+            callback.conclude(module, best_epoch)
     recorder.flush()
     assert best.best_model_score is not None
     return {
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
-        "best_epoch": int(checkpoint["epoch"]),
+        "best_epoch": best_epoch,
         "validation_loss": float(best.best_model_score),
         "train_seconds": recorder.clock.seconds,
         "steps_per_second": recorder.clock.steps_per_second,

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.output import progress
 from rnnlab.tasks.task import Array
 
 QUERIES = 16
@@ -23,7 +24,7 @@ def warped_distances(queries: list[NDArray[np.float32]], references: list[NDArra
     reference_order = np.argsort([-len(reference) for reference in references], kind="stable")
     padded, lengths = _side_by_side([references[number] for number in reference_order])
     result = np.empty((len(queries), len(references)))
-    for first in range(0, len(queries), QUERIES):
+    for first in progress(range(0, len(queries), QUERIES), "dynamic time warping"):
         rows = by_length[first : first + QUERIES]
         result[np.ix_(rows, reference_order)] = _distances([queries[row] for row in rows], padded, lengths)
     return result

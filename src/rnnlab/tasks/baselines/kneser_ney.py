@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.output import progress
 from rnnlab.tasks.task import Array
 
 LONGEST = 10
@@ -60,7 +61,7 @@ class KneserNey:
         shorter: list[_Order] = []
         best, lowest = cls(size, []), np.inf
         grams, counts = _counted(_grams(tokens, 1, bits))
-        for length in range(1, longest + 1):
+        for length in progress(range(1, longest + 1), "n-grams"):
             below = shorter[-1] if shorter else None
             top = _order(grams, counts, below, size, length)
             following = _grams(both, length, bits)[-len(validation) :]

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.output import progress
 from rnnlab.tasks.task import Array
 
 PENALTIES = (0.01, 0.1, 1.0)
@@ -29,7 +30,7 @@ def logistic_regression(
         return probabilities
 
     best, lowest = None, np.inf
-    for inverse in PENALTIES:
+    for inverse in progress(PENALTIES, "logistic regression"):
         model = LogisticRegression(C=inverse, max_iter=200, tol=1e-3).fit(x, y)
         loss = log_loss(y_validation, predict(model, x_validation), labels=np.arange(classes))
         if loss < lowest:

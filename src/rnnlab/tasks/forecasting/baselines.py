@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.forecasting.judging import Forecast, ForecastingJudging
 from rnnlab.tasks.task import Array, Split
@@ -32,7 +33,7 @@ class ForecastingBaselines(Baselines):
 
         x, y = flat("train")
         x_validation, y_validation = flat("validation")
-        models = [Ridge(penalty).fit(x, y) for penalty in 10.0 ** np.arange(8)]
+        models = [Ridge(penalty).fit(x, y) for penalty in progress(10.0 ** np.arange(8), "ridge", 8)]
         best = min(models, key=lambda model: np.abs(model.predict(x_validation) - y_validation).mean())
         # scikit-learn drops the second dimension where there is one horizon
         return lambda split: self.judging.changes_from(

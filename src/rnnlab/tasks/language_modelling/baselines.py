@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.baselines.kneser_ney import LONGEST, KneserNey
 from rnnlab.tasks.task import SPLITS
@@ -30,7 +31,7 @@ class LanguageModellingBaselines(Baselines):
         model = KneserNey.fit(counted, size, chosen_on)
         pieces = [
             model.predict(self.task.tokens[start - LONGEST : min(start + PIECE, end)], LONGEST)
-            for start in range(first + 1, end, PIECE)
+            for start in progress(range(first + 1, end, PIECE), "n-grams: predicting the test part")
         ]
         p, likeliest = (np.concatenate(part) for part in zip(*pieces, strict=True))
         tokens = self.task.tokens[first + 1 : end]

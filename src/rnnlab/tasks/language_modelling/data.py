@@ -14,6 +14,7 @@ from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from rnnlab.datasets.plain_text import UNITS, Codes
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column
 from rnnlab.tasks.task import Split, Task, check_parts
@@ -83,10 +84,15 @@ class LanguageModellingData(Task):
 
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
         """Three passes over the text in pieces: its length, the vocabulary, the tokens."""
-        size = sum(len(codes) for codes in dataset.codes(raw))
+        sizes = [len(codes) for codes in progress(dataset.codes(raw), f"{self.task_name}: measuring the text")]
+        size = sum(sizes)
+
+        def pieces(doing: str) -> Iterator[Codes]:
+            return progress(dataset.codes(raw), f"{self.task_name}: {doing} the text", len(sizes))
+
         splits = self._split(size)
         counts = np.zeros(CODES, np.int64)
-        for codes in _between(dataset.codes(raw), *splits["train"]):
+        for codes in _between(pieces("counting"), *splits["train"]):
             counts += np.bincount(codes, minlength=CODES)
         kept = np.flatnonzero(counts >= self.at_least)
         kept = kept[np.argsort(-counts[kept], kind="stable")]
@@ -98,7 +104,7 @@ class LanguageModellingData(Task):
         vocabulary = Vocabulary([*SPECIAL, *map(chr, kept)])
         numbers = np.full(CODES, UNKNOWN, np.min_scalar_type(len(vocabulary) - 1))
         numbers[kept] = np.arange(len(SPECIAL), len(vocabulary))
-        _write(folder / "tokens.npy", (numbers[codes] for codes in dataset.codes(raw)), size, numbers.dtype)
+        _write(folder / "tokens.npy", (numbers[codes] for codes in pieces("writing")), size, numbers.dtype)
         of_tokens = np.bincount(numbers, counts, len(vocabulary)).astype(np.int64)
         np.save(folder / "counts.npy", of_tokens)
         return {

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnnlab.arguments import Positive, check_arguments
 from rnnlab.data.batches import Batch, Batches
+from rnnlab.output import progress
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.task import Array
@@ -63,7 +64,8 @@ class TransductionJudging(Judging):
         model.eval()
         loader = self.task.loader("test")
         assert isinstance(loader, Batches)
-        found = [text for batch in loader for text in self.write(model, batch)]
+        batches = progress(loader, f"{self.task.spec.task}: writing for the test part")
+        found = [text for batch in batches for text in self.write(model, batch)]
         written = [""] * len(found)
         for position, text in zip(loader.positions().tolist(), found, strict=True):
             written[position] = text

@@ -16,6 +16,7 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.images import Images, put, shrunk
@@ -160,7 +161,7 @@ def film(
     frames = np.zeros((count, time, SIDE, SIDE), np.uint8)
     found = np.zeros(shape, np.int64)
     is_first = np.zeros(shape, np.bool_)
-    for video in range(count):
+    for video in progress(range(count), "filming"):
         for begin, end in scenes(time, rng):
             digit = int(rng.integers(len(small)))
             found[video, begin:end] = labels[digit]

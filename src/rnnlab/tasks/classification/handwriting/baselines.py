@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnlab.datasets.strokes import SIDE
+from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
 from rnnlab.tasks.classification.handwriting.data import HandwritingData
@@ -48,7 +49,8 @@ class HandwritingBaselines(Baselines):
         }
 
     def _features(self, split: Split) -> Array:
-        return np.array([direction_features(moves, self.task.spacing) for moves in self.task.characters(split)])
+        characters = progress(self.task.characters(split), f"{self.task.spec.task}: directions")
+        return np.array([direction_features(moves, self.task.spacing) for moves in characters])
 
 
 def direction_features(moves: NDArray[np.float32], spacing: float) -> Array:

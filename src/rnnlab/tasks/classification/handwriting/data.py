@@ -18,6 +18,7 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.datasets.strokes import SIDE, Kanji, Points, drawn
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, tokens
@@ -76,7 +77,8 @@ class HandwritingData(ClassificationData):
         classes = classes[: self.class_count]
         kept = [character for character in characters if character.radical in classes]
         labels = np.array([classes.index(character.radical) for character in kept])
-        moves = [pen_moves(drawn(character.strokes, self.spacing), self.spacing) for character in kept]
+        strokes = progress(kept, f"{self.task_name}: drawing characters")
+        moves = [pen_moves(drawn(character.strokes, self.spacing), self.spacing) for character in strokes]
         report: dict[str, Any] = {}
         splits = split_by_class(labels, self.validation, self.test, names=classes)
         for split, indices in splits.items():

@@ -18,6 +18,7 @@ from rnnlab.data.words import words
 from rnnlab.datasets.reviews import LabelledTexts, Reviews
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, texts
@@ -78,7 +79,9 @@ class SentimentData(ClassificationData):
                 notes.append(f"of {contradicted} texts that stand under both labels, the first label is kept")
         splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
-        training = (words(reviews.texts[index]) for index in splits["train"])
+        training = (
+            words(reviews.texts[index]) for index in progress(splits["train"], f"{self.task_name}: learning the words")
+        )
         vocabulary = Vocabulary.fit(training, self.vocabulary_size, AT_LEAST)
         if len(vocabulary) < len(SPECIAL) + 2:
             raise UserError(
@@ -87,7 +90,8 @@ class SentimentData(ClassificationData):
             )
         lengths, unknown = {}, {}
         for split, indices in splits.items():
-            found = [self._numbers(reviews, index, vocabulary) for index in indices]
+            reading = f"{self.task_name}: reading the {split} part"
+            found = [self._numbers(reviews, index, vocabulary) for index in progress(indices, reading)]
             lengths[split] = np.array([len(numbers) for numbers in found])
             unknown[split] = np.mean([(numbers == UNKNOWN).mean() for numbers in found])
             Ragged.write(folder, split, [numbers[-self.longest :] for numbers in found], np.int32)

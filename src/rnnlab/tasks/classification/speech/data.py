@@ -20,6 +20,7 @@ from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import RATE
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, sequences, sounds, tone
@@ -120,7 +121,8 @@ class SpeechData(ClassificationData):
             is_test = [speaker == self.speaker for speaker in speakers]
         else:
             is_test = [recording.is_test and self.split == "official" for recording in recordings]
-        series = [log_mel(recording.samples, RATE, self.hop, self.filters) for recording in recordings]
+        sounds = progress(recordings, f"{self.task_name}: spectra")
+        series = [log_mel(recording.samples, RATE, self.hop, self.filters) for recording in sounds]
         labels = np.array([recording.digit for recording in recordings])
         return Utterances(series, labels, [str(digit) for digit in range(10)], speakers, np.array(is_test))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.transduction.caption.data import CaptionData
 from rnnlab.tasks.transduction.caption.judging import CaptionJudging
@@ -25,7 +26,7 @@ class CaptionBaselines(Baselines):
     def predictions(self) -> dict[str, pd.DataFrame]:
         train, test = (torch.from_numpy(np.array(self.task.pictures[split], np.float32)) for split in ("train", "test"))
         nearest: list[int] = []
-        for some in torch.split(test.flatten(1), DISTANCES):
+        for some in progress(torch.split(test.flatten(1), DISTANCES), f"{self.task.spec.task}: nearest"):
             nearest += torch.cdist(some, train.flatten(1)).argmin(dim=1).tolist()
         captions = self.task.captions["train"]
         frequent = pd.Series(captions).mode()[0]

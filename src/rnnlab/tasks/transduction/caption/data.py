@@ -18,6 +18,7 @@ from rnnlab.data.vocabulary import IGNORED, Vocabulary
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.images import Images, put, shrunk
 from rnnlab.tasks.raw_input import Column, images, unlabelled
@@ -193,7 +194,7 @@ def compose(images: Images, labels: NDArray[np.integer], count: int, rng: np.ran
     of_digit = [np.flatnonzero(labels == digit) for digit in range(10)]
     pictures = np.zeros((count, HEIGHT, WIDTH), np.uint8)
     captions, counts = [], []
-    for picture in pictures:
+    for picture in progress(pictures, "composing pictures"):
         things = choose(rng)
         for thing, left in zip(things, places(things, rng), strict=True):
             image = by_size[thing.size][rng.choice(of_digit[thing.digit])]

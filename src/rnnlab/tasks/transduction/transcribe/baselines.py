@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rnnlab.data.batches import Batches, ByLength
 from rnnlab.data.ctc import decode, make_head
 from rnnlab.losses import ConnectionistTemporal
+from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.transduction.transcribe.data import TranscribeData
 from rnnlab.tasks.transduction.transcribe.judging import TranscribeJudging
@@ -55,7 +56,7 @@ class TranscribeBaselines(Baselines):
         loss_of = ConnectionistTemporal()
         optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
         lowest, best = np.inf, net.state_dict()
-        for epoch in range(EPOCHS):
+        for epoch in progress(range(EPOCHS), f"{self.task.spec.task}: window"):
             order.set_epoch(epoch)
             for batch in batches:
                 optimizer.zero_grad()

@@ -21,6 +21,7 @@ from rnnlab.datasets.spoken_digits import RATE, WORDS, Recording
 from rnnlab.datasets.synthetic_speech import FASTEST, HIGHEST, LOWEST, SLOWEST, VOICES, Utterance, say
 from rnnlab.errors import UserError
 from rnnlab.losses import ConnectionistTemporal
+from rnnlab.output import progress
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, sequences, sounds, tone
 from rnnlab.tasks.task import SPLITS, Array, Split, check_parts
@@ -102,7 +103,7 @@ class TranscribeData(TransductionData):
         spoken = self._synthetic() if dataset.source == "espeak" else self._joined(dataset.read(raw))
         frames: dict[str, list[Array]] = {split: [] for split in SPLITS}
         said: dict[str, list[Spoken]] = {split: [] for split in SPLITS}
-        for split, each, sound in spoken:
+        for split, each, sound in progress(spoken, f"{self.task_name}: spectra of strings", self.size):
             frames[split].append(log_mel(*sound, self.hop, self.filters).astype(np.float64))
             said[split].append(each)
         scaler = Scaler.fit(np.concatenate(frames["train"]))
