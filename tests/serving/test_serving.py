@@ -433,7 +433,7 @@ def test_a_net_is_found_by_the_overrides_of_its_training(
     found = run("predict", "task=sentiment", *SHORT, *TRAINED["sentiment"], asked)
     assert found.code == 0, found.err
     assert found.out == by_folder.out != ""
-    assert str(results(trained, "sentiment").train(0)) in found.err
+    assert f"the net in {results(trained, 'sentiment').train(0).relative_to(trained)}\n" in found.err
     other = run("predict", "task=sentiment", *SHORT, *TRAINED["sentiment"], "seed=9", asked)
     assert other.code == 2
     assert "sentiment/gru seed 9 is not trained under this config: run `rnnlab train`" in other.err

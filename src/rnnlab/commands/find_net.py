@@ -5,6 +5,7 @@ import logging
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
+from rnnlab.results.paths import from_root
 from rnnlab.serving.load import find_predictor
 from rnnlab.serving.predictor import Predictor
 
@@ -27,5 +28,5 @@ def find_net(cfg: DictConfig) -> Predictor:
             "a net: model=runs/<task>/<cell>/<fingerprint>, or model=models:/rnnlab-price@champion."
         )
     folder = run.results.train(run.seed)
-    log.info("%s: the net in %s", run.label, folder)
+    log.info("%s: the net in %s", run.label, from_root(folder))
     return Predictor.of_run(folder)

@@ -44,6 +44,11 @@ def store_root() -> Path:
     return next((each for each in here.parents if here.is_relative_to(each / EXPERIMENTS)), here)
 
 
+def from_root(path: Path) -> str:
+    """As a command given in the root would name it; what is elsewhere by its whole path."""
+    return str(path.relative_to(root()) if path.is_relative_to(root()) else path)
+
+
 def own_file(path: str) -> Path:
     """A file of the user's: a relative path is meant from the working directory, else from the root, else from the
     workspace that DVC has copied, for what git does not know is not in the copy."""

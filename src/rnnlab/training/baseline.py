@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import FORMAT
-from rnnlab.results.paths import root
+from rnnlab.results.paths import from_root, root
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
@@ -30,6 +30,9 @@ def evaluate_baselines(cfg: DictConfig, task: Task) -> None:
         facts = folder / "task.json"
         if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
             _write_baselines(cfg, task, folder, setting)
+            log.info("  baselines in %s", from_root(folder))
+        else:
+            log.info("%s: baselines already judged under this setting, in %s", cfg.task.name, from_root(folder))
 
 
 def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:

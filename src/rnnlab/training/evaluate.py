@@ -19,7 +19,7 @@ from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import JUDGING, digest, is_of, origin
-from rnnlab.results.paths import Results, of_seeds
+from rnnlab.results.paths import Results, from_root, of_seeds
 from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tracking.tracker import Tracked, Tracker
 from rnnlab.training.checkpoint import read_checkpoint
@@ -64,6 +64,8 @@ def evaluate_seeds(run: Run, store: Tracker, draw_passage: DrawPassage) -> list[
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
     with _alone(results):
         _summarise(figures, results, cell, judging)
+    if not run.cfg.discard:
+        log.info("  metrics, predictions and figures in %s", from_root(results.summary))
     return [tracked for seed in run.seeds if (tracked := store.put(results, seed))]
 
 

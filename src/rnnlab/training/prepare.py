@@ -15,7 +15,7 @@ from rnnlab.config.fingerprint import data_setting, fetch_setting, fingerprint
 from rnnlab.data.download import sha256_of
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
-from rnnlab.results.paths import Prepared, root
+from rnnlab.results.paths import Prepared, from_root, root
 
 if TYPE_CHECKING:  # they load Lightning, which what only fetches does not need
     from rnnlab.tasks.judging import Judging
@@ -44,6 +44,7 @@ def preprocess(cfg: DictConfig) -> None:
             "overrides, or `dvc repro`, which does so by itself."
         )
     _prepare(cfg, prepared)
+    log.info("  arrays in %s", from_root(prepared.processed))
 
 
 def checked_task(cfg: DictConfig) -> "Task":

@@ -21,6 +21,7 @@ from rnnlab.config.fingerprint import save_config
 from rnnlab.modules.module import Diverged, SequenceModule
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import is_current
+from rnnlab.results.paths import from_root
 from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.live import Row
@@ -55,7 +56,7 @@ def train_seed(run: Run, store: Tracker) -> Tracked | None:
     """
     with locked(run.results.lock(run.seed), wait_seconds=2):
         if not run.cfg.force and run.is_trained(run.seed):
-            log.info("%s: already trained under this setting; force=true trains it again", run.label)
+            log.info("%s: already trained under this setting%s; force=true trains it again", run.label, _place(run))
             return store.put(run.results, run.seed)
         return _train(run, store)
 
@@ -67,7 +68,8 @@ def _train(run: Run, store: Tracker) -> Tracked | None:
         _clear(run)
     described = describe_run(run, module)
     write_json(run.checkpoints / "run.json", described)
-    log.info("%s: %d parameters%s", run.label, module.parameter_count, ", going on where it stopped" if resume else "")
+    begun = ", going on where it stopped" if resume else ""
+    log.info("%s: %d parameters%s%s", run.label, module.parameter_count, _place(run), begun)
     with store.live(described) as live:
         recorder = Recorder(live.send)
         callbacks = bound_callbacks(run.cfg, run.task, run.checkpoints)
@@ -90,6 +92,11 @@ def _train(run: Run, store: Tracker) -> Tracked | None:
         facts["steps_per_second"],
     )
     return tracked
+
+
+def _place(run: Run) -> str:
+    """In words, unless it is deleted at the end."""
+    return "" if run.cfg.discard else f", in {from_root(run.results.folder)}"
 
 
 def _write_net(run: Run, module: SequenceModule, folder: Path) -> None:
