@@ -1,5 +1,6 @@
 """Before the jobs of a Hydra sweep: the name they share, and the store they all write to."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -14,6 +15,9 @@ from rnnlab.config.checking import check, check_made, faults, refuse
 from rnnlab.config.fingerprint import shown_in, words_to_keep
 from rnnlab.config.schema import Named, declared
 from rnnlab.errors import UserError
+from rnnlab.results.paths import root
+
+log = logging.getLogger("rnnlab")
 
 
 class BeforeSweep(Callback):
@@ -26,8 +30,6 @@ class BeforeSweep(Callback):
         sweep = [f"{key}={value}" for key, value in (hydra["sweeper"]["params"] or {}).items()]
         given = [*sweep, *hydra["overrides"]["task"]]
         os.environ["RNNLAB_SWEEP"] = " ".join(words_to_keep(given)) or "all defaults"
-        from rnnlab.commands.tracking import open_store  # here: an answer to --help needs no store
-
         try:
             for word in (*given, *hydra["overrides"]["hydra"]):
                 _check_addresses(*word.lstrip("+~").partition("=")[::2])
@@ -37,6 +39,10 @@ class BeforeSweep(Callback):
             check(settings.task, group=Named)
             swept = _swept(sweep, hydra["overrides"]["task"])
             refuse({key: text for key, text in faults(settings).items() if not _is_open(key, swept)})
+            log.info("sweep of %s, in %s", os.environ["RNNLAB_SWEEP"], root())
+            # here: it takes seconds, and an answer to --help needs no store
+            from rnnlab.commands.tracking import open_store
+
             open_store(settings)
         except UserError as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
