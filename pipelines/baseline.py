@@ -1,6 +1,6 @@
 """Judge what a task can do without a recurrent net: python pipelines/baseline.py task=price"""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["baseline"].run("baseline")
+    run("baseline")

@@ -1,6 +1,6 @@
 """Write configs/: what each stage of dvc.yaml depends on, so that an edit reruns what it touches and nothing else."""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["compose"].run("compose")
+    run("compose")

@@ -1,6 +1,6 @@
 """Look how far back a trained net remembers, with the overrides of its training: python pipelines/diagnose.py ..."""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["diagnose"].run("diagnose")
+    run("diagnose")

@@ -1,6 +1,6 @@
 """Judge trained nets on the test split, with the overrides they were trained with: python pipelines/evaluate.py ..."""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["evaluate"].run("evaluate")
+    run("evaluate")

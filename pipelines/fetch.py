@@ -1,6 +1,6 @@
 """Fetch the data set of a task into data/raw: python pipelines/fetch.py task=price"""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["fetch"].run("fetch")
+    run("fetch")

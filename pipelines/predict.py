@@ -1,6 +1,6 @@
 """Answer raw input: python pipelines/predict.py model=runs/<task>/<cell>/<fingerprint> input=my.csv output=out.csv"""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["predict"].run("predict")
+    run("predict")

@@ -1,6 +1,6 @@
 """Write and print the leaderboard: python pipelines/report.py, of runs by hand: report.folder=runs"""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["report"].run("report")
+    run("report")

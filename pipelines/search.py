@@ -1,6 +1,6 @@
 """Search a pair's settings: python pipelines/search.py task=digits cell=gru search.trials=20; cells: -m cell=rnn,gru"""
 
-from checkout import COMMANDS
+from checkout import run
 
 if __name__ == "__main__":
-    COMMANDS["search"].run("search")
+    run("search")

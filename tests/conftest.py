@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from rnnlab.commands.main import COMMANDS
+from rnnlab.commands import main
 from rnnlab.training import prepare
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -60,7 +60,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
         capfd.readouterr()
         code = 0
         try:
-            COMMANDS[name].run(name)
+            main.run(name)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         finally:

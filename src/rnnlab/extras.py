@@ -6,10 +6,10 @@ from rnnlab.errors import MissingExtra
 
 
 def require(extra: str, what: str, *packages: str, instead: str = "") -> None:
-    """Be sure that the packages are installed, without importing any.
+    """Check that the packages are installed, without importing any.
 
-    extra: which brings them. what: needs them, as the message begins. packages: by the names pip knows. instead: what
-    else the user can do, as the message ends.
+    extra: which brings them. what: needs them, as the message begins. packages: by the names that pip knows; those of
+    their modules are the same, with _ for -. instead: what else the user can do, as the message ends.
 
     Raises: `MissingExtra` that names the first one which is not installed.
     """

@@ -17,7 +17,7 @@ from rnnlab.addresses import without_secrets
 log = logging.getLogger("rnnlab")
 
 AFTER, BETWEEN_BARS, BETWEEN_LINES = 0.5, 0.1, 10.0
-"""Seconds until a bar is drawn, until it is drawn again, and from one line to the next, also until the first."""
+"""Seconds until a bar is drawn, until it is drawn again, and between lines, also until the first."""
 
 WIDTH = 80
 """Columns of a terminal that does not know how many it has."""
@@ -26,8 +26,8 @@ Item = TypeVar("Item")
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """A line for each message, above the bar if one stands; in silence once nobody reads any longer, as behind `head`,
-    so that the work goes on."""
+    """A line for each message, above the bar if there is one; in silence once nobody reads any longer, as behind
+    `head`, so that the work goes on."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with _bar_aside(self.stream):
@@ -53,7 +53,7 @@ def print_into_nothing() -> None:
 class Meter:
     """How far some work is, until `close`. Of work within work only the outer one's is shown.
 
-    What is written to standard error while a bar stands is put above it, as `Lines` are.
+    What is written to standard error beside a bar is put above it, as `Lines` are.
 
     Whoever does the work calls `show` once `time.monotonic()` has come to `due`, which is all that a step costs.
 
@@ -61,7 +61,7 @@ class Meter:
     """
 
     def __init__(self, label: str, bound: str = "about") -> None:
-        global _standing
+        global _shown
         self.terminal = sys.stderr.isatty()
         self._label, self._bound = label, bound
         self._bar: Any = None
@@ -69,13 +69,13 @@ class Meter:
         self._above: Any = None
         self.restart(0.0)
         self.due = self._since + (AFTER if self.terminal else BETWEEN_LINES)
-        if _standing is None:
-            _standing = self
+        if _shown is None:
+            _shown = self
         else:
             self.due = float("inf")
 
     def restart(self, share: float) -> None:
-        """Reckon the time left from now on: `share` of the work is done, and says nothing of what the rest takes."""
+        """Estimate the time left from now on: `share` of the work is done, and says nothing of what the rest takes."""
         self._first, self._since = share, time.monotonic()
 
     def left(self, share: float) -> str:
@@ -87,7 +87,7 @@ class Meter:
 
     def show(self, share: float | None, *facts: str) -> None:
         """Draw the bar at `share`, from 0 to 1, None where that is unknown, or log a line; either says the `facts`."""
-        if _standing is not self:
+        if _shown is not self:
             return
         text = ", ".join(filter(None, facts))
         if self.terminal:
@@ -98,14 +98,14 @@ class Meter:
 
     def close(self) -> None:
         """Take the bar away."""
-        global _standing
+        global _shown
         if self._bar is not None:
             self._bar.close()
             self._bar = None
             if sys.stderr is self._above:
                 sys.stderr = self._stderr
-        if _standing is self:
-            _standing = None
+        if _shown is self:
+            _shown = None
 
     def _draw(self, share: float | None, text: str) -> None:
         # here: most commands end before any bar is drawn
@@ -130,8 +130,14 @@ class Meter:
             self._bar.refresh(nolock=True)
 
 
-_standing: Meter | None = None
-"""The one that is shown."""
+_shown: Meter | None = None
+"""The one that is drawn or logged."""
+
+
+def close_meter() -> None:
+    """Of work that an error has ended: where the error is kept, so is an iterator of `progress` that was under way."""
+    if _shown is not None:
+        _shown.close()
 
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
@@ -151,13 +157,14 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
         meter.close()
 
 
-def show_count(meter: Meter, done: int, total: int | None, unit: str = "") -> None:
+def show_count(meter: Meter, done: int, total: int | None, unit: str = "", per_unit: int = 1) -> None:
     """Show that `done` of `total` are done, None where nobody knows how many there are."""
+    text = f"{done // per_unit:,}"
     if not total:
-        meter.show(None, f"{done:,}{unit}")
+        meter.show(None, f"{text}{unit}")
         return
-    share = done / total
-    count = f"{done:,}/{total:,}{unit}" if meter.terminal else f"{100 * share:.0f} % of {total:,}{unit}"
+    share, whole = done / total, f"{total // per_unit:,}"
+    count = f"{text}/{whole}{unit}" if meter.terminal else f"{100 * share:.0f} % of {whole}{unit}"
     meter.show(share, count, meter.left(share))
 
 
@@ -169,8 +176,8 @@ def in_words(seconds: float) -> str:
 
 
 def _bar_aside(stream: TextIO) -> AbstractContextManager[None]:
-    """Within it the bar does not stand, so that a line can be written to `stream`; behind it, it does again."""
-    if _standing is None or _standing._bar is None:
+    """Within it the bar is not there, so that a line can be written to `stream`; afterwards it is drawn again."""
+    if _shown is None or _shown._bar is None:
         return nullcontext()
     from tqdm import tqdm
 

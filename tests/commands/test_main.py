@@ -1,5 +1,6 @@
 """The command `rnnlab`, and the workspace that `rnnlab init` makes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,11 @@ def test_another_command_is_refused_with_the_nearest(
     assert told.count("\n") == 1
 
 
-def test_help_shows_how_the_command_is_called(run: Run, root: Path) -> None:
-    assert run("train", "--help").out.startswith("rnnlab train [group=option]")
+def test_help_shows_how_the_command_is_called(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rnnlab_(monkeypatch, "train", "--help") == 0
+    assert capsys.readouterr().out.startswith("rnnlab train [group=option]")
     script = [sys.executable, str(CHECKOUT / "pipelines/train.py"), "--help"]
     assert subprocess.run(script, capture_output=True, text=True, check=True, cwd=root).stdout.startswith(
         "python pipelines/train.py [group=option]"
@@ -79,7 +83,7 @@ def test_init_makes_a_workspace_and_completes_one(
     workspace = folder / "mine"
     told = capsys.readouterr().out
     assert f"{workspace} is a workspace; written: .dvcignore, .gitignore, README.md, conf/grid.yaml, dvc.yaml\n" in told
-    assert "It is in no git repository" in told
+    assert "needs a git repository" in told
     assert sorted(path.name for path in workspace.iterdir()) == [
         ".dvc", ".dvcignore", ".gitignore", "README.md", "conf", "dvc.yaml",
     ]  # fmt: skip
@@ -100,7 +104,7 @@ def test_init_within_a_git_repository(folder: Path, inside: str, monkeypatch: py
     assert "no_scm" not in (folder / inside / ".dvc/config").read_text()
 
 
-def test_the_readme_of_a_workspace_and_its_stages_are_those_of_the_checkout(folder: Path) -> None:
+def test_the_stages_of_a_workspace_are_those_of_the_checkout() -> None:
     template = init.FILES["dvc.yaml"].read_text()
     for name in main.COMMANDS:
         template = template.replace(f"cmd: rnnlab {name} ", f"cmd: python pipelines/{name}.py ")
@@ -110,6 +114,15 @@ def test_the_readme_of_a_workspace_and_its_stages_are_those_of_the_checkout(fold
     assert init.FILES[".dvcignore"].read_text() == (CHECKOUT / ".dvcignore").read_text()
     ignored = set(init.FILES[".gitignore"].read_text().splitlines())
     assert ignored - {"/configs/"} <= set((CHECKOUT / ".gitignore").read_text().splitlines())
+
+
+def test_a_workspace_that_becomes_a_repository(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rnnlab_(monkeypatch, "init") == 0
+    subprocess.run(["git", "init", "-q"], check=True)
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    assert rnnlab_(monkeypatch, "init", "..") == 0
+    assert "no_scm" not in (folder / ".dvc/config").read_text()
 
 
 def test_no_workspace_is_made_within_another_nor_in_a_checkout(
@@ -201,3 +214,31 @@ def test_a_task_of_the_grid_has_the_name_of_its_file(run: Run, root: Path) -> No
     (root / "conf/task/mine.yaml").write_text("defaults: [price, _self_]\nname: mine\nwindow: 10\n")
     assert run("compose").code == 0
     assert yaml.safe_load((root / "configs/train/mine-rnn.yaml").read_text())["task"]["window"] == 10
+
+
+def test_a_workspace_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    folder = tmp_path / "o'brien's größe [1]"
+    (folder / "conf/task").mkdir(parents=True)
+    (folder / "conf/task/mine.yaml").write_text("defaults: [xor, _self_]\nname: mine\n")
+    (folder / "conf/grid.yaml").write_text("tasks: [mine]\ncells: [rnn]\nseeds: [0]\n")
+    monkeypatch.setenv("RNNLAB_ROOT", str(folder))
+    assert run("compose").code == 0
+    assert (folder / "configs/train/mine-rnn.yaml").is_file()
+    assert run("train", "task=mine", "cell=rnn", "trainer.max_epochs=1", "tracking=none").code == 0
+    assert len(list(folder.rglob("weights.safetensors"))) == 1
+
+
+def test_a_working_directory_that_is_gone_is_no_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    call = f"{sys.executable} -c 'from rnnlab.commands.main import run; run(\"train\")'"
+    done = subprocess.run(
+        ["sh", "-c", f"cd {folder} && rmdir {folder} && {call}"],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1

@@ -6,6 +6,7 @@ import pytest
 
 from rnnlab.config.files import find
 from rnnlab.config.stages import compose_task
+from rnnlab.results.paths import CONF
 from tests.conftest import Run
 
 FAST = ("trainer.max_epochs=1", "trainer.limit_batches=1", "tracking=none")
@@ -45,7 +46,16 @@ def test_a_file_that_would_never_be_read_is_named(run: Run, root: Path, own: Pat
     assert f"{own / 'config.yaml'} (and 1 more) would never be read" in run("compose").err
 
 
-def test_so_is_one_of_a_further_folder(run: Run, root: Path, tmp_path: Path) -> None:
+def test_settings_under_a_name_that_means_none_are_refused(run: Run, root: Path, own: Path) -> None:
+    """The default, tuning=none, would apply them."""
+    (own / "tuned/none").mkdir(parents=True)
+    (own / "tuned/none/tiny_narrow.yaml").write_text("# @package _global_\nseed: 9\n")
+    outcome = run("train", "task=tiny", "cell=narrow", *FAST)
+    assert outcome.code == 2
+    assert f"{own / 'tuned/none'}: tuning=none, the default, applies no settings" in outcome.err
+
+
+def test_a_file_of_a_further_folder_that_would_never_be_read_is_named(run: Run, root: Path, tmp_path: Path) -> None:
     (tmp_path / "more/cell").mkdir(parents=True)
     (tmp_path / "more/cell/gru.yaml").touch()
     outcome = run("train", f"--config-dir={tmp_path / 'more'}", "task=xor", *FAST)
@@ -57,3 +67,7 @@ def test_a_conf_that_has_nothing_to_do_with_rnnlab_is_no_hindrance(run: Run, roo
     (root / "conf/model").mkdir(parents=True)
     (root / "conf/model/price.yaml").write_text("a: 1\n")
     assert run("train", "task=xor", "cell=rnn", *FAST).code == 0
+
+
+def test_rnnlab_s_own_folder_hides_nothing(run: Run, root: Path) -> None:
+    assert run("train", f"--config-dir={CONF}", "task=xor", "cell=rnn", *FAST).code == 0

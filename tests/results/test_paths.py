@@ -1,4 +1,4 @@
-"""Where things lie: the workspace of a working directory, and files of the user's own."""
+"""Where files are: the workspace of a working directory, and files of the user's own."""
 
 from pathlib import Path
 
@@ -47,6 +47,8 @@ def test_an_experiment_that_dvc_runs_in_a_copy_writes_to_the_store_of_the_worksp
     monkeypatch.chdir(copy)
     assert (root(), store_root()) == (copy, outer)
     assert store_uri(None) == f"sqlite:///{outer}/mlflow.db"
+    monkeypatch.setenv("RNNLAB_ROOT", str(outer))
+    assert (root(), store_root()) == (copy, outer), "all copies inherit the variable"
     monkeypatch.chdir(outer)
     assert (root(), store_root()) == (outer, outer)
 

@@ -9,6 +9,7 @@ from rnnlab.commands.open_run import open_run
 from rnnlab.diagnosis.memory_length import measure, sample, scalars, write_memory
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import origin
+from rnnlab.results.paths import from_root
 from rnnlab.serving.champions import crown
 
 log = logging.getLogger("rnnlab")
@@ -25,14 +26,14 @@ def diagnose(cfg: DictConfig) -> None:
         with locked(results.lock(seed), wait_seconds=2):
             run.load_trained(module, seed)
             name = read_json(results.train(seed) / "run.json")["name"]
-            epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"] + 1
+            epoch = read_json(results.train(seed) / "metrics.json")["best_epoch"]
             measured = {"epoch": epoch, **measure(module, sample(run.task))}
             with atomic_folder(results.diagnosis(seed)) as part:
                 write_memory([measured], epoch, name, part)
                 facts = {**origin(results, seed), "metrics": scalars(measured)}
                 write_json(part / "diagnosed.json", facts)
         log.info("%s/%s seed %d: %s", cfg.task.name, cfg.cell.name, seed, in_words(measured))
-        log.info("  figures in %s", results.diagnosis(seed))
+        log.info("  figures in %s", from_root(results.diagnosis(seed)))
         crown(store, store.put(results, seed))
 
 

@@ -5,7 +5,7 @@ import logging
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
-from rnnlab.results.paths import from_root
+from rnnlab.results.paths import from_root, root
 from rnnlab.serving.load import find_predictor
 from rnnlab.serving.predictor import Predictor
 
@@ -19,14 +19,19 @@ def find_net(cfg: DictConfig) -> Predictor:
     """
     if cfg.model is not None:
         return find_predictor(cfg.model, cfg.seed, cfg.tracking.get("uri"))
+    untrained = UserError(
+        f"{cfg.task.name}/{cfg.cell.name} seed {cfg.seed} is not trained under this config: run `rnnlab train` with "
+        "the same overrides first, or name a net: model=runs/<task>/<cell>/<fingerprint>, or "
+        "model=models:/rnnlab-price@champion."
+    )
+    runs = f"results/{cfg.task.name}/{cfg.cell.name}" if cfg.dvc else f"runs/{cfg.task.name}/{cfg.cell.name}/*"
+    if not any(root().glob(f"{runs}/train/seed={cfg.seed}")):  # before any data is prepared
+        raise untrained
     from rnnlab.training.run import Run  # here: a net that is named needs nothing of training
 
     run = Run.open(cfg)
     if not run.is_trained(run.seed):
-        raise UserError(
-            f"{run.label} is not trained under this config: run `rnnlab train` with the same overrides first, or name "
-            "a net: model=runs/<task>/<cell>/<fingerprint>, or model=models:/rnnlab-price@champion."
-        )
+        raise untrained
     folder = run.results.train(run.seed)
     log.info("%s: the net in %s", run.label, from_root(folder))
     return Predictor.of_run(folder)

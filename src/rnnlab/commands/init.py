@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rnnlab.config.cli import report
 from rnnlab.config.stages import STAGES, check_stages, stages_of
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_file
@@ -27,22 +28,17 @@ QUIET = ("core.analytics", "core.check_update")
 """Settings of DVC's that would let it ask the network."""
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """`rnnlab init [folder]`."""
     parser = argparse.ArgumentParser("rnnlab init", description="Make a workspace: conf/, dvc.yaml and a README.md.")
     parser.add_argument("folder", nargs="?", help="by default RNNLAB_ROOT, or where the command is given")
-    folder = parser.parse_args(words).folder or os.environ.get("RNNLAB_ROOT") or "."
+    folder = parser.parse_args(arguments).folder or os.environ.get("RNNLAB_ROOT") or "."
     try:
-        init(Path(folder).absolute())
-    except UserError as error:
-        sys.exit(_reported(str(error)))
-    except OSError as error:
-        sys.exit(_reported(f"cannot write in {folder}: {error.strerror or error}."))
-
-
-def _reported(text: str) -> int:
-    print(f"error: {text}", file=sys.stderr)
-    return 2
+        init(Path(folder).resolve())
+    except (UserError, OSError) as error:
+        sys.exit(report(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def init(folder: Path) -> None:
@@ -67,7 +63,7 @@ def init(folder: Path) -> None:
     in_git = _init_dvc(folder)
     print(f"{folder} is a workspace; written: {', '.join(made) or 'nothing, all was there'}")
     if not in_git:
-        print("It is in no git repository, which `dvc repro` does not need, but `dvc exp run` does.")
+        print("`dvc repro` works there; `dvc exp run` needs a git repository: `git init`, then `rnnlab init` again.")
     print("Next: `dvc repro` there, or `rnnlab train task=price cell=lstm`; README.md has more.")
 
 
@@ -91,14 +87,22 @@ def _init_dvc(folder: Path) -> bool:
     """
     git = _run(folder, "git", "rev-parse", "--show-toplevel")
     in_git = git.returncode == 0
-    if not (folder / ".dvc/config").is_file():
+    config = folder / ".dvc/config"
+    if not config.is_file():
         at_top = in_git and Path(git.stdout.strip()) == folder.resolve()
         kind = [] if at_top else ["--subdir"] if in_git else ["--no-scm"]
-        for words in (["init", *kind], *(["config", name, "false"] for name in QUIET)):
-            done = _run(folder, sys.executable, "-m", "dvc", *words, "-q")
-            if done.returncode != 0:
-                raise UserError(f"dvc {' '.join(words)} failed in {folder}: {' '.join(done.stderr.split())}")
+        _dvc(folder, "init", *kind)
+        for name in QUIET:
+            _dvc(folder, "config", name, "false")
+    elif in_git and "no_scm" in config.read_text(encoding="utf-8"):  # it was made a repository since
+        _dvc(folder, "config", "--unset", "core.no_scm")
     return in_git
+
+
+def _dvc(folder: Path, *arguments: str) -> None:
+    done = _run(folder, sys.executable, "-m", "dvc", *arguments, "-q")
+    if done.returncode != 0:
+        raise UserError(f"dvc {' '.join(arguments)} failed in {folder}: {' '.join(done.stderr.split())}")
 
 
 def _run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":

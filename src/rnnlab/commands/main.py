@@ -38,6 +38,11 @@ rnnlab COMMAND [group=option] [key=value] [-m]     rnnlab COMMAND --help has eve
 """
 
 
+def run(name: str) -> None:
+    """Do the job of this name, under the config that conf/ and the command line give."""
+    COMMANDS[name].run(name)
+
+
 def main() -> None:
     """The command `rnnlab`: its first word is the job, the others go to it."""
     words = sys.argv[1:]
@@ -53,7 +58,7 @@ def main() -> None:
         init(words[1:])
     elif name in COMMANDS:
         sys.argv = [f"rnnlab {name}", *words[1:]]
-        COMMANDS[name].run(name)
+        run(name)
     else:
         names = ["init", *COMMANDS]
         close = get_close_matches(name, names, n=1)

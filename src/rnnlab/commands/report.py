@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
 from rnnlab.report.selection import selection
-from rnnlab.results.paths import INSTALLED, root
+from rnnlab.results.paths import CHECKOUT, root
 
 log = logging.getLogger("rnnlab")
 
@@ -37,5 +37,5 @@ def report(cfg: DictConfig) -> None:
         if not path.exists():
             raise UserError(f"{path} is not there: run `dvc repro`, or leave report.write=true.")
         log.info("\n%s", path.read_text(encoding="utf-8"))
-        command = "rnnlab" if INSTALLED else "make"
+        command = "make" if root() == CHECKOUT else "rnnlab"  # there it needs no environment to be active
         log.info("Browse the runs: %s ui, then open http://127.0.0.1:%d", command, cfg.port)

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -44,7 +44,8 @@ from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.output import Lines
+from rnnlab.output import Lines, close_meter
+from rnnlab.results.files import NO_FOLDER, NO_ROOM
 from rnnlab.results.paths import CONF, root, store_root, workspaces
 
 log = logging.getLogger("rnnlab")
@@ -102,21 +103,22 @@ class Command:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
             with _checked_loading(), _starting():
-                job = partial(_do, self, name)
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(update_wrapper(job, _do))()
+                # with `_do`'s name and module, which Hydra asks a job for
+                job = update_wrapper(partial(_do, self, name), _do)
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
         except _Reported as error:
             sys.exit(error.args[0])
-        except UserError as error:  # of `CheckedLoader`
-            sys.exit(_report(error))
+        except (UserError, OSError) as error:  # of `CheckedLoader`
+            sys.exit(report(error))
         except (HydraException, OmegaConfBaseException) as error:
             print(f"error: {without_secrets(_explain(error))}", file=sys.stderr)
             sys.exit(2)
 
-    def subject(self, cfg: DictConfig) -> str:
+    def subject(self, cfg: DictConfig) -> list[str]:
         """What of the config it works on, in a few words."""
         if "cell" in self.makes:
-            return f" {cfg.task.name}/{cfg.cell.name} {'of all seeds' if cfg.dvc else f'seed {cfg.seed}'}"
-        return f" {cfg.task.name}" if self.makes else ""
+            return [f"{cfg.task.name}/{cfg.cell.name}", "of all seeds" if cfg.dvc else f"seed {cfg.seed}"]
+        return [cfg.task.name] if self.makes else []
 
 
 def _do(command: Command, name: str, cfg: DictConfig) -> Any:
@@ -124,8 +126,9 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
     single = HydraConfig.get().mode == RunMode.RUN
     try:
         keep(Path.cwd())
+        _find_packages(cfg.packages)  # in a process of its own, the loader of the config was not made
         if not faults(cfg):  # before anything is imported for the check of what is made: that takes seconds
-            log.info("%s%s, in %s", name, command.subject(cfg), _place())
+            log.info("%s, in %s", " ".join([name, *command.subject(cfg)]), _place())
         found = faults(cfg, ("tracking", *command.makes)) | _unknown_keys(cfg)
         found |= {fault: fault for fault in _unread_groups()}
         if command.settings is not None:
@@ -137,10 +140,17 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
         if isinstance(error, MissingExtra) and not single:
             log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
             return None
-        code = _report(error)
+        close_meter()
+        code = report(error)
         if single:  # of an exception Hydra would print the command line too, with the secrets in it
             sys.exit(code)
         raise _Reported(code) from None
+
+
+def _find_packages(packages: Sequence[str]) -> None:
+    """Let those of the user's own be imported from the workspace, too, after all other places."""
+    if packages and str(root()) not in sys.path:
+        sys.path.append(str(root()))
 
 
 def _place() -> str:
@@ -166,8 +176,7 @@ class CheckedLoader(ConfigLoaderImpl):
         add_own_conf(config_search_path)
         super().__init__(config_search_path)
         self.packages = given_packages(sys.argv[1:], os.environ)
-        if self.packages and str(root()) not in sys.path:
-            sys.path.append(str(root()))  # of one's own, beside conf/
+        _find_packages(self.packages)
 
     def get_group_options(
         self,
@@ -210,12 +219,12 @@ class CheckedLoader(ConfigLoaderImpl):
             cfg.packages = list(self.packages)
         check_hydra(cfg, self.packages)
         if not {"--help", "-h"}.isdisjoint(sys.argv):
-            cfg.hydra.help.template = HELP.format(command=_typed(), keys=_literal(explanation(cfg)))
+            cfg.hydra.help.template = HELP.format(command=_program(), keys=_literal(explanation(cfg)))
         return cfg
 
 
-def _typed() -> str:
-    """How this program was called."""
+def _program() -> str:
+    """As it was called."""
     program = sys.argv[0]
     return f"python pipelines/{Path(program).name}" if program.endswith(".py") else program
 
@@ -251,7 +260,7 @@ def _settle(command: Command) -> None:
     """Plain lines; a signal unwinds the process."""
     stream = sys.stderr if command.answers else sys.stdout
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(stream)], force=True)
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -284,7 +293,7 @@ class _Reported(Exception):
     """An error that was already printed; its argument is the exit code."""
 
 
-def _report(error: Exception) -> int:
+def report(error: Exception) -> int:
     """Print what the user can correct as one line, anything else with its traceback. Returns: the exit code."""
     error = _as_user_error(error)
     mistake = isinstance(error, UserError)
@@ -306,27 +315,21 @@ def _as_user_error(error: Exception) -> Exception:
             return cause if isinstance(cause, Exception) else error
     if isinstance(error, InterpolationResolutionError):
         return UserError(unresolved(error))
-    if isinstance(error, ConfigCompositionException | OverrideParseException):  # of what a job composes itself
+    if isinstance(error, ConfigCompositionException | OverrideParseException):  # of another config than the job's own
         return UserError(_explain(error))
     if isinstance(error, OSError):
         # NumPy gives no number when only part of an array could be written
         number = errno.ENOSPC if error.errno is None and "written" in str(error) else error.errno
-        if number not in _DISK:
+        if number not in _REMEDIES:
             return error
         what = error.strerror or str(error)
-        return UserError(f"cannot write {error.filename or root()}: {what}. {_DISK[number]}")
+        return UserError(f"cannot write {error.filename or root()}: {what}. {_REMEDIES[number]}")
     return error
 
 
-_ELSEWHERE = "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."
-_DISK = {
-    errno.EACCES: _ELSEWHERE,
-    errno.EPERM: _ELSEWHERE,
-    errno.EROFS: _ELSEWHERE,
-    errno.ENOTDIR: _ELSEWHERE,
-    errno.EEXIST: _ELSEWHERE,
-    errno.ENOSPC: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
-    errno.EDQUOT: "Make room, or set RNNLAB_ROOT to a folder on another disk.",
+_REMEDIES = {
+    **dict.fromkeys(NO_FOLDER, "Set RNNLAB_ROOT to a folder that can be written, or change its permissions."),
+    **dict.fromkeys(NO_ROOM, "Make room, or set RNNLAB_ROOT to a folder on another disk."),
     errno.EFBIG: "The limit on a file's size is too low (see `ulimit -f`).",
 }
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from hydra.version import setbase
+from omegaconf import DictConfig, open_dict
 
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CONF, root
@@ -16,7 +18,7 @@ from rnnlab.results.paths import CONF, root
 def own_conf() -> Path | None:
     """The workspace's own conf/, which is searched after rnnlab's; None where there is no other."""
     folder = root() / "conf"
-    return folder if folder.is_dir() and not (CONF.is_dir() and folder.samefile(CONF)) else None
+    return folder if folder.is_dir() and not folder.samefile(CONF) else None
 
 
 def add_own_conf(search_path: ConfigSearchPath) -> None:
@@ -29,30 +31,34 @@ def add_own_conf(search_path: ConfigSearchPath) -> None:
         search_path.prepend("workspace", f"file://{own}", SearchPathQuery(provider="schema"))
     for each in search_path.get_path():
         folder = Path((each.path or "").removeprefix("file://"))
-        if each.provider in ("workspace", "command-line"):
-            _check_names(folder)
+        if each.provider in ("workspace", "command-line") and not folder.samefile(CONF):
+            _check_names(folder, " If that folder is not for rnnlab, set RNNLAB_ROOT." if folder == own else "")
 
 
-def _check_names(folder: Path) -> None:
+def _check_names(folder: Path, hint: str) -> None:
     groups = [each.name for each in CONF.iterdir() if each.is_dir()]
     paths = [*folder.glob("config.yaml"), *folder.glob("recurrent.yaml")]
     paths += [path for group in groups for path in sorted((folder / group).rglob("*.yaml"))]
     hidden = [path for path in paths if (CONF / path.relative_to(folder)).is_file()]
     if hidden:
-        name = hidden[0].relative_to(folder)
         more = f" (and {len(hidden) - 1} more)" if len(hidden) > 1 else ""
         raise UserError(
-            f"{hidden[0]}{more} would never be read, because rnnlab has a conf/{name} itself: give it another name. "
-            "If that folder has nothing to do with rnnlab, set RNNLAB_ROOT to one that has."
+            f"{hidden[0]}{more} would never be read, because rnnlab has a conf/{hidden[0].relative_to(folder)} itself: "
+            f"give it another name.{hint}"
         )
+    if (folder / "tuned/none").exists():
+        raise UserError(f"{folder / 'tuned/none'}: tuning=none, the default, applies no settings; use another name.")
 
 
 def compose_config(overrides: Iterable[str]) -> DictConfig:
     """The config of a command that is given these overrides."""
-    GlobalHydra.instance().clear()  # an entry point is itself within Hydra, which allows one at a time
-    own = own_conf()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*overrides, *([] if own is None else [f"hydra.searchpath=['file://{own}']"])])
+    setbase("1.3")
+    search_path = create_config_search_path(str(CONF))
+    add_own_conf(search_path)
+    cfg = ConfigLoaderImpl(search_path).load_configuration("config", [*overrides], RunMode.RUN, from_shell=False)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
 
 
 def folders(hydra: DictConfig | None = None) -> list[Path]:

@@ -31,6 +31,7 @@ NEUTRAL = tuple(
         "diagnosis.gradients",
         "diagnosis.jacobian",
         "diagnosis.memory_length",
+        "extras",
         "output",
         "report.length_sweep",
         "report.selection",

@@ -5,7 +5,6 @@
 looks for `<mirror>/names/names.tar.gz`, then at the origin. Two processes that want the same file download it once.
 """
 
-import errno
 import hashlib
 import os
 import shutil
@@ -23,12 +22,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from rnnlab.addresses import shown
 from rnnlab.errors import UserError
 from rnnlab.output import Meter, show_count
-from rnnlab.results.files import atomic_file, locked, read_json, write_json
+from rnnlab.results.files import NO_FOLDER, NO_ROOM, atomic_file, locked, read_json, write_json
 
 if TYPE_CHECKING:
     import requests
 
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.ENOSPC, errno.EDQUOT)
 
 MIRROR_VARIABLE = "RNNLAB_MIRROR"
 TIMEOUT_SECONDS = (10.0, 60.0)  # to connect, and between two arrivals of data
@@ -259,7 +257,7 @@ class _Transfer:
                 file.write(chunk)
                 done += len(chunk)
                 if time.monotonic() >= meter.due:
-                    show_count(meter, done // MEGABYTE, total and total // MEGABYTE, " MB")
+                    show_count(meter, done, total, " MB", MEGABYTE)
 
 
 def _version(response: "requests.Response") -> str | None:
@@ -308,7 +306,7 @@ def _unwritable_is_the_users(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in NO_FOLDER | NO_ROOM:
             raise
         reason = os.strerror(error.errno)
         raise UserError(

@@ -59,7 +59,7 @@ class File:
 class Dataset(ABC):
     """A data set whose files are known for each of its sources.
 
-    name: its folder, data/raw/<name>/, and its folder in a mirror. source: one of those that the class which derives
+    name: what it is called, and its folder in a mirror. source: one of those that the class which derives
     from this one declares; the first ships in a package of the package index and needs no other network.
     """
 

@@ -76,7 +76,7 @@ class PriceTable:
 class Prices:
     """Which prices, and how to read them.
 
-    name: the data set's folder, data/raw/<name>/. source: "sample", "yahoo" or "csv".
+    name: what it is called. source: "sample", "yahoo" or "csv".
     symbol: of sample and yahoo. path: of csv, a local file or an http(s) address.
     date, target, volume: columns; None: the date column is found, the target is the adjusted close where there is one,
     else the close, the volume is the column 'volume' where there is one. decimal, date_order: of csv, see `Notation`.

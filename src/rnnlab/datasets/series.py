@@ -62,7 +62,7 @@ class SeriesTable:
 class Series:
     """Which series, and how to read it.
 
-    name: the data set's folder, data/raw/<name>/. path: a local file or an http(s) address; None: the sample.
+    name: what it is called. path: a local file or an http(s) address; None: the sample.
     date, target: columns; None: found. inputs: further columns, or ["all"]. decimal, date_order: of a file, see
     `Notation`. missing: one of `MISSING`:
 

@@ -1,5 +1,6 @@
 """Files and folders that are either whole or not there, whenever the process is stopped."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rnnlab.errors import UserError
+
+NO_FOLDER = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR))
+"""Numbers of the errors of a folder that cannot be written to, or is none."""
+
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
+"""Of a disk that is full."""
 
 
 @contextmanager

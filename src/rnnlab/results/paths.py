@@ -20,10 +20,9 @@ EXPERIMENTS = Path(".dvc/tmp/exps")
 def root() -> Path:
     """The folder that holds data/, results/, runs/ and the user's own conf/: RNNLAB_ROOT, else the nearest workspace
     above the working directory, else that directory."""
-    given = os.environ.get("RNNLAB_ROOT")
-    if given:
+    here, given = Path.cwd(), os.environ.get("RNNLAB_ROOT")
+    if given and f"/{EXPERIMENTS}/" not in f"{here}/":  # all copies inherit one variable
         return Path(given).absolute()
-    here = Path.cwd()
     return next(workspaces(here), here)
 
 

@@ -29,7 +29,7 @@ from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_
 from rnnlab.errors import UserError
 from rnnlab.modules.module import Diverged
 from rnnlab.results.files import atomic_file, is_locked, locked
-from rnnlab.results.paths import root
+from rnnlab.results.paths import from_root, root
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
 from rnnlab.search.space import distributions, nested, starting_point, with_values
 from rnnlab.tasks.task import Task
@@ -255,7 +255,7 @@ def _conclude(cfg: DictConfig, study: Study, folder: Path) -> float | None:
         f"rnnlab search {' '.join(words)}".rstrip(),
     ]
     path = write_overlay(cfg, nested(best.params), about, {"trials": len(spent), "study": folder.name})
-    log.info("wrote %s: apply it with tuning=%s", path, cfg.search.name)
+    log.info("wrote %s: apply it with tuning=%s", from_root(path), cfg.search.name)
     return best.value
 
 

@@ -31,7 +31,7 @@ def fetch(cfg: DictConfig) -> None:
     """Bring the task's data set into the pipeline's data/raw."""
     folder = Prepared.of_pipeline(cfg.task.name).raw
     _fetch(cfg, folder)
-    log.info("fetched %s into %s", cfg.task.dataset.name, folder)
+    log.info("fetched %s into %s", cfg.task.dataset.name, from_root(folder))
 
 
 def preprocess(cfg: DictConfig) -> None:

@@ -1,6 +1,5 @@
 """The MLflow store: a view of the folders of results, filled as a run goes or later, always with the same content."""
 
-import errno
 import json
 import logging
 import socket
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
-from rnnlab.results.files import is_locked, locked, read_json
+from rnnlab.results.files import NO_FOLDER, is_locked, locked, read_json
 from rnnlab.results.origin import JUDGING, current, digest, is_of
 from rnnlab.results.paths import Results, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
@@ -40,9 +39,6 @@ UNDER_WAY = "attributes.status = 'RUNNING'"
 
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
-
-NO_FOLDER = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
-"""Errors where the workspace is no folder that can be written."""
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 """Stores without a server, which would put artifacts below whatever folder the command is given in."""
