@@ -7,6 +7,7 @@ import pty
 import re
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,15 +73,22 @@ class Terminal:
     """Standard output and error of this process, as one terminal."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
-        self.ours, its = pty.openpty()
+        ours, its = pty.openpty()
         termios.tcsetwinsize(its, (30, columns))
         self.its = os.fdopen(its, "w", buffering=1)
         monkeypatch.setattr(sys, "stderr", self.its)
         monkeypatch.setattr(sys, "stdout", self.its)
+        self._shown = b""
+        self._reader = threading.Thread(target=self._read, args=(ours,))  # a terminal that nobody reads takes 4 KB
+        self._reader.start()
+
+    def _read(self, ours: int) -> None:
+        self._shown = read_all(ours)
 
     def shown(self) -> bytes:
         self.its.close()
-        return read_all(self.ours)
+        self._reader.join()
+        return self._shown
 
 
 def test_without_a_terminal_work_that_takes_long_is_told_every_ten_seconds(
@@ -142,16 +150,12 @@ def test_a_bar_fits_its_terminal_also_one_that_does_not_know_its_width(
 def test_a_line_leaves_the_bar_whole(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     terminal = Terminal(monkeypatch, 80)
     logger = logging.getLogger("another.package")
-    handler = Lines(sys.stdout)
-    logging.getLogger().addHandler(handler)
-    try:
-        for number in progress(clock.over(30, 0.06), "reading", 30):
-            if number in (15, 16):
-                logger.warning("line %d", number)
-            if number == 20:
-                print("an error", file=sys.stderr)
-    finally:
-        logging.getLogger().removeHandler(handler)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Lines(sys.stdout)])
+    for number in progress(clock.over(30, 0.06), "reading", 30):
+        if number in (15, 16):
+            logger.warning("line %d", number)
+        if number == 20:
+            print("an error", file=sys.stderr)
     shown = terminal.shown()
     assert visible(shown) == ["line 15", "line 16", "an error"]
     assert sys.stderr is terminal.its
