@@ -142,7 +142,8 @@ def proportion_interval(hits: Array, horizon: int, confidence: float = 0.95) -> 
     z = float(stats.norm.ppf((1 + confidence) / 2))
     centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
     half = z / (1 + z**2 / effective) * np.sqrt(independent / effective + z**2 / (4 * effective**2))
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    # rounding alone would leave a share of 0 or 1 out
+    return max(0.0, min(share, float(centre - half))), min(1.0, max(share, float(centre + half)))
 
 
 def mean_interval(values: Array, confidence: float = 0.95) -> tuple[float, float]:

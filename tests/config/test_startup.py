@@ -55,3 +55,33 @@ def test_garbage_is_collected_once_a_job_has_begun(root: Path, words: list[str])
     jobs = 2 if words else 1
     lines = [line for line in done.stdout.splitlines() if line.startswith(("True", "False"))]  # and not Hydra's
     assert lines == ["True True"] * jobs + ["True"]
+
+
+FAILING = """
+from omegaconf import DictConfig
+from rnnlab import output
+from rnnlab.config.cli import Command
+from rnnlab.errors import UserError
+
+def fail(item: int) -> None:
+    raise UserError("the first job cannot be done")
+
+def work(cfg: DictConfig) -> None:
+    print("shown", output._shown)
+    if cfg.seed == 0:
+        [fail(item) for item in output.progress(range(3), "work")]
+
+if __name__ == "__main__":
+    Command("a job", "job.work").run("job")
+"""
+
+
+def test_a_job_that_fails_leaves_no_bar_to_the_next(root: Path) -> None:
+    """The error is kept, and with it the loop that it came from."""
+    (root / "job.py").write_text(FAILING)
+    done = subprocess.run(
+        [sys.executable, "job.py", "-m", "seed=0,1"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "error: the first job cannot be done" in done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("shown")] == ["shown None"] * 2

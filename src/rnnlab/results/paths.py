@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnlab.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parents[1]
 """Of a package that is imported from one; an installed one has its conf/ inside."""
@@ -20,7 +22,10 @@ EXPERIMENTS = Path(".dvc/tmp/exps")
 def root() -> Path:
     """The folder that holds data/, results/, runs/ and the user's own conf/: RNNLAB_ROOT, else the nearest workspace
     above the working directory, else that directory."""
-    here, given = Path.cwd(), os.environ.get("RNNLAB_ROOT")
+    try:
+        here, given = Path.cwd(), os.environ.get("RNNLAB_ROOT")
+    except FileNotFoundError:
+        raise UserError("the working directory is no longer there: change to another.") from None
     if given and f"/{EXPERIMENTS}/" not in f"{here}/":  # all copies inherit one variable
         return Path(given).absolute()
     return next(workspaces(here), here)
