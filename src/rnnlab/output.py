@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TextIO, TypeVar
 
 from rnnlab.addresses import without_secrets
@@ -41,6 +41,18 @@ class Lines(logging.StreamHandler[TextIO]):
             print_into_nothing()
         else:
             super().handleError(record)
+
+
+@contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """What is printed within it may have a reader that goes away, as `head` does: the rest is dropped."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        print_into_nothing()
 
 
 def print_into_nothing() -> None:

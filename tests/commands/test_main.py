@@ -1,6 +1,8 @@
 """The command `rnnlab`, and the workspace that `rnnlab init` makes."""
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import yaml
 import rnnlab
 from rnnlab.commands import init, main
 from rnnlab.config import stages
-from tests.conftest import CHECKOUT, Run
+from tests.conftest import CHECKOUT, Run, start
 
 
 def rnnlab_(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -173,6 +175,94 @@ def test_where_nothing_can_be_written(
     assert outcome.err.count("\n") == 1
 
 
+def test_init_beside_a_workspace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rnnlab_(monkeypatch, "init", "one") == 0
+    monkeypatch.chdir(folder / "one")
+    assert rnnlab_(monkeypatch, "init", "../two") == 0
+    assert (folder / "two/dvc.yaml").is_file()
+
+
+def test_init_adds_to_the_ignored_files_of_a_repository(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / ".gitignore").write_text("*.log\n/runs/")
+    assert rnnlab_(monkeypatch, "init") == 0
+    assert "more lines in .gitignore" in capsys.readouterr().out
+    lines = (folder / ".gitignore").read_text().splitlines()
+    assert lines[0] == "*.log"
+    assert set(init.FILES[".gitignore"].read_text().splitlines()) <= set(lines)
+    assert lines.count("/runs/") == 1
+    before = (folder / ".gitignore").read_text()
+    assert rnnlab_(monkeypatch, "init") == 0
+    assert (folder / ".gitignore").read_text() == before
+
+
+def test_init_completes_what_was_interrupted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rnnlab_(monkeypatch, "init") == 0
+    (folder / ".dvc/config").write_text("[core]\n    no_scm = True\n")
+    assert rnnlab_(monkeypatch, "init") == 0
+    settings = (folder / ".dvc/config").read_text()
+    assert "analytics = false" in settings
+    assert "check_update = false" in settings
+
+
+def test_a_workspace_that_was_moved_writes_nothing_to_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """The database of MLflow holds whole paths."""
+    short = ("train", "task=xor", "cell=rnn", "trainer.max_epochs=1")
+    monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path / "before"))
+    assert run(*short).code == 0
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path / "after"))
+    outcome = run(*short, "seed=1")
+    assert outcome.code == 2
+    assert f"mlflow.db was made in {tmp_path}/before, and the workspace was moved or copied since" in outcome.err
+    assert not (tmp_path / "before").exists()
+    for path in (tmp_path / "after").glob("mlflow.db*"):
+        path.unlink()
+    shutil.rmtree(tmp_path / "after/mlartifacts")
+    # in processes of their own: MLflow holds on to the database that is gone
+    train = start(tmp_path / "after", *short, "seed=1", "tracking=sync")
+    assert train.wait(timeout=120) == 0, train.stdout
+    assert not (tmp_path / "before").exists()
+    predict = start(tmp_path / "after", "predict", "model=models:/rnnlab-xor@champion", "input=[0,1]")
+    assert predict.wait(timeout=120) == 0, predict.stdout
+
+
+def test_a_sweep_where_nothing_can_be_written(root: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    (root / "file").touch()
+    monkeypatch.setenv("RNNLAB_ROOT", f"{root}/file")
+    for more in ((), ("tracking=none",)):
+        outcome = run("train", "-m", "task=xor", "cell=rnn,gru", *more)
+        assert outcome.code == 2, outcome.err
+        assert f"error: cannot write {root}/file" in outcome.err
+        assert "Traceback" not in outcome.err
+
+
+def test_a_reader_that_goes_away_is_no_error(root: Path) -> None:
+    for words in ("--help", "train --help"):
+        call = f"{sys.executable} -c 'from rnnlab.commands.main import main; main()' {words} | true"
+        environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}
+        done = subprocess.run(
+            ["sh", "-c", call], env=environment, capture_output=True, text=True, check=False, cwd=root
+        )
+        assert done.stderr == ""
+
+
+def test_hydra_s_own_help(run: Run) -> None:
+    assert "Configuration groups" in run("train", "--hydra-help").out
+
+
+def test_a_port_where_another_program_listens(run: Run, root: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        outcome = run("ui", f"port={other.getsockname()[1]}")
+    assert outcome.code == 2
+    assert "cannot be listened on (Address already in use): give another." in outcome.err
+
+
 # --- conf/grid.yaml ---
 
 
@@ -211,6 +301,16 @@ def test_a_task_of_the_grid_has_the_name_of_its_file(run: Run, root: Path) -> No
     (root / "conf/grid.yaml").write_text("tasks: [mine]\ncells: [rnn]\nseeds: [0]\n")
     outcome = run("compose")
     assert "conf/task/mine.yaml has the name price: `dvc repro` needs name: mine." in outcome.err
+    (root / "conf/task/mine.yaml").write_text("defaults: [price, _self_]\nname: mine\nwindow: 10\n")
+    for content, message in (
+        ("", "task.training: the key is missing."),
+        ("defaults: [mine, _self_]\n", "a file of it names itself in its defaults"),
+    ):
+        (root / "conf/task/mine.yaml").write_text(content)
+        outcome = run("compose")
+        assert outcome.code == 2
+        assert message in outcome.err
+        assert outcome.err.count("\n") == 1
     (root / "conf/task/mine.yaml").write_text("defaults: [price, _self_]\nname: mine\nwindow: 10\n")
     assert run("compose").code == 0
     assert yaml.safe_load((root / "configs/train/mine-rnn.yaml").read_text())["task"]["window"] == 10

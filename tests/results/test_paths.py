@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.errors import UserError
 from rnnlab.results.paths import own_file, root, store_root
 from rnnlab.tracking.mlflow.client import store_uri
 
@@ -69,3 +70,21 @@ def test_a_file_of_one_s_own_is_found_from_anywhere_in_the_workspace(
     assert own_file("data/mine.csv") == outer / "data/mine.csv", "git does not know it, so it is not in the copy"
     assert own_file("nowhere.csv") == Path("nowhere.csv")
     assert own_file(str(outer / "data/mine.csv")) == outer / "data/mine.csv"
+
+
+def test_a_file_that_could_be_either_of_two_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outer = workspace(tmp_path / "outer")
+    (outer / "sub").mkdir()
+    for path in (outer / "mine.csv", outer / "sub/mine.csv"):
+        path.touch()
+    monkeypatch.chdir(outer / "sub")
+    with pytest.raises(UserError, match=f"mine.csv is both {outer}/sub/mine.csv and {outer}/mine.csv: give the whole"):
+        own_file("mine.csv")
+    assert own_file("../mine.csv") == Path("../mine.csv")
+
+
+def test_a_root_is_a_whole_path_without_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = workspace(tmp_path / "outer")
+    monkeypatch.chdir(inside)
+    monkeypatch.setenv("RNNLAB_ROOT", "../beside")
+    assert root() == tmp_path / "beside"

@@ -1,11 +1,12 @@
 """The trained net of a command that is given one, or the overrides of its training."""
 
 import logging
+from dataclasses import replace
 
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
-from rnnlab.results.paths import from_root, root
+from rnnlab.results.paths import Results, from_root, of_seeds, root
 from rnnlab.serving.load import find_predictor
 from rnnlab.serving.predictor import Predictor
 
@@ -13,7 +14,8 @@ log = logging.getLogger("rnnlab")
 
 
 def find_net(cfg: DictConfig) -> Predictor:
-    """The net that `cfg.model` names; without it, that which was trained under this very config, with its seed.
+    """The net that `cfg.model` names; without it, that which was trained under this very config, with its seed, by hand
+    or else by `dvc repro`.
 
     Raises: `UserError` where there is none.
     """
@@ -24,14 +26,16 @@ def find_net(cfg: DictConfig) -> Predictor:
         "the same overrides first, or name a net: model=runs/<task>/<cell>/<fingerprint>, or "
         "model=models:/rnnlab-price@champion."
     )
-    runs = f"results/{cfg.task.name}/{cfg.cell.name}" if cfg.dvc else f"runs/{cfg.task.name}/{cfg.cell.name}/*"
-    if not any(root().glob(f"{runs}/train/seed={cfg.seed}")):  # before any data is prepared
-        raise untrained
+    pair = f"{cfg.task.name}/{cfg.cell.name}"
+    if not [*of_seeds(root(), f"runs/{pair}/*/train/seed=*"), *of_seeds(root(), f"results/{pair}/train/seed=*")]:
+        raise untrained  # before any data is prepared
     from rnnlab.training.run import Run  # here: a net that is named needs nothing of training
 
     run = Run.open(cfg)
-    if not run.is_trained(run.seed):
+    places = (run.results, Results.of_pipeline(cfg.task.name, cfg.cell.name))
+    trained = [results for results in places if replace(run, results=results).is_trained(run.seed)]
+    if not trained:
         raise untrained
-    folder = run.results.train(run.seed)
+    folder = trained[0].train(run.seed)
     log.info("%s: the net in %s", run.label, from_root(folder))
     return Predictor.of_run(folder)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rnnlab.config.cli import report
+from rnnlab.config.lockfiles import restore
 from rnnlab.config.stages import STAGES, check_stages, stages_of
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_file
@@ -23,6 +24,9 @@ FILES = {
     "conf/grid.yaml": CONF / "grid.yaml",
     "dvc.yaml": TEMPLATES / "stages.yaml",  # last: with it, the folder is a workspace
 }
+
+IGNORED = (".dvcignore", ".gitignore")
+"""Files that a repository may have, and that must have our lines as well."""
 
 QUIET = ("core.analytics", "core.check_update")
 """Settings of DVC's that would let it ask the network."""
@@ -55,16 +59,30 @@ def init(folder: Path) -> None:
     made = _set_aside(folder / "dvc.yaml") if (folder / "dvc.yaml").is_file() else []
     for name, template in FILES.items():
         path = folder / name
-        if not path.exists():
+        if name in IGNORED and path.exists():
+            made += _completed(path, template)
+        elif not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(path) as part:
                 shutil.copyfile(template, part)
             made.append(name)
     in_git = _init_dvc(folder)
+    restore(folder)
     print(f"{folder} is a workspace; written: {', '.join(made) or 'nothing, all was there'}")
     if not in_git:
         print("`dvc repro` works there; `dvc exp run` needs a git repository: `git init`, then `rnnlab init` again.")
     print("Next: `dvc repro` there, or `rnnlab train task=price cell=lstm`; README.md has more.")
+
+
+def _completed(path: Path, template: Path) -> list[str]:
+    """Add the lines that a file lacks. Returns: what to say of it."""
+    text = path.read_text(encoding="utf-8")
+    missing = [line for line in template.read_text(encoding="utf-8").splitlines() if line not in text.splitlines()]
+    if not any(missing):
+        return []
+    with atomic_file(path) as part:
+        part.write_text(f"{text.rstrip()}\n\n" + "".join(f"{line}\n" for line in missing), encoding="utf-8")
+    return [f"more lines in {path.name}"]
 
 
 def _set_aside(path: Path) -> list[str]:
@@ -92,9 +110,11 @@ def _init_dvc(folder: Path) -> bool:
         at_top = in_git and Path(git.stdout.strip()) == folder.resolve()
         kind = [] if at_top else ["--subdir"] if in_git else ["--no-scm"]
         _dvc(folder, "init", *kind)
-        for name in QUIET:
+    settings = config.read_text(encoding="utf-8")
+    for name in QUIET:
+        if name.removeprefix("core.") not in settings:
             _dvc(folder, "config", name, "false")
-    elif in_git and "no_scm" in config.read_text(encoding="utf-8"):  # it was made a repository since
+    if in_git and "no_scm" in settings:  # it was made a repository since
         _dvc(folder, "config", "--unset", "core.no_scm")
     return in_git
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import rnnlab
 from rnnlab.config.cli import Command
 from rnnlab.config.schema import MADE
+from rnnlab.output import until_nobody_reads
 
 CHECK = "rnnlab.training.check.add_faults"
 
@@ -49,7 +50,8 @@ def main() -> None:
     name = words[0] if words else "--help"
     if name in ("--help", "-h"):
         lines = (f"  {name:11} {command.text}" for name, command in COMMANDS.items())
-        print(HELP + "\n".join(lines))
+        with until_nobody_reads():
+            print(HELP + "\n".join(lines))
     elif name == "--version":
         print(rnnlab.__version__)
     elif name == "init":

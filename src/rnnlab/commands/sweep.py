@@ -10,8 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from rnnlab.addresses import without_secrets
 from rnnlab.config.checking import check, check_made, faults, refuse
+from rnnlab.config.cli import report
 from rnnlab.config.fingerprint import shown_in, words_to_keep
 from rnnlab.config.schema import Named, declared
 from rnnlab.errors import UserError
@@ -44,10 +44,9 @@ class BeforeSweep(Callback):
             from rnnlab.commands.tracking import open_store
 
             open_store(settings)
-        except UserError as error:
+        except (UserError, OSError) as error:
             # Hydra turns any other exception of a callback into a warning, and starts the jobs all the same
-            print(f"error: {without_secrets(str(error))}", file=sys.stderr)
-            sys.exit(2)
+            sys.exit(report(error))
 
 
 def _swept(sweep: Iterable[str], words: Iterable[str]) -> set[str]:

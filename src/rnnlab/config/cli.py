@@ -39,12 +39,12 @@ from yaml import YAMLError
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.config.checking import faults, refuse, unresolved
-from rnnlab.config.files import add_own_conf, compose_config
+from rnnlab.config.files import IN_CIRCLES, add_own_conf, compose_config
 from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
 from rnnlab.config.names import check_hydra, given_packages
 from rnnlab.errors import MissingExtra, UserError
-from rnnlab.output import Lines, close_meter
+from rnnlab.output import Lines, close_meter, until_nobody_reads
 from rnnlab.results.files import NO_FOLDER, NO_ROOM
 from rnnlab.results.paths import CONF, root, store_root, workspaces
 
@@ -102,7 +102,7 @@ class Command:
         _settle(self)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
         try:
-            with _checked_loading(), _starting():
+            with until_nobody_reads(), _checked_loading(), _starting():
                 # with `_do`'s name and module, which Hydra asks a job for
                 job = update_wrapper(partial(_do, self, name), _do)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
@@ -211,13 +211,16 @@ class CheckedLoader(ConfigLoaderImpl):
                         raise
                     overrides = added
                     _unknown.append(key)
+        except RecursionError:
+            raise UserError(IN_CIRCLES) from None
         except (ValueError, YAMLError) as error:
             # a group that is given null or a number, or a file of one's own that is no YAML
             hint = "; a group takes the name of one of its files" if "group override" in str(error) else ""
             raise UserError(f"the config cannot be read: {' '.join(str(error).split())}{hint}.") from None
         with open_dict(cfg):
             cfg.packages = list(self.packages)
-        check_hydra(cfg, self.packages)
+        if "--hydra-help" not in sys.argv:  # which is answered from Hydra's own config
+            check_hydra(cfg, self.packages)
         if not {"--help", "-h"}.isdisjoint(sys.argv):
             cfg.hydra.help.template = HELP.format(command=_program(), keys=_literal(explanation(cfg)))
         return cfg

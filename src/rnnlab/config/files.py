@@ -14,6 +14,8 @@ from omegaconf import DictConfig, open_dict
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CONF, root
 
+IN_CIRCLES = "the config cannot be read: a file of it names itself in its defaults."
+
 
 def own_conf() -> Path | None:
     """The workspace's own conf/, which is searched after rnnlab's; None where there is no other."""
@@ -55,7 +57,11 @@ def compose_config(overrides: Iterable[str]) -> DictConfig:
     setbase("1.3")
     search_path = create_config_search_path(str(CONF))
     add_own_conf(search_path)
-    cfg = ConfigLoaderImpl(search_path).load_configuration("config", [*overrides], RunMode.RUN, from_shell=False)
+    loader = ConfigLoaderImpl(search_path)
+    try:
+        cfg = loader.load_configuration("config", [*overrides], RunMode.RUN, from_shell=False)
+    except RecursionError:
+        raise UserError(IN_CIRCLES) from None
     with open_dict(cfg):
         del cfg["hydra"]
     return cfg

@@ -133,7 +133,7 @@ def _check_target(
     elif isinstance(target, str) and not _is_in(target, allowed):
         found[f"{key}._target_"] = (
             f"{shown}: a class of {', '.join(allowed)} is needed. Those of a package of your own are allowed by "
-            "packages=[its name] on the command line."
+            f"packages=[its name] on the command line, or by {VARIABLE}=its name in the environment."
         )
 
 

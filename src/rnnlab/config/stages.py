@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 import rnnlab
+from rnnlab.config.checking import check
 from rnnlab.config.files import compose_config
 from rnnlab.config.fingerprint import (
     baseline_setting,
@@ -107,7 +108,7 @@ def write_configs() -> Path:
 
 def _files(grid: Grid) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
-    composed = cache(compose_task)  # for this call alone: conf/ may be edited before the next one
+    composed = cache(_composed)  # for this call alone: conf/ may be edited before the next one
     # what a data set or a baseline depends on is the same for all cells
     any_cell = [f"cell={cell}" for cell in grid.cells][:1]
     for task in grid.tasks:
@@ -129,4 +130,11 @@ def compose_task(task: str, *overrides: str) -> DictConfig:
     """The config of a command that is given these overrides, under the environment's packages."""
     cfg = compose_config([f"task={task}", *overrides])
     cfg.packages = given_packages([], os.environ)
+    return cfg
+
+
+def _composed(task: str, *overrides: str) -> DictConfig:
+    """The same, checked before anything is made of it: a task's file may be the user's own."""
+    cfg = compose_task(task, *overrides)
+    check(cfg)
     return cfg

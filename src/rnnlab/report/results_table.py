@@ -136,7 +136,10 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
             cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
             for results in cells:
                 if not _is_evaluated(results) or not all(map(is_current, _runs(results))):
-                    raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+                    raise UserError(
+                        f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
+                        "report.folder=runs."
+                    )
             yield _section(task, root() / "results" / task / "baselines", cells)
     else:
         runs = current(of_seeds(root(), "runs/*/*/*/train/seed=*/run.json"))
@@ -254,7 +257,10 @@ def _runs(results: Results) -> list[Path]:
 def _first_run(results: Results) -> dict[str, Any]:
     paths = _runs(results)
     if not paths:
-        raise UserError(f"{results.folder} is not trained and evaluated: run `dvc repro`.")
+        raise UserError(
+            f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
+            "report.folder=runs."
+        )
     run: dict[str, Any] = read_json(paths[0])
     return run
 

@@ -27,7 +27,7 @@ def root() -> Path:
     except FileNotFoundError:
         raise UserError("the working directory is no longer there: change to another.") from None
     if given and f"/{EXPERIMENTS}/" not in f"{here}/":  # all copies inherit one variable
-        return Path(given).absolute()
+        return Path(given).resolve()
     return next(workspaces(here), here)
 
 
@@ -54,10 +54,15 @@ def from_root(path: Path) -> str:
 
 
 def own_file(path: str) -> Path:
-    """A file of the user's: a relative path is meant from the working directory, else from the root, else from the
-    workspace that DVC has copied, for what git does not know is not in the copy."""
-    places = (Path(path), root() / path, store_root() / path)
-    return next((place for place in places if place.exists()), places[0])
+    """A file of the user's: a relative path is meant from the working directory, or from the root, else from the
+    workspace that DVC has copied, for what git does not know is not in the copy.
+
+    Raises: `UserError` where it could be either of two.
+    """
+    here, there = Path(path), root() / path
+    if here.exists() and there.exists() and not here.samefile(there):
+        raise UserError(f"{path} is both {here.absolute()} and {there}: give the whole path.")
+    return next((place for place in (here, there, store_root() / path) if place.exists()), here)
 
 
 def of_seeds(folder: Path, pattern: str) -> list[Path]:

@@ -51,8 +51,11 @@ class Progress(Callback):
             self._show(trainer, trainer.num_training_batches + batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics, splits = trainer.callback_metrics, ("train", "validation")
-        self._losses = [f"{split} loss {metrics[key]:.4f}" for split in splits if (key := f"loss/{split}") in metrics]
+        assert self._meter is not None
+        metrics, form = trainer.callback_metrics, "{} {:.3f}" if self._meter.terminal else "{} loss {:.4f}"
+        self._losses = [
+            form.format(split, metrics[key]) for split in ("train", "validation") if (key := f"loss/{split}") in metrics
+        ]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()

@@ -108,8 +108,8 @@ class Run:
         """
         if not self.is_trained(seed):
             raise UserError(
-                f"Seed {seed} is not trained under this config: run `rnnlab train` with the same overrides "
-                "first (or `dvc repro`, which does so by itself)."
+                f"{_label(self.cfg, seed)} is not trained under this config: run `rnnlab train` with the same "
+                "overrides first (or `dvc repro`, which does so by itself)."
             )
         module.load_state_dict(load_file(self.results.train(seed) / "weights.safetensors"))
 

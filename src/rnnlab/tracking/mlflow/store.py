@@ -102,8 +102,20 @@ class MLflowStore(Tracker):
                 else:
                     if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
                         client.restore_experiment(found.experiment_id)
+                    self._check_place(found.artifact_location)
                     self._experiments[task] = found.experiment_id
         return self._experiments[task]
+
+    def _check_place(self, artifacts: str) -> None:
+        """Raises: `UserError` for the database of a workspace that was moved or copied: it holds whole paths, and what
+        is put into it would go to where it was made."""
+        ours = store_root() / "mlartifacts"
+        made = Path(artifacts.removeprefix("file://"))
+        if self.uri == store_uri(None) and artifacts.startswith("file://") and not made.resolve().is_relative_to(ours):
+            raise UserError(
+                f"{ours.with_name('mlflow.db')} was made in {made.parents[1]}, and the workspace was moved or copied "
+                "since. Delete mlflow.db* and mlartifacts here: they are made again from results/ and runs/."
+            )
 
     def experiments(self) -> dict[str, str]:
         """The id of the experiment of every task that was ever run, by name."""

@@ -1,9 +1,11 @@
 """The MLflow UI on the store of the pipelines, light: two processes, no job runner."""
 
 import os
+import socket
 import sys
 from collections.abc import Mapping
 
+from rnnlab.errors import UserError
 from rnnlab.tracking.mlflow.client import configure
 
 ADDRESS = "http://127.0.0.1"
@@ -11,6 +13,16 @@ ADDRESS = "http://127.0.0.1"
 
 def url(port: int) -> str:
     return f"{ADDRESS}:{port}"
+
+
+def check_port(port: int) -> None:
+    """Raises: `UserError` where another program listens, whose pages would be taken for the UI."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port={port} cannot be listened on ({error.strerror}): give another.") from None
 
 
 def serve(uri: str, port: int, experiments: Mapping[str, str]) -> None:
