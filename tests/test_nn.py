@@ -44,7 +44,7 @@ def test_importing_it_loads_no_framework() -> None:
     # the standard library and ours; torch and NumPy are loaded already, or in part
     assert {name for name in packages if name not in sys.stdlib_module_names} <= {"rnnlab", "torch", "numpy"}
     ours = {name.split(".")[1] for name in found["loaded"] if name.startswith("rnnlab.")}
-    assert ours == {"arguments", "cells", "errors", "nn", "unroll"}
+    assert ours == {"arguments", "cells", "errors", "extras", "nn", "unroll"}
 
 
 def test_every_cell_and_its_state_has_its_name_there() -> None:
