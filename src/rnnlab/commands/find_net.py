@@ -24,7 +24,7 @@ def find_net(cfg: DictConfig) -> Predictor:
     untrained = UserError(
         f"{cfg.task.name}/{cfg.cell.name} seed {cfg.seed} is not trained under this config: run `rnnlab train` with "
         "the same overrides first, or name a net: model=runs/<task>/<cell>/<fingerprint>, or "
-        "model=models:/rnnlab-price@champion."
+        f"model=models:/rnnlab-{cfg.task.name}@champion."
     )
     pair = f"{cfg.task.name}/{cfg.cell.name}"
     if not [*of_seeds(root(), f"runs/{pair}/*/train/seed=*"), *of_seeds(root(), f"results/{pair}/train/seed=*")]:

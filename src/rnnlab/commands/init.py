@@ -66,6 +66,8 @@ def init(folder: Path) -> None:
             with atomic_file(path) as part:
                 shutil.copyfile(template, part)
             made.append(name)
+    for group in ("task", "cell"):
+        (folder / "conf" / group).mkdir(exist_ok=True)
     in_git = _init_dvc(folder)
     restore(folder)
     print(f"{folder} is a workspace; written: {', '.join(made) or 'nothing, all was there'}")

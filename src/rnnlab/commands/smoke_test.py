@@ -27,5 +27,5 @@ def smoke_test(cfg: DictConfig) -> float:
             train_seed(run.with_seed(seed), store)
         evaluate_seeds(run, store, draw_passage)
         loss = validation_loss(run)
-    log.info("trained and evaluated %s on %s as a test; nothing was kept", cfg.cell.name, cfg.task.name)
+    log.info("trained and evaluated %s on %s as a test; no run was kept", cfg.cell.name, cfg.task.name)
     return loss

@@ -361,6 +361,8 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         missing = str(error.missing_cfg_file)
+        if missing == "hydra/launcher/joblib":
+            return "hydra/launcher=joblib needs the package hydra-joblib-launcher: pip install 'rnnlab[parallel]'."
         options = list(error.options or [])
         return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
     key = _unknown_key(error)
