@@ -46,8 +46,8 @@ def run(name: str) -> None:
 
 def main() -> None:
     """The command `rnnlab`: its first word is the job, the others go to it."""
-    words = sys.argv[1:]
-    name = words[0] if words else "--help"
+    arguments = sys.argv[1:]
+    name = arguments[0] if arguments else "--help"
     if name in ("--help", "-h"):
         lines = (f"  {name:11} {command.text}" for name, command in COMMANDS.items())
         with until_nobody_reads():
@@ -57,9 +57,9 @@ def main() -> None:
     elif name == "init":
         from rnnlab.commands.init import main as init  # here: the others do not need it
 
-        init(words[1:])
+        init(arguments[1:])
     elif name in COMMANDS:
-        sys.argv = [f"rnnlab {name}", *words[1:]]
+        sys.argv = [f"rnnlab {name}", *arguments[1:]]
         run(name)
     else:
         names = ["init", *COMMANDS]

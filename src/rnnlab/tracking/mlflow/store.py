@@ -114,7 +114,7 @@ class MLflowStore(Tracker):
         if self.uri == store_uri(None) and artifacts.startswith("file://") and not made.resolve().is_relative_to(ours):
             raise UserError(
                 f"{ours.with_name('mlflow.db')} was made in {made.parents[1]}, and the workspace was moved or copied "
-                "since. Delete mlflow.db* and mlartifacts/ here; tracking=sync makes them again from results/ and runs/."
+                "since. Delete mlflow.db* and mlartifacts/ here; tracking=sync makes both from results/ and runs/."
             )
 
     def experiments(self) -> dict[str, str]:
