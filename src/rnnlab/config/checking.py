@@ -84,14 +84,25 @@ def faults(cfg: DictConfig, makes: Iterable[str] = (), group: type[Any] = Config
         if group is Config:
             check_names(cfg, found, allowed)
         _check_group(cfg, group, found)
+    except InterpolationResolutionError:
+        if not found:
+            raise  # otherwise it points to a value that is reported
+    else:
+        add_faults_of_made(cfg, makes, found)
+    return found
+
+
+def add_faults_of_made(cfg: DictConfig, makes: Iterable[str], found: dict[str, str]) -> None:
+    """Add those of the nodes `makes`, whose classes are imported, to the faults of `cfg` that are `found`, by key."""
+    allowed = packages_of(cfg)
+    try:
         for key in makes:
             node = OmegaConf.select(cfg, key)
             if isinstance(node, DictConfig):
                 _check_node(node, key, found, allowed)
     except InterpolationResolutionError:
         if not found:
-            raise  # otherwise it points to a value that is reported
-    return found
+            raise
 
 
 def check_made(cfg: DictConfig, key: str) -> None:

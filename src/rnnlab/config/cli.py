@@ -38,7 +38,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from yaml import YAMLError
 
 from rnnlab.addresses import shown, without_secrets
-from rnnlab.config.checking import faults, refuse, unresolved
+from rnnlab.config.checking import add_faults_of_made, faults, refuse, unresolved
 from rnnlab.config.files import IN_CIRCLES, add_own_conf, compose_config
 from rnnlab.config.help import explanation
 from rnnlab.config.lockfiles import keep
@@ -127,10 +127,11 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
     try:
         keep(Path.cwd())
         _find_packages(cfg.packages)  # in a process of its own, the loader of the config was not made
-        if not faults(cfg):  # before anything is imported for the check of what is made: that takes seconds
+        found = faults(cfg)
+        if not found:  # said before the classes of what is made are imported for their check: that takes seconds
             log.info("%s, in %s", " ".join([name, *command.subject(cfg)]), _place())
-        found = faults(cfg, ("tracking", *command.makes)) | _unknown_keys(cfg)
-        found |= {fault: fault for fault in _unread_groups()}
+        add_faults_of_made(cfg, ("tracking", *command.makes), found)
+        found |= _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
         if command.settings is not None:
             resolve_name(command.settings)(cfg, found)
         refuse(found)

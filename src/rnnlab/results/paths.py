@@ -1,4 +1,4 @@
-"""Where things lie: one root, one folder for each thing that is made, nothing named by the clock."""
+"""Where files are: one root, one folder for each thing that is made, nothing named by the clock."""
 
 import os
 import re
