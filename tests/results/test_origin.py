@@ -24,7 +24,10 @@ def older(run: Run, root: Path) -> Path:
 
 
 def test_older_results_are_named_and_skipped(older: Path, run: Run, root: Path, tmp_path: Path) -> None:
-    named = f"skipped, as an earlier version of rnnlab made them (train again to use them): {older.relative_to(root)}"
+    named = (
+        "skipped, as an earlier version of rnnlab made them (train or evaluate again to use them): "
+        f"{older.relative_to(root)}"
+    )
     reported = run("report", "report.folder=runs", "tracking=none")
     assert reported.code == 2
     assert named in reported.out

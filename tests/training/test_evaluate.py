@@ -64,7 +64,7 @@ def test_an_evaluation_of_earlier_weights_is_not_shown_beside_the_new_ones(run: 
     train_otherwise(results_of(root), 0)
     stale = run("report", *REPORT)
     assert stale.code == 2
-    assert "judges an earlier training than the one on disk" in stale.err
+    assert "is of an earlier training than the one on disk" in stale.err
     assert run("evaluate", *XOR, "cell=rnn").code == 0
     assert list(leaderboard(run, root).index) == ["rnn"]
 

@@ -2,26 +2,35 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import combinations
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from rnnlab.report.results_table import ENOUGH_SEEDS, Entry, Section
-from rnnlab.statistics import Comparison, can_tell, compare, holm, mean_interval
+from rnnlab.report.results_table import Entry, Section
+from rnnlab.statistics import (
+    ENOUGH_SEEDS,
+    SIGNIFICANCE,
+    Comparison,
+    Verdicts,
+    can_tell,
+    least_items,
+    proportion_interval,
+    verdicts,
+)
 
-SIGNIFICANCE = 0.05
-
-LIMITS = dict.fromkeys(("accuracy", "exact_match", "macro_f1"), (0.0, 1.0))
-"""Of metrics that cannot leave them, as Student's interval can: what lies beyond is cut off, and coverage stays."""
+BEST = dict.fromkeys(("bleu", "chrf"), 100.0)
+"""The best value of metrics of which higher is better, where it is not 1."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of `leaderboard.csv`; None where there is nothing to say. Intervals: 95 %, Student's, over seeds.
+    """One line of `leaderboard.csv`; None where there is nothing to say.
 
-    task: with the state of its data where there are several. trials: of tuning, spent on the entry; None where some
-    were made by hand, and not counted.
+    task: with the state of its data where there are several. ci_low, ci_high: what the metric would be with other seeds
+    and other test items, 95 %; None for a cell of one seed. trials: of tuning, spent on the entry; None where some were
+    made by hand, and not counted. reference, p_value: what the verdict compares with, corrected by Holm for the rows of
+    the table. solved: seeds that solve the task, where there is a value of the metric from which it counts as solved.
     """
 
     task: str
@@ -40,74 +49,112 @@ class Row:
     train_seconds: float | None
     steps_per_second: float | None
     verdict: str
+    reference: str
+    p_value: float | None = None
+    solved: int | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A section's entries by kind, with what `rnnlab.statistics.verdicts` says of their losses."""
+
+    section: Section
+
+    @cached_property
+    def cells(self) -> list[Entry]:
+        return [entry for entry in self.section.entries if entry.kind == "cell"]
+
+    @cached_property
+    def baselines(self) -> list[Entry]:
+        return [entry for entry in self.section.entries if entry.kind == "baseline"]
+
+    @property
+    def methods(self) -> list[Entry]:
+        """In the order of the verdicts."""
+        return [*self.cells, *self.baselines]
+
+    @property
+    def best(self) -> float | None:
+        """From which losses count, where a higher metric is better."""
+        return BEST.get(self.section.metric, 1.0) if self.section.direction == "max" else None
+
+    @property
+    def solved(self) -> float | None:
+        """The mean loss up to which a seed has solved the task."""
+        solved = self.section.solved
+        return solved if solved is None or self.best is None else self.best - solved
+
+    @cached_property
+    def too_few(self) -> str:
+        """Why no test can be made of the section's test split; empty where one can."""
+        items, overlap = self.section.entries[0].losses.shape[1], self.section.overlap
+        if can_tell(items, overlap):
+            return ""
+        shared = f", overlapping by {overlap - 1}" if overlap is not None and overlap > 1 else ""
+        return f"too few to test: {items} {self.section.unit}{'' if items == 1 else 's'}{shared}"
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """Only where there is enough to test."""
+        names = [entry.name for entry in self.baselines]
+        return verdicts(
+            [entry.losses for entry in self.cells],
+            [entry.losses for entry in self.baselines],
+            names.index(self.section.reference),
+            names.index(self.section.trivial),
+            self.section.overlap,
+            self.best,
+            self.solved,
+        )
+
+    @cached_property
+    def uneven(self) -> list[str]:
+        """Cells whose seeds fall into two groups, or of which some solve the task and some do not."""
+        if self.too_few:
+            return []
+        return [entry.name for entry, uneven in zip(self.cells, self.verdicts.uneven, strict=True) if uneven]
+
+    def solved_seeds(self, entry: Entry) -> int | None:
+        """How many seeds of a cell solve the task; None where nothing says when it is solved."""
+        if self.solved is None or entry.kind != "cell":
+            return None
+        return int((entry.losses.mean(axis=1) <= self.solved + 1e-9).sum())
+
+    def interval(self, index: int) -> tuple[float, float] | None:
+        """Of the metric of a method; None where it is not known, or of a test split that is too small to say."""
+        if self.too_few:
+            return None
+        low, high = float(self.verdicts.low[index]), float(self.verdicts.high[index])
+        if np.isnan(low):
+            return None
+        return (low, high) if self.best is None else (self.best - high, self.best - low)
 
 
 def rows(section: Section) -> list[Row]:
-    """The entries ranked, each with its verdict against the reference baseline.
+    """The entries ranked, each with its verdict against the reference: the baseline that is best on validation.
 
-    A difference counts as seen when the losses say so, over seeds and items of the test split at once (`compare`), with
-    p-values corrected by Holm for the number of entries, and the metric that ranks lies on the same side. Where the
-    test split has too few items for that, the verdict says so.
+    A difference counts as seen when the losses say so, over seeds and items of the test split at once, with p-values
+    corrected by Holm for the number of entries. Where the test split has too few items for that, the verdict says so;
+    where a cell's seeds fall into two groups, how many are in which, as its mean stands for neither.
     """
-    reference = next(entry for entry in section.entries if entry.name == section.reference)
-    too_few = _too_few(section)
-    pairs = {} if too_few else {entry.name: (entry, reference) for entry in section.entries if entry is not reference}
-    tests = dict(zip(pairs, _compared(section, list(pairs.values())), strict=True))
+    judged = Judged(section)
     sign = 1 if section.direction == "min" else -1
-    ordered = sorted(section.entries, key=lambda entry: sign * entry.summary[section.metric])
-    result = []
-    for rank, entry in enumerate(ordered, start=1):
-        row = _row(section, entry, rank)
-        if entry is not reference:
-            gain = sign * (reference.summary[section.metric] - row.mean)
-            row = replace(row, verdict=too_few or _verdict(row, gain, section.reference, tests[entry.name]))
-        result.append(row)
-    return result
+    ordered = sorted(enumerate(judged.methods), key=lambda pair: sign * pair[1].summary[section.metric])
+    return [_row(judged, index, entry, rank) for rank, (index, entry) in enumerate(ordered, start=1)]
 
 
-def _too_few(section: Section) -> str:
-    """Why no test can be made of the section's test split; empty where one can."""
-    items = section.entries[0].losses.shape[1]
-    if can_tell(items, section.overlap):
-        return ""
-    if section.overlap == 1:
-        return f"too few test items to test: {items}"
-    return f"too few forecasts to test: {items}, overlapping by {section.overlap - 1}"
-
-
-def _compared(section: Section, pairs: list[tuple[Entry, Entry]]) -> list[Comparison]:
-    """Each pair, the p-values corrected for how many there are."""
-    tests = [compare(one.losses, other.losses, section.overlap) for one, other in pairs]
-    corrected = holm([test.p_value for test in tests])
-    return [Comparison(test.statistic, p_value) for test, p_value in zip(tests, corrected, strict=True)]
-
-
-def _verdict(row: Row, gain: float, reference: str, test: Comparison) -> str:
-    if test.p_value >= SIGNIFICANCE:
-        p_value = f"{test.p_value:.2f}" if test.p_value >= 0.1 else f"{test.p_value:.3f}"  # never 0.05
-        return f"no difference from {reference} seen (p = {p_value})"
-    p_value = f"p = {test.p_value:.2g}" if test.p_value >= 1e-4 else "p < 0.0001"
-    if gain * test.statistic >= 0:
-        return f"no difference from {reference} seen: loss and {row.metric} disagree"
-    word = f"{'better' if gain > 0 else 'worse'} than {reference}"
-    if row.kind == "cell" and row.seeds < ENOUGH_SEEDS:
-        return f"{word} with {'this one seed' if row.seeds == 1 else 'these two seeds'} ({p_value})"
-    return f"{word} ({p_value})"
-
-
-def _row(section: Section, entry: Entry, rank: int) -> Row:
-    interval = mean_interval(np.array([metrics[section.metric] for metrics in entry.by_seed]))
-    low, high = (float(end) for end in np.clip(interval, *LIMITS.get(section.metric, (-np.inf, np.inf))))
-    known = len(entry.by_seed) > 1
-    return Row(
+def _row(judged: Judged, index: int, entry: Entry, rank: int) -> Row:
+    section = judged.section
+    low, high = judged.interval(index) or (None, None)
+    row = Row(
         task=section.title,
         name=entry.name,
         kind=entry.kind,
         metric=section.metric,
         direction=section.direction,
         mean=entry.summary[section.metric],
-        ci_low=low if known else None,
-        ci_high=high if known else None,
+        ci_low=low,
+        ci_high=high,
         rank=rank,
         seeds=len(entry.by_seed),
         trials=entry.trials,
@@ -116,7 +163,50 @@ def _row(section: Section, entry: Entry, rank: int) -> Row:
         train_seconds=_mean(entry.training, "train_seconds", float),
         steps_per_second=_mean(entry.training, "steps_per_second", float),
         verdict="the reference",
+        reference=section.reference,
+        solved=judged.solved_seeds(entry),
     )
+    if entry.kind == "baseline" and entry.name == section.reference:
+        return row
+    solved = _solved(row)
+    if entry.name in judged.uneven and entry.kind == "cell":
+        return replace(row, verdict=solved or _groups(section, entry))
+    if judged.too_few:
+        return replace(row, verdict=_joined(judged.too_few, solved))
+    found = judged.verdicts.reference
+    test = Comparison(float(found.statistic[index]), float(found.p_value[index]))
+    return replace(row, p_value=test.p_value, verdict=_joined(_verdict(row, test), solved))
+
+
+def _joined(verdict: str, solved: str) -> str:
+    return f"{verdict}; {solved}" if solved else verdict
+
+
+def _verdict(row: Row, test: Comparison) -> str:
+    if test.p_value >= SIGNIFICANCE:
+        p_value = f"{test.p_value:.2f}" if test.p_value >= 0.1 else f"{test.p_value:.3f}"  # never 0.05
+        return f"no difference from {row.reference} seen (p = {p_value})"
+    p_value = f"p = {test.p_value:.2g}" if test.p_value >= 1e-4 else "p < 0.0001"
+    word = f"{'better' if test.statistic < 0 else 'worse'} than {row.reference}"
+    if row.kind == "cell" and row.seeds < ENOUGH_SEEDS:
+        return f"{word} with {'this one seed' if row.seeds == 1 else 'these two seeds'} ({p_value})"
+    return f"{word} ({p_value})"
+
+
+def _solved(row: Row) -> str:
+    """How many seeds solve the task, with the interval of their share (Wilson); empty where nothing says when."""
+    if row.solved is None:
+        return ""
+    low, high = proportion_interval((np.arange(row.seeds) < row.solved).astype(np.float64))
+    return f"{row.solved} of {row.seeds} seeds solve{'s' if row.solved == 1 else ''} it (share {low:.2f} to {high:.2f})"
+
+
+def _groups(section: Section, entry: Entry) -> str:
+    values = np.sort([metrics[section.metric] for metrics in entry.by_seed])
+    split = int(np.diff(values).argmax()) + 1
+    sides = values[:split], values[split:]
+    told = " and ".join(f"{len(side)} near {side.mean():.3g}" for side in sides)
+    return f"no verdict: its seeds fall into two groups, {told}"
 
 
 def _mean(training: list[dict[str, Any]], key: str, kind: type) -> Any:
@@ -124,46 +214,79 @@ def _mean(training: list[dict[str, Any]], key: str, kind: type) -> Any:
 
 
 def in_words(section: Section, table: list[Row]) -> str:
-    """The section's finding, as one or two plain sentences."""
+    """What a reader would conclude: against the best baseline, against the trivial one, and among the cells."""
     cells = [row for row in table if row.kind == "cell"]
     if not cells:
         return "No cell has been evaluated."
-    better = [row for row in cells if row.verdict.startswith("better")]
-    winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
-    if too_few := _too_few(section):
-        text = f"No difference was tested, as there are {too_few}; at least {2 * section.overlap} are needed."
-    elif winners:
-        text = f"Better than {section.reference}, with evidence: {', '.join(winners)}."
-    elif better:
-        names = ", ".join(row.name for row in better)
-        text = f"Better than {section.reference}, but with fewer than three seeds: {names}. Train three or more."
+    judged = Judged(section)
+    if judged.too_few:
+        least = least_items(section.overlap)
+        text = f"No difference was tested, as there are {judged.too_few}; at least {least} are needed."
     else:
-        text = f"No cell beats {section.reference}: what differs is within the noise, or worse."
+        text = _against_reference(section, cells)
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
-    return text + _among(section, cells) + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
+    if not judged.too_few:
+        text += _against_trivial(judged, cells) + _among(judged, cells)
+    if judged.uneven:
+        text += f" Of {', '.join(judged.uneven)} the mean stands for no seed: some are good and some are not."
+    return text + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
 
 
-def _among(section: Section, cells: list[Row]) -> str:
+def _against_reference(section: Section, cells: list[Row]) -> str:
+    better = [row for row in cells if row.verdict.startswith("better")]
+    worse = [row.name for row in cells if row.verdict.startswith("worse")]
+    winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
+    reference = f"{section.reference}, the best baseline on validation"
+    if winners:
+        return f"Better than {reference}, with evidence: {', '.join(winners)}."
+    if better:
+        names = ", ".join(row.name for row in better)
+        return f"Better than {reference}, but with fewer than three seeds: {names}. Train three or more."
+    text = f"No cell is seen to be better than {reference}"
+    return f"{text}; worse: {', '.join(worse)}." if worse else f"{text}."
+
+
+def _against_trivial(judged: Judged, cells: list[Row]) -> str:
+    """Left out where the best baseline is the trivial one, or every cell is better than the best."""
+    section = judged.section
+    if section.trivial == section.reference or all(row.verdict.startswith("better") for row in cells):
+        return ""
+    found = judged.verdicts.trivial
+    better = [
+        entry.name
+        for index, entry in enumerate(judged.cells)
+        if found.p_value[index] < SIGNIFICANCE and found.statistic[index] < 0 and entry.name not in judged.uneven
+    ]
+    if not better:
+        return f" Nor than {section.trivial}, the trivial one."
+    which = "all cells" if len(better) == len(cells) else ", ".join(better)
+    return f" Better than {section.trivial}, the trivial one: {which}."
+
+
+def _among(judged: Judged, cells: list[Row]) -> str:
     """Which other cells the first in rank is better than, corrected for all pairs, any of which might have led."""
-    if len(cells) < 2 or _too_few(section):
+    if len(cells) < 2:
         return ""
     if any(row.seeds < ENOUGH_SEEDS for row in cells):
-        return " Fewer than three seeds of a cell do not tell the cells' own order: train three or more."
-    entries = {entry.name: entry for entry in section.entries}
-    first, *others = (entries[row.name] for row in cells)
-    pairs = list(combinations([first, *others], 2))
-    tests = _compared(section, pairs)[: len(others)]  # the pairs of the first come first
+        return " Fewer than three seeds of a cell say nothing of the cells' own order: train three or more."
+    even = [row.name for row in cells if row.name not in judged.uneven]
+    if len(even) < 2:
+        return ""
+    number = {entry.name: index for index, entry in enumerate(judged.cells)}
+    first, *others = even
+    found = judged.verdicts.among
     beaten = [
-        other.name
-        for other, test in zip(others, tests, strict=True)
-        if test.p_value < SIGNIFICANCE and test.statistic < 0
+        other
+        for other in others
+        if found.p_value[number[first], number[other]] < SIGNIFICANCE
+        and found.statistic[number[first], number[other]] < 0
     ]
     if not beaten:
         return " Among the cells no order is seen."
     rest = "" if len(beaten) == len(others) else "; no difference from the others is significant"
-    return f" Among the cells, {first.name} is better than {', '.join(beaten)}{rest}."
+    return f" Among the cells, {first} is better than {', '.join(beaten)}{rest}."
 
 
 def tuned_alike(trials: Iterable[int | None]) -> bool:

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from omegaconf import OmegaConf
 
 from rnnlab.results.files import atomic_folder, read_json
-from rnnlab.results.origin import is_current, is_of
+from rnnlab.results.origin import is_current, is_judged, is_of
 from rnnlab.results.paths import Results, of_seeds, root
 
 LENGTH = "task.length"
@@ -80,7 +80,7 @@ def _row(path: Path) -> dict[str, Any] | None:
     evaluated = results.evaluate(seed)
     measured = _measured(results, seed)
     facts = root() / "runs" / run["task"] / "baselines" / run["dataset"]["digest"] / "task.json"
-    judged = is_of(evaluated / "evaluated.json", results, seed)
+    judged = is_judged(results, seed)
     if LENGTH not in run["params"] or measured is None or not judged or not facts.exists():
         return None
     spec, reference = (read_json(facts)[key] for key in ("spec", "reference"))

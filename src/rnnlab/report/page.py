@@ -16,6 +16,8 @@ from rnnlab.report.results_table import Section
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 
+INTERVAL = "95 %, seeds and items"
+
 DIAGRAM = Path("figures/critical_difference.png")
 
 
@@ -27,7 +29,7 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
-        whole = dict.fromkeys(("trials", "parameters", "state_size"), "Int64")
+        whole = dict.fromkeys(("trials", "parameters", "state_size", "solved"), "Int64")
         pd.DataFrame(all_rows).astype(whole).to_csv(part / "leaderboard.csv", index=False)
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
@@ -40,7 +42,7 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
 
 
 def _columns(section: Section) -> list[str]:
-    middle = ["95 % interval", "seeds", "trials", "parameters", "state", "steps/s", "train s"]
+    middle = [INTERVAL, "seeds", "trials", "parameters", "state", "steps/s", "train s"]
     return ["rank", "name", section.metric, *middle, "verdict"]
 
 
@@ -163,6 +165,8 @@ def _html(
                 "headline": _headline(section),
                 "data": section.data,
                 "parts": section.parts,
+                "reference": section.reference,
+                "unit": section.unit,
                 "words": in_words(section, table),
                 "columns": _columns(section),
                 "rows": [(row.kind, _cells(row)) for row in table],

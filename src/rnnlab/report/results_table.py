@@ -16,11 +16,9 @@ from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.results.files import read_json
-from rnnlab.results.origin import JUDGING, current, digest, is_current, is_of
+from rnnlab.results.origin import JUDGING, current, digest, is_current, is_judged
 from rnnlab.results.paths import Results, of_seeds, root
-
-ENOUGH_SEEDS = 3
-"""For evidence: with two, the test of `compare` sees up to three times as many differences as there are by chance."""
+from rnnlab.statistics import ENOUGH_SEEDS
 
 OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
 """Settings that another budget leaves out."""
@@ -65,9 +63,9 @@ class Entry:
 class Section:
     """One task on one state of its data: only what was judged on the same test split is compared.
 
-    overlap: how many consecutive items of the test split share what they are judged on. parts: what the number at the
-    end of a metric's name counts: steps ahead, a length. entries: each cell and baseline once. tried: every setting of
-    every cell. state: what sets the data apart from other states of it, for a person; empty where there is one.
+    reference, trivial: the baselines that are best on validation, and that take nothing to know. unit, overlap, solved,
+    parts: as in `TaskSpec`. entries: each cell and baseline once. tried: every setting of every cell. state: what sets
+    the data apart from other states of it, for a person; empty where there is one.
     """
 
     task: str
@@ -75,7 +73,10 @@ class Section:
     metric: str
     direction: str
     reference: str
-    overlap: int
+    trivial: str
+    unit: str
+    overlap: int | None
+    solved: float | None
     parts: str
     entries: list[Entry]
     tried: list[Entry] = field(default_factory=list)
@@ -166,9 +167,20 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
     for path in sorted(baselines.glob("*/metrics.json")):
         metrics = read_json(path)
         chosen.append(Entry(path.parent.name, "baseline", metrics, [metrics], _losses(path.parent)[None]))
-    direction = spec["metrics"][spec["rank_by"]]
-    shared = (task, data, spec["rank_by"], direction, facts["reference"], spec["overlap"], spec["parts"])
-    return Section(*shared, chosen, tried)
+    return Section(
+        task=task,
+        data=data,
+        metric=spec["rank_by"],
+        direction=spec["metrics"][spec["rank_by"]],
+        reference=facts["reference"],
+        trivial=facts["trivial"],
+        unit=spec["unit"],
+        overlap=spec["overlap"],
+        solved=spec["solved"],
+        parts=spec["parts"],
+        entries=chosen,
+        tried=tried,
+    )
 
 
 def _by_cell(found: list[Results]) -> list[list[Results]]:
@@ -272,8 +284,10 @@ def _cell_entry(results: Results) -> Entry:
     seeds = sorted(int(seed) for seed in judged)
     for seed in seeds:
         folder = results.evaluate(seed)
-        if not is_of(folder / "evaluated.json", results, seed):
-            raise UserError(f"{folder} judges an earlier training than the one on disk: {AGAIN}.")
+        if not is_judged(results, seed):
+            raise UserError(
+                f"{folder} is of an earlier training than the one on disk, or of an earlier version: {AGAIN}."
+            )
         if digest(folder / "metrics.json") != judged[str(seed)]:
             raise UserError(f"{results.summary} does not sum up the seeds in it, for it was interrupted: {AGAIN}.")
     training = [read_json(results.train(seed) / "metrics.json") for seed in seeds]

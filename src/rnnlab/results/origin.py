@@ -11,7 +11,10 @@ from rnnlab.results.paths import Results, root
 log = logging.getLogger("rnnlab")
 
 FORMAT = 3
-"""Of run.json and of the baselines' task.json; raised when what an earlier version wrote can no longer be used."""
+"""Of run.json; raised when what an earlier version trained can no longer be used."""
+
+JUDGED = 4
+"""Of evaluated.json and of the baselines' task.json; raised when what an earlier version judged is to be done again."""
 
 JUDGING = "judging"
 """In evaluated.json: the options of `task.judging` under which a net was judged."""
@@ -21,8 +24,8 @@ NAMED = 3
 
 
 def is_current(path: Path) -> bool:
-    """Whether this version wrote the file, a run.json or task.json."""
-    return path.is_file() and bool(read_json(path).get("format") == FORMAT)
+    """Whether this version can use the file, a run.json, evaluated.json or task.json."""
+    return path.is_file() and bool(read_json(path).get("format") == (FORMAT if path.name == "run.json" else JUDGED))
 
 
 def current(paths: Iterable[Path]) -> list[Path]:
@@ -31,7 +34,7 @@ def current(paths: Iterable[Path]) -> list[Path]:
     older = [path.parent.relative_to(root()) for path, fits in found.items() if not fits]
     if older:
         named = ", ".join(map(str, older[:NAMED])) + (f" and {len(older) - NAMED} more" if len(older) > NAMED else "")
-        log.info("skipped, as an earlier version of rnnlab made them (train again to use them): %s", named)
+        log.info("skipped, as an earlier version of rnnlab made them (train or evaluate again to use them): %s", named)
     return [path for path, fits in found.items() if fits]
 
 
@@ -47,6 +50,12 @@ def is_of(judgement: Path, results: Results, seed: int) -> bool:
         return False
     told = read_json(judgement)
     return origin(results, seed) == {key: told.get(key) for key in ("setting", "weights")}
+
+
+def is_judged(results: Results, seed: int) -> bool:
+    """Whether the weights that are there now have been evaluated, by a version whose metrics mean the same."""
+    path = results.evaluate(seed) / "evaluated.json"
+    return is_of(path, results, seed) and is_current(path)
 
 
 def digest(path: Path) -> str:

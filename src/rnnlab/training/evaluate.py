@@ -18,7 +18,7 @@ from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
-from rnnlab.results.origin import JUDGING, digest, is_of, origin
+from rnnlab.results.origin import JUDGED, JUDGING, digest, is_judged, is_of, origin
 from rnnlab.results.paths import Results, from_root, of_seeds
 from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tracking.tracker import Tracked, Tracker
@@ -58,7 +58,7 @@ def evaluate_seeds(run: Run, store: Tracker, draw_passage: DrawPassage) -> list[
         with locked(results.lock(seed), wait_seconds=2):
             run.load_trained(module, seed)
             curves = draw_learning_curves({cell: learning_curves(results, [seed])})
-            facts = {**origin(results, seed), JUDGING: judging, SIZING: _policies(run, seed)}
+            facts = {**origin(results, seed), "format": JUDGED, JUDGING: judging, SIZING: _policies(run, seed)}
             net = Judged(module, figures, draw_passage, f"{cell} seed {seed}")
             metrics = _evaluate_one(net, results, seed, facts, curves)
         log.info("%s/%s seed %d: test %s %.4f", run.cfg.task.name, cell, seed, rank_by, metrics[rank_by])
@@ -124,8 +124,7 @@ def _summarise(figures: Figures, results: Results, name: str, judging: dict[str,
     numbers = sorted(
         seed
         for folder, seed in evaluated
-        if is_of(folder / "evaluated.json", results, seed)
-        and read_json(folder / "evaluated.json").get(JUDGING) == judging
+        if is_judged(results, seed) and read_json(folder / "evaluated.json").get(JUDGING) == judging
     )
     seeds = [results.evaluate(seed) for seed in numbers]
     predictions = [pd.read_parquet(folder / "predictions.parquet") for folder in seeds]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import NO_FOLDER, is_locked, locked, read_json
-from rnnlab.results.origin import JUDGING, current, digest, is_of
+from rnnlab.results.origin import JUDGING, current, digest, is_judged, is_of
 from rnnlab.results.paths import Results, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
@@ -197,7 +197,7 @@ class MLflowStore(Tracker):
                 present = None
         else:
             run_id = present.info.run_id
-        if is_of(judged / "evaluated.json", results, seed):
+        if is_judged(results, seed):
             tags = self._tags_of_evaluation(judged)
             if present is None or not tags.items() <= present.data.tags.items():
                 self._add_evaluation(run_id, run, folder, judged, tags)
