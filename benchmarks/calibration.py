@@ -295,7 +295,7 @@ def _deviation(setting: Setting) -> float:
 
 
 def _forecasts(setting: Setting, rng: np.random.Generator, tables: int) -> tuple[list[Array], Array, float]:
-    """Scaled errors: a level that all share, what is a method's own, and luck of its seeds, each with the dependence."""
+    """Scaled errors: a level that all share, what is a method's own, and luck of its seeds, all with the dependence."""
 
     def series(size: int) -> Array:
         return _dependent(setting, rng, (tables, size))

@@ -14,7 +14,8 @@ from torch.profiler import ProfilerActivity
 
 from benchmarks.nets import TORCH, Shape, build, training_step
 from benchmarks.timing import clock, pin
-from rnnlab.unroll.cpp import autograd
+from rnnlab.unroll import compiled
+from rnnlab.unroll.cpp.kernel import CppKernel
 from rnnlab.unroll.program import parts_of
 
 ROUNDS = 5
@@ -64,9 +65,9 @@ def pieces_of_net(net: Any, shape: Shape, device: str, seconds: float) -> dict[s
     start = time.perf_counter()
     while len(spent["all"]) < ROUNDS or time.perf_counter() - start < seconds:
         calls: dict[str, float] = defaultdict(float)
-        call = timed(autograd.Kernel.call, calls, lambda _kernel, function, *_: f"{function} kernel")
-        gradient = timed(autograd._weight_gradient, calls, lambda *_: "gradient of the recurrent weights")
-        with patch.object(autograd.Kernel, "call", call), patch.object(autograd, "_weight_gradient", gradient):
+        call = timed(CppKernel.run, calls, lambda _kernel, function, *_: f"{function} kernel")
+        gradient = timed(compiled._weight_gradient, calls, lambda *_: "gradient of the recurrent weights")
+        with patch.object(CppKernel, "run", call), patch.object(compiled, "_weight_gradient", gradient):
             calls["all"] = clock(run)
         for name, milliseconds in calls.items():
             spent[name].append(milliseconds)

@@ -1,12 +1,13 @@
-"""The benchmarks: measure, write benchmarks/*.json, and docs/benchmarks.md from them.
+"""The benchmarks: measure, write benchmarks/*.json, and docs/benchmarks.md and docs/calibration.md from them.
 
 make bench                                                  all parts, in about 25 minutes on two cores
 make bench ARGS="cells --cells lstm,gru --threads 1"        a part; it replaces its own rows only
 make bench ARGS="cells --groups scans --seconds 10"
 make bench ARGS="memory scaling compile overhead tracking feeding"
 make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes; nothing is written
+make bench ARGS=calibration                                 how often verdicts err, in about an hour; resumes
 make bench ARGS=text                                        a text of 2 GB, in a few minutes; in no other run
-make bench ARGS=table                                       docs/benchmarks.md alone
+make bench ARGS=table                                       the two pages alone
 """
 
 import argparse
@@ -14,7 +15,21 @@ import sys
 
 import torch
 
-from benchmarks import cells, compiling, feeding, memory, overhead, profiling, scaling, store, table, text, tracking
+from benchmarks import (
+    calibration,
+    calibration_page,
+    cells,
+    compiling,
+    feeding,
+    memory,
+    overhead,
+    profiling,
+    scaling,
+    store,
+    table,
+    text,
+    tracking,
+)
 from benchmarks.nets import Shape
 
 PARTS = ("cells", "memory", "scaling", "compile", "overhead", "tracking", "feeding")
@@ -35,7 +50,9 @@ def shape(text: str) -> Shape:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or text, profile, table")
+    parser.add_argument(
+        "parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or calibration, text, profile, table"
+    )
     parser.add_argument("--cells", "--cell", type=words, default=[], help="only these of conf/cell, as lstm,gru")
     parser.add_argument("--groups", type=words, default=cells.GROUPS, help=f"of cells: {', '.join(cells.GROUPS)}")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="of cells; the other parts take one")
@@ -44,7 +61,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shape", type=shape, default=cells.SHAPES[0], help="of profile: batch,time,input,hidden")
     parser.add_argument("--unroll", default="compiled", help="of profile")
     given = parser.parse_args()
-    if unknown := {*given.parts} - {*PARTS, "text", "profile", "table"} or {*given.groups} - {*cells.GROUPS}:
+    if unknown := {*given.parts} - {*PARTS, "calibration", "text", "profile", "table"} or {*given.groups} - {
+        *cells.GROUPS
+    }:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return given
 
@@ -60,6 +79,7 @@ def main() -> int:
         "tracking": lambda: tracking.measure(given.cells),
         "feeding": lambda: feeding.measure(given.cells),
         "text": text.measure,
+        "calibration": calibration.measure,
     }
     if "profile" in given.parts:
         for cell in given.cells:
@@ -69,6 +89,7 @@ def main() -> int:
         if part in given.parts:
             store.write(part, given.device, measures[part]())
     table.write()
+    calibration_page.write()
     return 0
 
 

@@ -22,6 +22,7 @@ FILES = {
     "tracking": "tracking.json",
     "feeding": "feeding.json",
     "text": "text.json",
+    "calibration": "calibration.json",
 }
 MACHINES = FOLDER / "machines.json"
 KEY = ("cell", "unroll", "peer", "device", "threads", "batch", "timesteps", "input_size", "hidden_size", "stage")

@@ -1,0 +1,43 @@
+"""The benchmarks find what they measure: they are run by hand, and rooms they look into may have moved since."""
+
+import sys
+
+import pytest
+
+from benchmarks import calibration_page, run
+from benchmarks.calibration import Setting, measured, settings
+
+
+def test_the_pieces_of_a_compiled_net_are_timed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "profile", "--cell", "gru", "--shape", "2,3,2,4", "--seconds", "0"])
+    assert run.main() == 0
+    assert "forward kernel" in capsys.readouterr().out
+
+
+def test_verdicts_hold_what_the_earlier_test_did_not() -> None:
+    """A small part of `make bench ARGS=calibration`: where seeds spread more than items, and where forecasts depend on
+    each other for longer than they overlap, tables without any difference held a false verdict three times too often."""
+    for setting, least in (
+        (Setting("accuracy", 3, 6, 300, 3), 0.10),
+        (Setting("accuracy", 3, 20, 300, 3), 0.18),
+        (Setting("forecast", 3, 6, 359, 1, "alike", 7, "MA + AR 0.95"), 0.15),
+    ):
+        found = measured(setting, tables=400)
+        assert found["false"] < 0.075
+        assert found["others"]["earlier"] > least
+        assert 0.925 < found["coverage"] < 0.985
+
+
+def test_the_page_says_what_was_measured() -> None:
+    chosen = [each for each in settings() if each.items <= 300 or (each.cells != "alike" and each.rows <= 6)]
+    rows = [measured(setting, tables=4) for setting in chosen]
+    text = "\n".join(calibration_page.page(rows))
+    assert "nan" not in text
+    assert f"{rows[0]['false']:.3f} ({rows[0]['false_se']:.3f})" in text
+
+
+def test_settings_have_names_of_their_own() -> None:
+    names = [setting.name for setting in settings()]
+    assert len(set(names)) == len(names) >= 60
