@@ -132,22 +132,20 @@ def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]
     shade: from -1, where the row is worst, to 1, of the largest difference there is.
     """
     largest = max(abs(pair.mean_difference) for pair in found.pairs) or 1.0
-    rows = []
-    for cell in found.cells:
-        against = [None if other == cell else found.pair(cell, other) for other in found.cells]
-        shown = [
-            pair
-            and {
-                "difference": _percent(pair.mean_difference),
-                "count": _count(pair),
-                "p_value": ranks.p_in_words(pair.p_holm),
-                "shade": round(pair.mean_difference / largest, 2),
-                "differs": pair.differs,
-            }
-            for pair in against
-        ]
-        rows.append((cell, shown))
-    return rows
+
+    def shown(pair: ranks.Pair) -> dict[str, Any]:
+        return {
+            "difference": _percent(pair.mean_difference),
+            "count": _count(pair),
+            "p_value": ranks.p_in_words(pair.p_holm),
+            "shade": round(pair.mean_difference / largest, 2),
+            "differs": pair.differs,
+        }
+
+    return [
+        (cell, [None if other == cell else shown(found.pair(cell, other)) for other in found.cells])
+        for cell in found.cells
+    ]
 
 
 def _chosen_by(words: tuple[str, ...]) -> list[str]:

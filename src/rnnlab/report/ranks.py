@@ -174,11 +174,15 @@ def _pairs(cells: list[str], ranked: list[tuple[Section, dict[str, Entry]]]) -> 
     """Every two of the cells, which are in order of rank."""
     tests = []
     for cell, other in combinations(cells, 2):
-        values = [[entries[name].summary[section.metric] for name in (cell, other)] for section, entries in ranked]
         differences = np.array(
             [
-                relative_difference(*both, section.metric, section.direction)
-                for both, (section, _) in zip(values, ranked, strict=True)
+                relative_difference(
+                    entries[cell].summary[section.metric],
+                    entries[other].summary[section.metric],
+                    section.metric,
+                    section.direction,
+                )
+                for section, entries in ranked
             ]
         )
         tests.append((cell, other, differences, *signed_rank_test(differences)))
@@ -231,9 +235,10 @@ def signed_rank_test(differences: Array) -> tuple[float, float]:
     """Wilcoxon's signed-rank test (1945): W₊ - W₋ and its two-sided p-value, which is exact.
 
     differences: (n,). Zeros are left out before ranking ("wilcox"): a task on which both are alike speaks for neither,
-    and counts as if it were not there. Ties share their mean rank. The 2ⁿ signs of what is left are alike by chance;
-    how many of them give each W₊ is counted by convolution, over twice the ranks, which are whole numbers. scipy's
-    exact distribution is one without ties, and from 14 tasks on it takes a normal distribution where there are any.
+    and counts as if it were not there. Ties share their mean rank. Where the two are alike, a difference of each size
+    is as likely for the one as for the other, so that all 2ⁿ signs of what is left are equally likely. How many of them
+    give each W₊ is counted by convolution, over twice the ranks, which are whole numbers. scipy's exact distribution is
+    one without ties, and from 14 tasks on it takes a normal distribution where there are any.
 
     p is never below 2^(1 - n); nothing but zeros: 1.
     """
