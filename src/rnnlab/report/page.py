@@ -3,7 +3,7 @@
 import base64
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -20,9 +20,14 @@ INTERVAL = "95 %, seeds and items"
 
 DIAGRAM = Path("figures/critical_difference.png")
 
+PAIRS_IN_MARKDOWN = 8
+"""Cells at most of which the text shows all pairs: 28 lines."""
+
 
 def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) -> None:
     """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old.
+
+    Also pairs.csv, a line for every two cells, where there are cells over several tasks.
 
     words: by which the runs were chosen, where not all of them are shown.
     """
@@ -34,11 +39,13 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
         over_all = ranks.in_words(over_tasks) if len({section.task for section in sections}) > 1 else ""
-        (part / "leaderboard.md").write_text(_markdown(tables, over_all, words), encoding="utf-8")
+        (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, words), encoding="utf-8")
         figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
         if over_tasks is not None:
             ranks.draw(over_tasks).savefig(part / DIAGRAM, dpi=110)
-        (part / "leaderboard.html").write_text(_html(tables, figures, over_all, words, part), encoding="utf-8")
+            pd.DataFrame([asdict(pair) for pair in over_tasks.pairs]).to_csv(part / "pairs.csv", index=False)
+        page = _html(tables, figures, over_all, over_tasks, words, part)
+        (part / "leaderboard.html").write_text(page, encoding="utf-8")
 
 
 def _columns(section: Section) -> list[str]:
@@ -78,7 +85,9 @@ def _headline(section: Section) -> str:
     return f"{section.title}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
 
 
-def _markdown(tables: list[tuple[Section, list[Row]]], over_all: str, words: tuple[str, ...]) -> str:
+def _markdown(
+    tables: list[tuple[Section, list[Row]]], over_all: str, over_tasks: ranks.Ranking | None, words: tuple[str, ...]
+) -> str:
     parts = ["# Leaderboard", *_chosen_by(words)]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
@@ -88,7 +97,57 @@ def _markdown(tables: list[tuple[Section, list[Row]]], over_all: str, words: tup
         parts += [f"## {_headline(section)}", grid, in_words(section, table)]
     if over_all:
         parts += ["## Over all tasks", over_all]
+    if over_tasks is not None:
+        parts += _pairs_in_markdown(over_tasks)
     return "\n\n".join(parts) + "\n"
+
+
+def _pairs_in_markdown(found: ranks.Ranking) -> list[str]:
+    if len(found.cells) > PAIRS_IN_MARKDOWN:
+        return [f"All {len(found.pairs)} pairs of cells are in pairs.csv."]
+    lines = [
+        [pair.cell, pair.other, _percent(pair.mean_difference), _count(pair), _p_value(pair)] for pair in found.pairs
+    ]
+    columns = ["cell", "other", "less error", "won/tied/lost", "p (Holm)"]
+    alignment = ("left", "left", "right", "right", "right")
+    return [
+        tabulate(lines, columns, "github", colalign=alignment, disable_numparse=True),
+        "Less error: of `cell` than of `other`, as a share of the larger of both, mean over tasks; negative: more.",
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share + 0.0:+.1f} %"
+
+
+def _count(pair: ranks.Pair) -> str:
+    return f"{pair.wins}/{pair.ties}/{pair.losses}"
+
+
+def _p_value(pair: ranks.Pair) -> str:
+    return ranks.p_in_words(pair.p_holm).removeprefix("= ")
+
+
+def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]]]:
+    """A row for each cell, of what it shows against each other one; None against itself.
+
+    shade: from -1, where the row is worst, to 1, of the largest difference there is.
+    """
+    largest = max(abs(pair.mean_difference) for pair in found.pairs) or 1.0
+
+    def shown(pair: ranks.Pair) -> dict[str, Any]:
+        return {
+            "difference": _percent(pair.mean_difference),
+            "count": _count(pair),
+            "p_value": ranks.p_in_words(pair.p_holm),
+            "shade": round(pair.mean_difference / largest, 2),
+            "differs": pair.differs,
+        }
+
+    return [
+        (cell, [None if other == cell else shown(found.pair(cell, other)) for other in found.cells])
+        for cell in found.cells
+    ]
 
 
 def _chosen_by(words: tuple[str, ...]) -> list[str]:
@@ -152,6 +211,7 @@ def _html(
     tables: list[tuple[Section, list[Row]]],
     figures: list[Figures],
     over_all: str,
+    over_tasks: ranks.Ranking | None,
     words: tuple[str, ...],
     folder: Path,
 ) -> str:
@@ -159,7 +219,8 @@ def _html(
     return environment.get_template("page.html.jinja").render(
         chosen_by=_chosen_by(words),
         over_all=over_all,
-        diagram=_embedded(folder / DIAGRAM) if (folder / DIAGRAM).exists() else None,
+        diagram=_embedded(folder / DIAGRAM) if over_tasks is not None else None,
+        matrix=_matrix(over_tasks) if over_tasks is not None else [],
         sections=[
             {
                 "headline": _headline(section),
