@@ -161,7 +161,9 @@ def measured(setting: Setting, tables: int | None = None) -> dict[str, Any]:
         # of the others how many tables, and how many single rows
         "others": _rates(joined, "other "),
         "others_row": _rates(joined, "row "),
-        "power": power(setting, joined, rng) if setting.losses == "accuracy" and setting.rows == 6 else {},
+        "power": power(setting, joined, rng, min(count, POWER_TABLES))
+        if setting.losses == "accuracy" and setting.rows == 6
+        else {},
         "seconds": time.process_time() - start,
     }
 
@@ -202,14 +204,16 @@ def judged(found: Verdicts, truth: float) -> dict[str, Array]:
     }
 
 
-def power(setting: Setting, null: dict[str, Array], rng: np.random.Generator) -> dict[str, dict[str, float]]:
+def power(
+    setting: Setting, null: dict[str, Array], rng: np.random.Generator, tables: int
+) -> dict[str, dict[str, float]]:
     """How often a cell that is better by so many points is found so, its p-value below what one table in twenty without
     any difference has; and of the verdicts as they stand, under `stated`."""
     names = ["ours", *(name for name in null if name.startswith("other "))]
     bounds = {name: float(np.quantile(null["p" if name == "ours" else name], SIGNIFICANCE)) for name in names}
     found: dict[str, dict[str, float]] = {name.removeprefix("other "): {} for name in ["stated", *names]}
     for points in POINTS:
-        cells, baseline, truth = draw(setting, rng, POWER_TABLES, points / 100)
+        cells, baseline, truth = draw(setting, rng, tables, points / 100)
         ours = judged(verdicts(cells, [baseline], best=setting.best), truth)["first"]
         found["stated"][str(points)] = float((ours < SIGNIFICANCE).mean())
         found["ours"][str(points)] = float((ours <= min(bounds["ours"], 0.999)).mean())

@@ -18,7 +18,7 @@ def test_the_pieces_of_a_compiled_net_are_timed(
 
 def test_verdicts_hold_what_the_earlier_test_did_not() -> None:
     """A small part of `make bench ARGS=calibration`: where seeds spread more than items, and where forecasts depend on
-    each other for longer than they overlap, tables without any difference held a false verdict three times too often."""
+    each other for longer than they overlap, three tables held a false verdict for one that may."""
     for setting, least in (
         (Setting("accuracy", 3, 6, 300, 3), 0.10),
         (Setting("accuracy", 3, 20, 300, 3), 0.18),

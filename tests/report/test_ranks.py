@@ -37,7 +37,19 @@ def section(task: str, scores: dict[str, float], direction: str = "min", metric:
         Entry(name, "cell", {metric: value}, [{metric: value}] * 3, np.ones((3, 2))) for name, value in scores.items()
     ]
     naive = Entry("naive", "baseline", {metric: 0.0}, [{metric: 0.0}], np.ones((1, 2)))
-    return Section(task, "d1", metric, direction, "naive", 1, "steps ahead", [*entries, naive])
+    return Section(
+        task=task,
+        data="d1",
+        metric=metric,
+        direction=direction,
+        reference="naive",
+        trivial="naive",
+        unit="day",
+        overlap=None,
+        solved=None,
+        parts="steps ahead",
+        entries=[*entries, naive],
+    )
 
 
 def ranking(errors: NDArray[np.float64], names: str = "abcdefgh") -> Ranking:

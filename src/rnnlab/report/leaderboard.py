@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.report.results_table import Entry, Section
+from rnnlab.report.results_table import Entry, Section, best_value
 from rnnlab.statistics import (
     ENOUGH_SEEDS,
     SIGNIFICANCE,
@@ -18,9 +18,6 @@ from rnnlab.statistics import (
     proportion_interval,
     verdicts,
 )
-
-BEST = dict.fromkeys(("bleu", "chrf"), 100.0)
-"""The best value of metrics of which higher is better, where it is not 1."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,7 @@ class Judged:
 
     @property
     def best(self) -> float | None:
-        """From which losses count, where a higher metric is better."""
-        return BEST.get(self.section.metric, 1.0) if self.section.direction == "max" else None
+        return best_value(self.section.metric, self.section.direction)
 
     @property
     def solved(self) -> float | None:

@@ -13,16 +13,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
-from rnnlab.report.leaderboard import SIGNIFICANCE, trained_alike, tuned_alike
-from rnnlab.report.results_table import ENOUGH_SEEDS, Entry, Section
-from rnnlab.statistics import holm
+from rnnlab.report.leaderboard import trained_alike, tuned_alike
+from rnnlab.report.results_table import Entry, Section, best_value
+from rnnlab.statistics import ENOUGH_SEEDS, SIGNIFICANCE, holm
 
 Array = NDArray[np.float64]
 
 PERMUTATIONS = 20_000
-
-BEST = {"bleu": 100.0, "chrf": 100.0}
-"""Of metrics that are to be high, what none exceeds; 1 where nothing else is said."""
 
 LISTED = 6
 """Cells at most that a sentence lists."""
@@ -222,8 +219,8 @@ def relative_difference(value: float, other: float, metric: str, direction: str)
     smaller ranks. From an accuracy of 0.98 to 0.99 is half the error, from 0.50 to 0.51 a fiftieth. Wins and losses do
     not depend on it.
     """
-    if direction == "max":
-        best = BEST.get(metric, 1.0)
+    best = best_value(metric, direction)
+    if best is not None:
         best = best if max(value, other) <= best else 0.0
         value, other = best - value, best - other
     largest = max(abs(value), abs(other))

@@ -26,6 +26,9 @@ OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
 FOLLOWS = ("tuning.trials", "tuning.study")
 """Settings that follow from another, `tuning.name`."""
 
+BEST = {"bleu": 100.0, "chrf": 100.0}
+"""Of metrics of which higher is better, what none exceeds, where that is not 1."""
+
 AGAIN = "run `rnnlab evaluate` again (or `dvc repro`)"
 
 
@@ -57,6 +60,11 @@ class Entry:
     def validation_loss(self) -> float:
         """The mean over seeds."""
         return float(np.mean([facts["validation_loss"] for facts in self.training]))
+
+
+def best_value(metric: str, direction: str) -> float | None:
+    """The best value of a metric of which higher is better; losses are how far it is from that. None: lower is."""
+    return BEST.get(metric, 1.0) if direction == "max" else None
 
 
 @dataclass(frozen=True)
