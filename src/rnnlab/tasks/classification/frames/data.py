@@ -114,7 +114,7 @@ class FramesData(ClassificationData):
             split: Videos(*(np.load(folder / f"{split}_{name}.npy", mmap_mode="r") for name in Videos._fields))
             for split in SPLITS
         }
-        self.test_labels = self.filmed["test"].labels.ravel()
+        self.labels = {split: videos.labels.ravel() for split, videos in self.filmed.items()}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -127,6 +127,7 @@ class FramesData(ClassificationData):
             loss=CrossEntropy(),
             metrics={**METRICS, "accuracy_hidden": "max", "accuracy_visible": "max"},
             rank_by="accuracy",
+            unit="video",
         )
 
     def raw_columns(self) -> dict[str, Column]:

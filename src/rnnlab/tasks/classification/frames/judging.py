@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnlab.data.batches import Batch
 from rnnlab.statistics import mean_interval
 from rnnlab.tasks.classification.frames.data import FramesData
-from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.task import Array, Split
 
@@ -33,8 +33,8 @@ class FramesJudging(ClassificationJudging):
         found: Array = super().outputs(model, split).reshape(-1, 10)
         return found
 
-    def columns(self) -> dict[str, Any]:
-        videos = self.task.filmed["test"]
+    def columns(self, split: Split) -> dict[str, Any]:
+        videos = self.task.filmed[split]
         count, time = videos.labels.shape
         return {
             "video": np.repeat(np.arange(count), time),
@@ -45,9 +45,7 @@ class FramesJudging(ClassificationJudging):
 
     def losses(self, predictions: pd.DataFrame) -> Array:
         """Of each video the share of frames with a wrong answer: the frames of one video depend on each other."""
-        wrong = super().losses(predictions)
-        by_video: Array = wrong.reshape(-1, self.task.filmed["test"].labels.shape[1]).mean(axis=1)
-        return by_video
+        return losses_by("video", predictions)
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """As of any classification, frame by frame, and
