@@ -103,14 +103,14 @@ def right_answers(predictions: pd.DataFrame) -> Array:
 
 
 def losses_by(column: str, predictions: pd.DataFrame) -> Array:
-    """Of the answers that have a value of the column in common, such as a sentence, the share of wrong ones; a ratio, see
-    `losses_of_ratio`, where not all have as many. The mean is 1 - accuracy.
+    """The share of wrong answers among those that have a value of the column in common, such as a sentence.
+
+    Where not all have as many, as `losses_of_ratio` has it: the mean is 1 - accuracy in any case.
     """
     wrong = pd.Series(1 - right_answers(predictions)).groupby(predictions[column].to_numpy())
-    counts = wrong.size().to_numpy(np.float64)
-    if (counts == counts[0]).all():
-        return wrong.mean().to_numpy(np.float64)
-    return losses_of_ratio(wrong.sum().to_numpy(np.float64), counts)
+    errors, sizes = (np.asarray(found, np.float64) for found in (wrong.sum(), wrong.size()))
+    # each share as it is, without what rounding would add
+    return errors / sizes if (sizes == sizes[0]).all() else losses_of_ratio(errors, sizes)
 
 
 def f1_by_class(predictions: pd.DataFrame, classes: int) -> Array:

@@ -18,8 +18,9 @@ LONGEST_HIDDEN = 4
 
 
 class FramesJudging(ClassificationJudging):
-    """A row of the table of predictions is a frame; beside what every classification has, its `video` and `frame`, how
-    many frames have shown the digit (`views`), and how many frames ago it was seen (`unseen`).
+    """A row of the table of predictions is a frame; beside what every classification has, its `video` and `frame`,
+    which `image` of a digit moves there, how many frames have shown it (`views`), and how many frames ago it was seen
+    (`unseen`).
     """
 
     task: FramesData
@@ -39,20 +40,21 @@ class FramesJudging(ClassificationJudging):
         return {
             "video": np.repeat(np.arange(count), time),
             "frame": np.tile(np.arange(time), count),
+            "image": videos.images.ravel(),
             "views": videos.views.ravel(),
             "unseen": unseen(videos.is_hidden).ravel(),
         }
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """Of each video the share of frames with a wrong answer: the frames of one video depend on each other."""
-        return losses_by("video", predictions)
+        """Of each image of a digit, over all videos that it moves in, the wrong answers as `losses_by` has them."""
+        return losses_by("image", predictions)
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """As of any classification, frame by frame, and
 
         accuracy_hidden, accuracy_visible  share of right answers among the frames that hide the digit, that show it
 
-        The interval of `accuracy` is Student's for the mean over videos, as the frames of one depend on each other.
+        The interval of `accuracy` is Student's for the mean over the images of digits, by the delta method.
         """
         right = np.asarray(predictions["label"] == predictions["predicted"], np.float64)
         is_hidden = predictions["unseen"].to_numpy() > 0
