@@ -22,7 +22,10 @@ class TaskSpec:
     causal: whether the targets of a timestep are inputs of later ones, so that nothing may be read from the end.
     streamed: whether a batch goes on where the one before ended, so that the state is carried over.
     parts: what the number at the end of a metric's name counts, where metrics are given for parts of the test split.
-    overlap: how many consecutive items of the test split share what they are judged on; a forecast's horizon.
+    unit: what of the test split has one loss, and can be taken for independent of the others: a review, a sentence, a
+    video. in_time: whether these come one after the other in time, and depend on each other all the same; overlap: how
+    many consecutive ones share what they are judged on, a forecast's horizon.
+    solved: the value of the metric that ranks from which on the task counts as solved; None where there is no such.
     """
 
     task: str
@@ -36,8 +39,11 @@ class TaskSpec:
     image: tuple[int, int] | None = None
     causal: bool = False
     streamed: bool = False
-    overlap: int = 1
     parts: str = "part"
+    unit: str = "example"
+    in_time: bool = False
+    overlap: int = 1
+    solved: float | None = None
 
     @property
     def head_size(self) -> int:

@@ -26,6 +26,7 @@ from rnnlab.tasks.classification.frames.data import (
 )
 from rnnlab.tasks.classification.frames.judging import FramesJudging, unseen
 from rnnlab.tasks.images import put, shrunk
+from rnnlab.tasks.task import Split
 from tests.tasks.test_caption import INK, grey_digits
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
@@ -86,6 +87,7 @@ def test_a_video_is_what_it_says(time: int, hidden: float, seed: int) -> None:
     shown = videos.frames.max(axis=(2, 3))
     assert np.array_equal(shown == 0, videos.is_hidden)
     assert np.array_equal(shown[~videos.is_hidden], (25 * videos.labels + 20)[~videos.is_hidden])
+    assert np.array_equal(labels[videos.images], videos.labels)
     for video in range(6):
         views, since = 0, 0
         for frame in range(time):
@@ -129,43 +131,51 @@ def test_the_example_of_the_docstring_is_a_video_that_can_be(opened: Callable[..
         assert known == target
 
 
-def test_answers_are_judged_by_frame_and_compared_by_video(opened: Callable[..., FramesData]) -> None:
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_answers_are_judged_by_frame_and_compared_by_image(opened: Callable[..., FramesData], split: Split) -> None:
     task = opened()
     rng = np.random.default_rng(0)
     judging = FramesJudging(task)
-    table = judging.table(rng.dirichlet(np.ones(10), len(task.test_labels)))
-    videos = task.filmed["test"]
+    table = judging.table(rng.dirichlet(np.ones(10), len(task.labels[split])), split)
+    videos = task.filmed[split]
     rows = table.assign(hidden=videos.is_hidden.ravel(), right=table["label"] == table["predicted"])
     metrics = judging.judge(table)
     assert metrics["accuracy"] == pytest.approx(rows["right"].mean())
     assert metrics["accuracy_hidden"] == pytest.approx(rows.loc[rows["hidden"], "right"].mean())
     assert metrics["accuracy_visible"] == pytest.approx(rows.loc[~rows["hidden"], "right"].mean())
-    assert judging.losses(table).shape == (12,)
-    assert 1 - judging.losses(table).mean() == pytest.approx(metrics["accuracy"])
-    assert judging.losses(table)[3] == pytest.approx(1 - rows.loc[rows["video"] == 3, "right"].mean())
+    losses = judging.losses(table)
+    assert task.spec.unit == "digit"
+    assert losses.shape == (len(np.unique(videos.images)),)
+    assert 1 - losses.mean() == pytest.approx(metrics["accuracy"])
+    size = rows.groupby("image").size()
+    beyond = (~rows["right"]).groupby(rows["image"]).sum() - (1 - metrics["accuracy"]) * size
+    assert losses - losses.mean() == pytest.approx(beyond.to_numpy() / size.mean())
     parts = judging.plot_rows([table])
     assert parts["part"].tolist()[:2] == ["0", "1"]
     assert parts["score"][0] == pytest.approx(metrics["accuracy_visible"])
 
 
-def test_an_interval_knows_that_frames_of_a_video_go_together(opened: Callable[..., FramesData]) -> None:
-    task = opened()
+def test_an_interval_knows_that_an_image_moves_in_several_videos(opened: Callable[..., FramesData]) -> None:
+    """Twelve images, each in all frames of two videos, and known in both or in none."""
+    task = opened(videos=120)
+    images = np.repeat(np.arange(24) // 2, 8).reshape(24, 8)
+    task.filmed["test"] = task.filmed["test"]._replace(images=images)
     judging = FramesJudging(task)
-    certain = np.full((12, 8, 10), 1e-3)
-    labels = task.filmed["test"].labels
-    for video in range(12):  # whole videos right, whole videos wrong
-        for frame in range(8):
-            certain[video, frame, (labels[video, frame] + video % 2) % 10] = 1
-    metrics = judging.judge(judging.table(certain.reshape(-1, 10)))
+    certain = np.full((24 * 8, 10), 1e-3)
+    certain[np.arange(24 * 8), (task.labels["test"] + images.ravel() % 2) % 10] = 1
+    metrics = judging.judge(judging.table(certain))
     assert metrics["accuracy"] == 0.5
-    # Student's 97.5 % point of 11 degrees of freedom, and 12 answers of which half are right
+    # Student's 97.5 % point of 11 degrees of freedom, and 12 images of which half are known
     assert metrics["accuracy_high"] - 0.5 == pytest.approx(2.201 * np.sqrt(0.25 / 11), rel=1e-3)
     assert metrics["accuracy_low"] == pytest.approx(1 - metrics["accuracy_high"])
 
 
-def test_carried_is_linear_where_the_digit_is_seen_and_stays_so(opened: Callable[..., FramesData]) -> None:
-    tables = FramesBaselines(FramesJudging(opened(videos=100))).predictions()
-    carried, linear = tables["carried"], tables["linear"]
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_carried_is_linear_where_the_digit_is_seen_and_stays_so(
+    opened: Callable[..., FramesData], split: Split
+) -> None:
+    fitted = FramesBaselines(FramesJudging(opened(videos=100))).fitted()
+    carried, linear = (fitted[name](split) for name in ("carried", "linear"))
     columns = ["predicted", "confidence", "p_true"]
     seen = carried["unseen"] == 0
     pd.testing.assert_frame_equal(carried.loc[seen, columns], linear.loc[seen, columns])
@@ -195,17 +205,19 @@ def test_a_digit_is_centred_wherever_it_stands(seed: int) -> None:
         assert abs(one.sum(axis=axis) @ np.arange(SIDE) / one.sum() - SIDE // 2) <= 0.5
 
 
-def test_the_reference_undoes_the_motion_and_remembers(opened: Callable[..., FramesData]) -> None:
+def test_centred_undoes_the_motion_and_remembers(opened: Callable[..., FramesData]) -> None:
     """Noise in the place of digits: each pixel of the canvas is now light, now dark, wherever it moves."""
     task = opened(videos=200)
     noise = np.random.default_rng(0).integers(0, 256, (10, 28, 28)).astype(np.uint8)
     for number, (split, videos) in enumerate(task.filmed.items()):
         task.filmed[split] = film(noise, np.arange(10), videos.labels.shape, 0.4, np.random.default_rng(number))
-    task.test_labels = task.filmed["test"].labels.ravel()
+    task.labels = {split: videos.labels.ravel() for split, videos in task.filmed.items()}
     baselines = FramesBaselines(FramesJudging(task))
-    accuracy = {name: baselines.judging.judge(table)["accuracy"] for name, table in baselines.predictions().items()}
+    accuracy = {
+        name: baselines.judging.judge(predict("test"))["accuracy"] for name, predict in baselines.fitted().items()
+    }
     assert accuracy["frequency"] < accuracy["linear"] < accuracy["carried"] < 0.9
-    assert accuracy[baselines.reference] == accuracy["centred"] == 1
+    assert accuracy["centred"] == 1
 
 
 def test_the_linear_baselines_learn_from_visible_frames_no_more_than_they_may(

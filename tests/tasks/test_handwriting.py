@@ -22,6 +22,7 @@ from rnnlab.tasks.classification.handwriting.baselines import (
 )
 from rnnlab.tasks.classification.handwriting.data import HandwritingData, pen_moves
 from rnnlab.tasks.classification.handwriting.judging import HandwritingJudging
+from rnnlab.tasks.task import Split
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.0//EN" "http://www.w3.org/TR/2001/REC-SVG-20010904/DTD/svg10.dtd" [
@@ -214,7 +215,7 @@ def test_a_path_is_as_many_points_whatever_its_length() -> None:
 def test_neighbours_vote_by_how_near_they_are() -> None:
     x = np.array([[0.0], [1.0], [10.0], [11.0], [12.0]])
     y = np.array([0, 0, 2, 2, 2])
-    found = nearest_neighbours(x, y, np.array([[0.4]]), np.array([0]), np.array([[0.1], [11.1]]), 4)
+    found = nearest_neighbours(x, y, np.array([[0.4]]), np.array([0]), 4)(np.array([[0.1], [11.1]]))
     assert found.shape == (2, 4)
     assert found.argmax(axis=1).tolist() == [0, 2]
     assert np.allclose(found.sum(axis=1), 1)
@@ -255,11 +256,13 @@ def test_each_character_is_in_one_split(task: HandwritingData, real: Path) -> No
     seen = {split: {moves.tobytes() for moves in task.characters(split)} for split in ("train", "validation", "test")}
     assert not seen["train"] & (seen["validation"] | seen["test"])
     assert not seen["validation"] & seen["test"]
-    table = HandwritingJudging(task).table(np.full((counts[2], 6), 1 / 6))
     radical_of = {c.text: c.radical for c in kept}
-    assert [radical_of[text] for text in table["character"]] == [task.classes[label] for label in table["label"]]
     strokes_of = {c.text: len(c.strokes) for c in kept}
-    assert [strokes_of[text] for text in table["character"]] == table["strokes"].tolist()
+    parts: tuple[tuple[Split, int], ...] = (("validation", counts[1]), ("test", counts[2]))
+    for split, count in parts:
+        table = HandwritingJudging(task).table(np.full((count, 6), 1 / 6), split)
+        assert [radical_of[text] for text in table["character"]] == [task.classes[label] for label in table["label"]]
+        assert [strokes_of[text] for text in table["character"]] == table["strokes"].tolist()
 
 
 def test_a_batch_is_made_of_moves_of_one_unit(task: HandwritingData) -> None:
@@ -276,6 +279,6 @@ def test_a_batch_is_made_of_moves_of_one_unit(task: HandwritingData) -> None:
 
 def test_baselines_know_more_than_the_frequencies(task: HandwritingData) -> None:
     judging = HandwritingJudging(task)
-    tables = HandwritingBaselines(judging).predictions()
-    right = {name: judging.judge(table)["accuracy"] for name, table in tables.items()}
+    fitted = HandwritingBaselines(judging).fitted()
+    right = {name: judging.judge(predict("test"))["accuracy"] for name, predict in fitted.items()}
     assert right["linear"] > right["nearest"] > 2 * right["frequency"]

@@ -8,12 +8,14 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, recall_score
+from sklearn.metrics import f1_score
 
 from rnnlab.data.splits import split_by_class
 from rnnlab.data.vocabulary import END, SPECIAL, START
@@ -21,10 +23,12 @@ from rnnlab.datasets import surnames
 from rnnlab.datasets.surnames import MIRRORED, NATIONALITIES, Surnames, _distinct, _last_names
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
+from rnnlab.tasks.classification.judging import f1_by_class
 from rnnlab.tasks.classification.names.baselines import NamesBaselines, _with_ends
 from rnnlab.tasks.classification.names.data import NamesData
 from rnnlab.tasks.classification.names.figures import NamesFigures
 from rnnlab.tasks.classification.names.judging import NamesJudging
+from rnnlab.tasks.task import Split
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
 
@@ -113,14 +117,14 @@ def test_parts_share_no_name_and_the_letters_are_those_of_training(
     assert not set(names["train"]) & set(names["test"])
     counts = Counter("".join(names["train"]))
     assert set(task.vocabulary.tokens[len(SPECIAL) :]) == {letter for letter in counts if counts[letter] > 1}
-    written = NamesJudging(task).columns()["name"]
+    written = NamesJudging(task).columns("test")["name"]
     assert all("<unknown>" in found or found == name for found, name in zip(written, names["test"], strict=True))
     assert json.loads(json.dumps(task.state_dict()))["classes"] == whole.classes
 
 
 def test_at_most_so_many_names_are_drawn_of_each_class(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=50)
-    counts = sum(np.bincount(task.labels[split].numpy(), minlength=23) for split in ("train", "validation", "test"))
+    counts = sum(np.bincount(task.labels[split], minlength=23) for split in ("train", "validation", "test"))
     assert counts.tolist() == [50] * 23
 
 
@@ -131,24 +135,60 @@ def test_the_ends_of_a_name_are_letters_to_the_baseline(opened: Callable[..., Na
         assert marked[index].tolist() == [START, *names[index], END]
 
 
-def test_the_losses_mean_is_the_mean_recall_and_the_metric_is_scikit_learn_s(opened: Callable[..., NamesData]) -> None:
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_metric_is_scikit_learn_s_and_the_mean_of_the_losses(
+    opened: Callable[..., NamesData], split: Split
+) -> None:
     task = opened(per_class=30)
     judging = NamesJudging(task)
     rng = np.random.default_rng(0)
-    table = judging.table(rng.dirichlet(np.ones(len(task.classes)), len(task.test_labels)))
+    table = judging.table(rng.dirichlet(np.ones(len(task.classes)), len(task.labels[split])), split)
     label, predicted = table["label"], table["predicted"]
-    assert judging.losses(table).mean() == pytest.approx(1 - recall_score(label, predicted, average="macro"))
-    assert judging.judge(table)["macro_f1"] == pytest.approx(f1_score(label, predicted, average="macro"))
+    metric = judging.judge(table)["macro_f1"]
+    assert metric == pytest.approx(f1_score(label, predicted, average="macro"))
+    assert judging.losses(table).mean() == pytest.approx(1 - metric, abs=1e-12)
     rows = judging.plot_rows([table, table])
     assert rows["score"].mean() == pytest.approx(judging.judge(table)["macro_f1"])
     assert rows["names"].sum() == len(table)
 
 
+class FourClasses(NamesJudging):
+    def __init__(self) -> None:
+        self.task = SimpleNamespace(classes=list("abcd"))  # type: ignore[assignment]
+
+
+def answers(rng: np.random.Generator, size: int, right: float) -> pd.DataFrame:
+    """Of four classes of unlike sizes, the last hardly ever met or named."""
+    label = rng.choice(4, size, p=[0.6, 0.28, 0.1, 0.02])
+    return pd.DataFrame(
+        {"label": label, "predicted": np.where(rng.random(size) < right, label, rng.integers(3, size=size))}
+    )
+
+
+def test_the_standard_error_of_macro_f1_is_that_of_its_losses() -> None:
+    """Against the bootstrap, of one method and of the difference of two on the same names."""
+    rng, judging = np.random.default_rng(0), FourClasses()
+    one = answers(rng, 3000, 0.7)
+    other = one.assign(predicted=np.where(rng.random(3000) < 0.1, one["label"], one["predicted"]))
+    losses = judging.losses(one), judging.losses(other)
+    for drawn, expected in ((one, losses[0]), (other, losses[1])):
+        assert expected.mean() == pytest.approx(1 - f1_by_class(drawn, 4).mean(), abs=1e-12)
+    chosen = rng.integers(3000, size=(1000, 3000))
+    scores = np.array([[f1_by_class(table.iloc[rows], 4).mean() for table in (one, other)] for rows in chosen])
+    assert losses[0].std() / np.sqrt(3000) == pytest.approx(scores[:, 0].std(), rel=0.1)
+    assert (losses[1] - losses[0]).std() / np.sqrt(3000) == pytest.approx((scores[:, 1] - scores[:, 0]).std(), rel=0.1)
+
+
+def test_a_class_never_met_or_named_has_an_f1_of_nothing() -> None:
+    table = pd.DataFrame({"label": [0, 0, 1], "predicted": [0, 1, 1]})
+    assert FourClasses().losses(table).mean() == pytest.approx(1 - (2 / 3 + 2 / 3) / 4)
+
+
 @pytest.mark.filterwarnings("error")
 def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]) -> None:
     judging = NamesJudging(opened(per_class=60))
-    tables = NamesBaselines(judging).predictions()
-    metrics = {name: judging.judge(table)["macro_f1"] for name, table in tables.items()}
+    fitted = NamesBaselines(judging).fitted()
+    metrics = {name: judging.judge(predict("test"))["macro_f1"] for name, predict in fitted.items()}
     assert metrics["ngrams"] > 0.3
     assert metrics["frequency"] < 0.05
 
@@ -156,7 +196,7 @@ def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]
 def test_every_class_is_in_the_confusion_matrix(opened: Callable[..., NamesData]) -> None:
     task = opened(per_class=20)
     judging = NamesJudging(task)
-    table = judging.table(np.full((len(task.test_labels), 23), 1 / 23))
+    table = judging.table(np.full((len(task.labels["test"]), 23), 1 / 23))
     axes = NamesFigures(judging).figures([table], "rnn")["confusion"].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == task.classes
 

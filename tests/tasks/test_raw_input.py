@@ -133,7 +133,7 @@ def raw_test_split(task: Any, cfg: DictConfig, raw: Path) -> pd.DataFrame:
         return pd.DataFrame({"sound": [wav_file(*sound) for split, _, sound in task._synthetic() if split == "test"]})
     if kind == "handwriting":
         strokes = {character.text: list(character.strokes) for character in dataset.read(raw)}
-        return pd.DataFrame({"strokes": [strokes[character] for character in task.test_characters]})
+        return pd.DataFrame({"strokes": [strokes[character] for character in task.texts["test"]]})
     if kind == "music":
         rolls = task.rolls["test"]
         pieces = [[np.flatnonzero(frame) + LOWEST for frame in rolls[index][:-1]] for index in range(len(rolls))]

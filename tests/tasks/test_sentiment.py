@@ -196,7 +196,7 @@ def test_a_table_with_another_separator_is_told_from_one_without_the_column(
 
 def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Callable[..., SentimentData]) -> None:
     task = opened(vocabulary=1000, longest=100)
-    parts = {split: task.labels[split].numpy() for split in ("train", "validation", "test")}
+    parts = {split: task.labels[split] for split in ("train", "validation", "test")}
     assert [len(labels) for labels in parts.values()] == [140, 20, 40]
     assert all(labels.mean() == 0.5 for labels in parts.values())
     # each review's own word is met once and so unknown: what else it holds tells it from the others
@@ -212,7 +212,7 @@ def test_of_a_text_that_comes_twice_the_first_is_kept(opened: Callable[..., Sent
     assert "of 50 texts that stand under both labels, the first label is kept" in notes
     agreeing = opened([*REVIEWS, *REVIEWS[:50]]).meta["report"]["notes"]
     assert [note for note in agreeing if note] == ["left out: 50 reviews whose text came before"]
-    assert task.test_labels.mean() == 0.5
+    assert task.labels["test"].mean() == 0.5
 
 
 def test_the_vocabulary_is_learnt_from_the_training_part_alone(opened: Callable[..., SentimentData]) -> None:
@@ -257,7 +257,7 @@ def test_ngrams_are_those_of_training_that_occur_often_enough(
 def test_logistic_regression_gives_nothing_to_a_class_that_training_lacks() -> None:
     x = np.random.default_rng(0).normal(size=(30, 2))
     y = np.arange(30) % 2
-    found = logistic_regression(x[:20], y[:20], x[20:], np.where(y[20:] == 1, 2, 0), x[20:], 3)
+    found = logistic_regression(x[:20], y[:20], x[20:], np.where(y[20:] == 1, 2, 0), 3)(x[20:])
     assert (found[:, 2] == 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
@@ -269,18 +269,19 @@ def test_nb_svm_is_logistic_regression_on_features_times_their_log_ratio() -> No
     positive, negative = (1 + x[:30][y[:30] == label].sum(axis=0) for label in (1, 0))
     ratio = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
     train, validation, test = (x[part] * ratio for part in parts)
-    expected = logistic_regression(train, y[:30], validation, y[30:45], test, 2)
+    expected = logistic_regression(train, y[:30], validation, y[30:45], 2)(test)
     sparse_parts = [sparse.csr_matrix(x[part].astype(np.float32)) for part in parts]
-    found = nb_svm(sparse_parts[0], y[:30], sparse_parts[1], y[30:45], sparse_parts[2])
+    found = nb_svm(sparse_parts[0], y[:30], sparse_parts[1], y[30:45])(sparse_parts[2])
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
 def test_the_baseline_finds_the_word_that_decides(opened: Callable[..., SentimentData]) -> None:
     judging = SentimentJudging(opened([(f"{text} {('awful', 'lovely')[label]}", label) for text, label in REVIEWS]))
-    tables = SentimentBaselines(judging).predictions()
-    assert judging.judge(tables["nb_svm"])["accuracy"] == 1
-    assert judging.judge(tables["frequency"])["nll"] == pytest.approx(np.log(2))
+    fitted = SentimentBaselines(judging).fitted()
+    for split in ("validation", "test"):
+        assert judging.judge(fitted["nb_svm"](split))["accuracy"] == 1
+        assert judging.judge(fitted["frequency"](split))["nll"] == pytest.approx(np.log(2))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -181,10 +181,18 @@ def opened(folder: Path, **options: Any) -> SpeechData:
 @pytest.mark.parametrize(("split", "test"), [("official", 12), ("random", 12), ("speaker", 24)])
 def test_digits_are_split_as_asked(tmp_path: Path, split: str, test: int) -> None:
     task = opened(tmp_path, split=split, test=0.25, speaker="theo")
-    table = SpeechJudging(task).table(np.eye(10)[task.test_labels])
+    judging = SpeechJudging(task)
+    table = judging.table(np.eye(10)[task.labels["test"]])
     assert len(table) == test
     assert (np.bincount(table["label"]) == test // 3).all()
     assert set(table["speaker"]) == ({"theo"} if split == "speaker" else {"ada", "theo"})
+    # a voice that was never heard is one unit, whatever it says: no difference can be tested on it
+    assert task.spec.unit == ("speaker" if split == "speaker" else "recording")
+    assert len(judging.losses(table)) == (1 if split == "speaker" else test)
+    assert ("accuracy_low" in judging.judge(table)) == (split != "speaker")
+    for part in ("validation", "test"):
+        table = judging.table(np.random.default_rng(0).dirichlet(np.ones(10), len(task.labels[part])), part)
+        assert judging.losses(table).mean() == pytest.approx(1 - judging.judge(table)["accuracy"])
     series = {part: {one.tobytes() for one in task.utterances(part)} for part in ("train", "validation", "test")}
     assert sum(map(len, series.values())) == len(set.union(*series.values())) == 48
     assert np.concatenate(task.utterances("train")).mean(axis=0) == pytest.approx(0, abs=1e-4)
@@ -207,13 +215,14 @@ def test_the_vowels_are_those_of_the_paper_and_the_baselines_stand_where_they_st
     sizes = {split: len(vowels.labels[split]) for split in ("train", "validation", "test")}
     assert sizes == {"train": 216, "validation": 54, "test": 370}
     assert np.bincount(vowels.labels["train"]).tolist() == 9 * [24]
-    assert np.bincount(vowels.test_labels).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
+    assert np.bincount(vowels.labels["test"]).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
     lengths = np.concatenate([vowels.series[split].lengths for split in sizes])
     assert (lengths.min(), lengths.max()) == (7, 29)
     judging = SpeechJudging(vowels)
-    scores = {name: judging.judge(table) for name, table in SpeechBaselines(judging).predictions().items()}
+    scores = {name: judging.judge(predict("test")) for name, predict in SpeechBaselines(judging).fitted().items()}
     assert scores["warping"]["accuracy"] > 0.96
     assert scores["linear"]["accuracy"] > 0.96
+    assert scores["frequency"]["accuracy"] == 31 / 370  # of nine classes as frequent, the first
     # the softmax of distances is worth something, too
     assert scores["warping"]["nll"] < 0.5
 
@@ -227,7 +236,7 @@ def test_after_its_last_timestep_a_net_says_what_it_says_of_the_whole(vowels: Sp
     for number, index in enumerate((0, len(said) // 2 - 1, len(said) - 1)):
         axes = figure.axes[3 + number]
         named = {line.get_label(): line.get_ydata()[-1] for line in axes.get_lines()}
-        true = vowels.classes[vowels.test_labels[index]]
+        true = vowels.classes[vowels.labels["test"][index]]
         assert named[true] == pytest.approx(said["p_true"][index], abs=1e-5)
 
 

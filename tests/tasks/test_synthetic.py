@@ -197,7 +197,9 @@ def test_lengths_of_the_parts(tmp_path: Path) -> None:
     task = prepared(tmp_path, "parity", length=11, shortest=9, test_lengths=[15, 13])
     assert np.bincount(task.inputs["train"].lengths)[9:].tolist() == [20, 20, 20]
     assert set(task.inputs["validation"].lengths.tolist()) == {11}
-    assert task.inputs["test"].lengths.tolist() == np.repeat([11, 13, 15], 20).tolist() == task.length_of.tolist()
+    assert (
+        task.inputs["test"].lengths.tolist() == np.repeat([11, 13, 15], 20).tolist() == task.length_of["test"].tolist()
+    )
 
 
 def test_what_stands_behind_the_end_is_no_target(tmp_path: Path) -> None:
@@ -264,23 +266,23 @@ def test_chance_is_what_theory_says(tmp_path: Path) -> None:
         chance = ChanceBaselines(judging).chance()
         metrics = judging.judge(chance)
         assert metrics["nll"] == pytest.approx(np.log(classes))
-        answers = len(task.test_labels) / len(task.lengths)
+        answers = len(task.labels["test"]) / len(task.lengths)
         assert metrics["accuracy"] == pytest.approx(1 / classes, abs=1 / answers)
-        said = np.bincount(chance["predicted"], minlength=classes) / len(task.test_labels)
-        assert np.abs(said - 1 / classes).max() < 4 * np.sqrt(1 / classes / len(task.test_labels))
+        said = np.bincount(chance["predicted"], minlength=classes) / len(task.labels["test"])
+        assert np.abs(said - 1 / classes).max() < 4 * np.sqrt(1 / classes / len(task.labels["test"]))
 
 
 def test_the_baselines_of_adding_are_what_theory_says(tmp_path: Path) -> None:
     """Var(x + y) = 1/6; a line in the mean explains Cov(x + y, mean)² / Var(mean) = 1 / 3T of it."""
     task = prepared(tmp_path, "adding", length=10, test_lengths=[40], train=20_000, test=20_000)
     judging = AddingJudging(task)
-    tables = AddingBaselines(judging).predictions()
-    constant, linear = (judging.judge(tables[name]) for name in ("constant", "linear"))
+    fitted = AddingBaselines(judging).fitted()
+    constant, linear = (judging.judge(fitted[name]("test")) for name in ("constant", "linear"))
     assert constant["mse"] == pytest.approx(1 / 6, abs=0.005)
     assert constant["mse_40"] == pytest.approx(1 / 6, abs=0.005)
     assert constant["mse"] - linear["mse"] == pytest.approx(1 / 30, abs=0.004)
     assert constant["solved"] == 0
-    exact = judging.judge(judging.table(task.test_sums))
+    exact = judging.judge(judging.table(task.sums("test")))
     assert exact == {key: float(key.startswith("solved")) for key in exact}
 
 
@@ -288,19 +290,64 @@ def test_an_untold_order_tells_the_bag_little(tmp_path: Path) -> None:
     """The linear baseline knows which words occur, not which country was named first."""
     task = prepared(tmp_path, "next_word_gap", length=30, train=2000, test=500)
     judging = judging_of(task)
-    accuracy = judging.judge(BagBaselines(judging).predictions()["linear"])["accuracy"]
+    accuracy = judging.judge(BagBaselines(judging).fitted()["linear"]("test"))["accuracy"]
     assert 1 / 20 < accuracy < 0.5
 
 
 def test_exact_asks_for_every_answer_of_a_sequence(tmp_path: Path) -> None:
     task = prepared(tmp_path, "parity", length=12)
     judging = judging_of(task)
-    table = ChanceBaselines(judging).chance().assign(predicted=task.test_labels)
+    table = ChanceBaselines(judging).chance().assign(predicted=task.labels["test"])
     table.loc[[3, 4, 30], "predicted"] = 1 - table["predicted"]
     metrics = judging.judge(table)
     assert metrics["accuracy"] == pytest.approx(1 - 3 / 240)
     assert metrics["exact"] == pytest.approx(18 / 20)
     assert judging.losses(table).tolist() == pytest.approx([2 / 12, 0, 1 / 12] + [0] * 17)
+    # a task may ask some sequences more than others
+    fewer = table.drop(index=[0, 1, 2])
+    assert judging.losses(fewer).mean() == pytest.approx(1 - judging.judge(fewer)["accuracy"])
+
+
+@pytest.mark.parametrize("name", [*TASKS])
+def test_a_table_of_validation_is_judged_as_one_of_the_test(tmp_path: Path, name: str) -> None:
+    """It has the length of training alone."""
+    longer = {"recall": {"length": 4, "test_lengths": [6]}}.get(name, {"length": 12, "test_lengths": [17]})
+    task = prepared(tmp_path, name, train=300, **longer)
+    baselines = instantiate(OmegaConf.load(CONF / "task" / f"{name}.yaml").baselines, judging_of(task))
+    for predict in baselines.fitted().values():
+        table = predict("validation")
+        assert set(table["length"]) == {task.length}
+        metrics = baselines.judging.judge(table)
+        metric, losses = metrics[task.spec.rank_by], baselines.judging.losses(table)
+        assert losses.shape == (20,)
+        assert losses.mean() == pytest.approx(metric if name == "adding" else 1 - metric)
+        assert f"{task.spec.rank_by}_{task.length}" in metrics
+        assert not any(key.endswith(f"_{length}") for key in metrics for length in longer["test_lengths"])
+
+
+@pytest.mark.parametrize("name", [*TASKS])
+def test_whoever_knows_the_rule_has_solved_the_task(tmp_path: Path, name: str) -> None:
+    """And no baseline has."""
+    task = prepared(tmp_path, name, train=300, **({"length": 4, "keys": 26} if name == "recall" else {"length": 12}))
+    judging, rank_by, solved = judging_of(task), task.spec.rank_by, task.spec.solved
+    baselines = instantiate(OmegaConf.load(CONF / "task" / f"{name}.yaml").baselines, judging)
+    scores = [judging.judge(predict("test"))[rank_by] for predict in baselines.fitted().values()]
+    if name == "adding":
+        assert judging.judge(judging.table(task.sums("test") + 0.09))["solved"] == 1
+        assert judging.judge(judging.table(task.sums("test") + 0.11))["solved"] == 0
+        assert solved == 0.01 < min(scores)
+        return
+    said = []
+    for index in range(len(task.inputs["test"])):
+        words = [task.tokens[number] for number in task.inputs["test"][index]]
+        said += [task.classes.index(word) for word in known(name, words) if word is not None]
+    right = judging.judge(judging.table(np.eye(len(task.classes))[said]))
+    assert right["accuracy"] == 1 >= solved == 0.99 > max(scores)
+
+
+def known(name: str, words: list[str]) -> list[str | None]:
+    """What the inputs alone say is due, with the default options."""
+    return due_in_delay(words, 10) if name == "delay" else REFERENCES[name][1](words)
 
 
 def test_xor_has_its_four_rows_everywhere(tmp_path: Path) -> None:
@@ -315,8 +362,9 @@ def test_xor_has_its_four_rows_everywhere(tmp_path: Path) -> None:
             for inputs, target in zip(batch.inputs.int().tolist(), batch.targets.tolist(), strict=True)
         ]
         assert sorted(rows) == sorted([(x, y, x ^ y) for x in (0, 1) for y in (0, 1)] * times)
+    assert task.spec.solved == 1
     judging = ClassificationJudging(task)
-    assert judging.judge(XorBaselines(judging).predictions()["linear"])["accuracy"] <= 0.75
+    assert judging.judge(XorBaselines(judging).fitted()["linear"]("test"))["accuracy"] <= 0.75
 
 
 @pytest.mark.parametrize("name", [*TASKS, "xor"])

@@ -49,6 +49,12 @@ def baselines(judging: TaggingJudging) -> TaggingBaselines:
     return TaggingBaselines(judging)
 
 
+@pytest.fixture(scope="module")
+def table(baselines: TaggingBaselines) -> pd.DataFrame:
+    """The answers of a baseline to the test part."""
+    return baselines.fitted()["frequent"]("test")
+
+
 def opened(*overrides: str) -> TaggingData:
     task = open_task(compose_task("tagging", *overrides), 0)
     assert isinstance(task, TaggingData)
@@ -104,11 +110,10 @@ def test_sentences_are_the_same_each_time_and_all_different() -> None:
     known = {word for _, (options, _) in grammar._lexicon().values() for (word,) in options}
     plain = [sentence for sentence in many if len(sentence.words) < 9 and known.issuperset(sentence.words[:-1])]
     assert plain
-    assert all(derivable(*sentence) for sentence in plain[:10])
+    assert all(derivable(sentence.words, sentence.tags) for sentence in plain[:10])
 
 
-def test_of_a_tenth_of_the_words_the_tag_shows_in_the_words_around_them_alone(baselines: TaggingBaselines) -> None:
-    table = baselines.predictions()["frequent"]
+def test_of_a_tenth_of_the_words_the_tag_shows_in_the_words_around_them_alone(table: pd.DataFrame) -> None:
     wrong = (table["label"] != table["predicted"]) & (table["kind"] == "several tags")
     assert wrong.mean() > 0.1
 
@@ -131,7 +136,9 @@ def test_conllu_is_read_as_it_was_written(
     path = tmp_path_factory.getbasetemp() / "written.conllu"
     text = end.join(lines[: None if last_line else -1])
     path.write_bytes(("\ufeff" * mark + text).encode())
-    assert [list(zip(*sentence, strict=True)) for sentence in read_conllu(path)] == written
+    read = list(read_conllu(path))
+    assert [list(zip(sentence.words, sentence.tags, strict=True)) for sentence in read] == written
+    assert {sentence.document for sentence in read} == {0}
 
 
 def test_a_users_parts_are_kept_and_drawn_ones_hold_nothing_twice(tmp_path: Path) -> None:
@@ -147,6 +154,36 @@ def test_a_users_parts_are_kept_and_drawn_ones_hold_nothing_twice(tmp_path: Path
     whole.fetch(tmp_path / "again")
     parts = TaggingData("tagging")._split(whole.read(tmp_path / "again")[ALL])
     assert sum(map(len, parts.values())) == 10
+
+
+def documents(*each: list[tuple[str, ...]]) -> bytes:
+    return b"".join(f"# newdoc id = {number}\n".encode() + sentences(*part) for number, part in enumerate(each))
+
+
+def test_sentences_of_one_document_are_one_unit_where_the_parts_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path))
+    keys = ("path", "validation_path", "test_path")
+    parts = (
+        documents(GOOD[:10]),
+        documents(GOOD[10:12], GOOD[12:13]),
+        documents(GOOD[13:15], GOOD[15:17], GOOD[17:18]),
+    )
+    for key, part in zip(keys, parts, strict=True):
+        (tmp_path / key).write_bytes(part)
+    given = opened("task.source=file", *(f"task.{key}={tmp_path / key}" for key in keys))
+    assert given.spec.unit == "document"
+    judging = TaggingJudging(given)
+    for split, count in (("validation", 2), ("test", 3)):
+        table = judging.table(np.random.default_rng(0).dirichlet([1, 1], len(given.labels[split])), split)
+        assert len(judging.losses(table)) == count
+        assert judging.losses(table).mean() == pytest.approx(1 - judging.judge(table)["accuracy"])
+    # sentences of the same documents are in all of the parts that are drawn: what is asked is how well these are known
+    (tmp_path / "all").write_bytes(documents(GOOD[:10], GOOD[10:]))
+    drawn = opened("task.source=file", f"task.path={tmp_path / 'all'}")
+    assert drawn.spec.unit == "sentence"
+    assert drawn.documents["test"].tolist() != [0] * len(drawn.documents["test"])
 
 
 def test_an_edited_file_is_another_data_set(tmp_path: Path) -> None:
@@ -167,8 +204,8 @@ def test_a_tag_that_training_lacks_is_reported_and_judged(tmp_path: Path, monkey
     task = opened("task.source=file", *(f"task.{key}={tmp_path / key}" for key in keys))
     assert task.meta["report"]["not in training"] == "INTJ"
     judging = TaggingJudging(task)
-    for table in TaggingBaselines(judging).predictions().values():
-        metrics = judging.judge(table)
+    for predict in TaggingBaselines(judging).fitted().values():
+        metrics = judging.judge(predict("test"))
         assert metrics["accuracy"] <= 4 / 5
         json.dumps(metrics, allow_nan=False)
 
@@ -222,7 +259,7 @@ def test_each_word_is_read_as_the_closest_that_training_had_often_enough(trainin
 
 
 def test_words_are_learnt_from_training_alone_and_no_sentence_stands_in_two_parts(
-    task: TaggingData, baselines: TaggingBaselines
+    task: TaggingData, table: pd.DataFrame
 ) -> None:
     parts = task._split(generate(400))
     assert {name: len(part) for name, part in parts.items()} == {"train": 280, "validation": 40, "test": 80}
@@ -232,20 +269,16 @@ def test_words_are_learnt_from_training_alone_and_no_sentence_stands_in_two_part
     assert own == {word for word, count in Counter(training).items() if count >= 2}
     texts = [{tuple(sentence.words) for sentence in part} for part in parts.values()]
     assert not texts[0] & texts[1] | texts[0] & texts[2] | texts[1] & texts[2]
-    table = baselines.predictions()["frequent"]
-    read = [(word, tag) for sentence in parts["test"] for word, tag in zip(*sentence, strict=True)]
+    read = [(word, tag) for sentence in parts["test"] for word, tag in zip(sentence.words, sentence.tags, strict=True)]
     assert list(zip(table["word"], (task.classes[label] for label in table["label"]), strict=True)) == read
 
 
-def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(
-    task: TaggingData, baselines: TaggingBaselines
-) -> None:
+def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(task: TaggingData, table: pd.DataFrame) -> None:
     parts = task._split(generate(400))
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in parts["train"]:
-        for word, tag in zip(*sentence, strict=True):
+        for word, tag in zip(sentence.words, sentence.tags, strict=True):
             counts[word][tag] += 1
-    table = baselines.predictions()["frequent"]
     for row in table.itertuples():
         had = counts.get(row.word, Counter())
         assert row.kind == KINDS[0 if len(had) == 1 else 1 if had else 2]
@@ -264,15 +297,18 @@ def test_a_window_holds_the_neighbours_within_the_sentence(task: TaggingData, ba
             place += 1
 
 
-def test_metrics_agree_with_counting_sentence_by_sentence(judging: TaggingJudging, baselines: TaggingBaselines) -> None:
-    table = baselines.predictions()["frequent"]
+def test_metrics_agree_with_counting_sentence_by_sentence(judging: TaggingJudging, table: pd.DataFrame) -> None:
     metrics, losses = judging.judge(table), judging.losses(table)
     right = [(group["label"] == group["predicted"]).tolist() for _, group in table.groupby("sentence")]
     assert len(losses) == len(right) == 80
     assert metrics["accuracy"] == pytest.approx(sum(map(sum, right)) / sum(map(len, right)))
     assert metrics["sentence_accuracy"] == pytest.approx(np.mean([all(each) for each in right]))
     assert losses.mean() == pytest.approx(1 - metrics["accuracy"])
-    assert np.argmax(losses) == np.argmax([len(each) - sum(each) for each in right])
+    mean = np.mean(list(map(len, right)))
+    for loss, each in zip(losses, right, strict=True):
+        wrong = len(each) - sum(each)
+        expected = (wrong - (1 - metrics["accuracy"]) * len(each)) / mean
+        assert loss - losses.mean() == pytest.approx(expected, abs=1e-12)
     unknown = table[table["kind"] == "unknown"]
     assert metrics["accuracy_unknown"] == pytest.approx((unknown["label"] == unknown["predicted"]).mean())
     assert isinstance(table, pd.DataFrame)
@@ -315,7 +351,7 @@ def test_samples_show_what_was_said_and_what_is_right(task: TaggingData, judging
         numbers = torch.from_numpy(task.words["validation"][index].astype(np.int64))[None]
         with torch.no_grad():
             said = net.net._leave(net.net.recurrent(net.net.entry(numbers))[0])[0].argmax(dim=-1)
-        for word, tag, answer in zip(*sentence, said, strict=True):
+        for word, tag, answer in zip(sentence.words, sentence.tags, said, strict=True):
             match = shown[place]
             assert match is not None
             assert (match[1], match[2], match[3] or match[2]) == (word, task.classes[answer], tag)
@@ -335,12 +371,12 @@ def test_samples_need_no_test_part(task: TaggingData, judging: TaggingJudging) -
 
 def test_a_kind_of_word_has_a_bar_of_each_baseline_and_of_the_net(judging: TaggingJudging) -> None:
     figures = TaggingFigures(judging)
-    tables = figures.baselines.predictions()
-    figure = figures.figures([tables["frequent"]], "gru seed 0")["by_kind"]
+    window, frequent = (figures.baselines.fitted()[name]("test") for name in ("window", "frequent"))
+    figure = figures.figures([frequent], "gru seed 0")["by_kind"]
     bars = {str(each.get_label()): [bar.get_height() for bar in each] for each in figure.axes[0].containers}
     assert list(bars) == ["frequent", "window", "gru seed 0"]
     assert bars["frequent"] == bars["gru seed 0"]
-    metrics = judging.judge(tables["window"])
+    metrics = judging.judge(window)
     assert bars["window"] == pytest.approx([100 * metrics[f"accuracy_{kind.replace(' ', '_')}"] for kind in KINDS])
 
 

@@ -148,10 +148,12 @@ def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: E
     cfg, task = opened(example)
     torch.manual_seed(0)
     judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
-    tables = baselines.predictions()
-    assert baselines.reference in tables
+    fitted = baselines.fitted()
+    assert baselines.trivial in fitted
+    tables = {name: predict("test") for name, predict in fitted.items()}
     tables["net"] = judging.predict(build_module(cfg, task))
     sizes = set()
+    best = set()
     for name, table in tables.items():
         metrics = judging.metrics([table])
         assert set(task.spec.metrics) <= set(metrics), name
@@ -161,15 +163,34 @@ def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: E
         assert losses.dtype == np.float64
         assert np.isfinite(losses).all()
         sizes.add(losses.shape)
+        # the mean loss is the metric that ranks, or how far it is from the best value that it can have
+        ranked = metrics[task.spec.rank_by]
+        best.add(
+            round(float(losses.mean() + (ranked if task.spec.metrics[task.spec.rank_by] == "max" else -ranked)), 6)
+        )
+    assert best in ({0.0}, {1.0}, {100.0})
     assert len(sizes) == 1
     assert len(sizes.pop()) == 1
+
+
+@by_example
+def test_baselines_can_be_compared_on_validation(opened: Any, example: Example) -> None:
+    """The reference of the cells' verdicts is the best of them there."""
+    cfg, task = opened(example)
+    judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
+    sizes = set()
+    for name, predict in baselines.fitted().items():
+        table = predict("validation")
+        assert np.isfinite(judging.judge(table)[task.spec.rank_by]), name
+        sizes.add(len(judging.losses(table)))
+    assert len(sizes) == 1
 
 
 @by_example
 def test_a_table_of_predictions_keeps_its_meaning_on_disk(opened: Any, example: Example, tmp_path: Path) -> None:
     cfg, task = opened(example)
     judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
-    table = baselines.predictions()[baselines.reference]
+    table = baselines.fitted()[baselines.trivial]("test")
     table.to_parquet(tmp_path / "predictions.parquet", index=False)
     again = pd.read_parquet(tmp_path / "predictions.parquet")
     assert judging.metrics([again]) == judging.metrics([table])

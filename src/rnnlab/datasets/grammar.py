@@ -123,10 +123,12 @@ RHYMES = ("an", "em", "ick", "im", "ob", "ol", "on", "ug", "um", "ar")
 
 
 class Sentence(NamedTuple):
-    """words and tags, one for each word."""
+    """words and tags, one for each word; document: the number of the one that it stands in, from 1, 0 where none is
+    named."""
 
     words: list[str]
     tags: list[str]
+    document: int = 0
 
 
 class _Choice(NamedTuple):

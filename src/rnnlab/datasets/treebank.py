@@ -45,6 +45,9 @@ FIELDS = 10
 NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
 """Numbers of lines that stand for no word: several words written as one (3-4), and words that were left out (8.1)."""
 
+NEW_DOCUMENT = re.compile(r"#\s*newdoc\b")
+"""The comment before the first sentence of a document."""
+
 
 @dataclass(frozen=True)
 class Treebank(Dataset):
@@ -122,13 +125,14 @@ def _check_readable(key: str, path: Path) -> None:
 def read_conllu(path: Path) -> Iterator[Sentence]:
     """The sentences of a file in CoNLL-U: a line of ten fields, parted by tabs, for each word; a blank line after each.
 
-    The second field is the word, the fourth its universal tag. Comments (#) are passed over, and so are the lines of
-    `NO_WORD`: the words of a contraction stand on lines of their own.
+    The second field is the word, the fourth its universal tag. A comment `# newdoc` begins a document; other comments
+    are passed over, and so are the lines of `NO_WORD`: the words of a contraction stand on lines of their own.
 
     Raises: `UserError` with the line, what was found there and what is expected.
     """
     words: list[str] = []
     tags: list[str] = []
+    document = 0
     with path.open("rb") as file:
         for number, content in enumerate(file, 1):
             where = f"{path}, line {number}"
@@ -138,9 +142,11 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
                 raise UserError(f"{where} is not UTF-8 ({error.reason}): convert the file.") from None
             if not line.strip():
                 if words:
-                    yield Sentence(words, tags)
+                    yield Sentence(words, tags, document)
                 words, tags = [], []
-            elif not line.startswith("#"):
+            elif line.startswith("#"):
+                document += bool(NEW_DOCUMENT.match(line))
+            else:
                 fields = line.split("\t")
                 if len(fields) != FIELDS:
                     raise UserError(f"{where} has {len(fields)} field(s) parted by tabs, {FIELDS} are expected.")
@@ -158,4 +164,4 @@ def read_conllu(path: Path) -> Iterator[Sentence]:
                 words.append(fields[1])
                 tags.append(fields[3])
     if words:
-        yield Sentence(words, tags)
+        yield Sentence(words, tags, document)

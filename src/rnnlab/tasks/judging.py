@@ -54,10 +54,11 @@ class Judging(ABC):
 
     @abstractmethod
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The loss of each item of the test split that can be taken for independent of the others, lower being better.
+        """The loss of each `spec.unit` of the split that a table is of, lower being better; of a time series in its order.
 
-        In the same order for every table, so that two methods can be compared item by item; their mean is what the
-        ranking metric says, or goes up and down with it.
+        In the same order for every table, so that two methods can be compared item by item. Their mean is the metric
+        that ranks, or, where a higher one is better, the best value that it can have less the metric: so an interval of
+        the mean is one of the metric. A metric that is no mean is linearised: see `losses_of_ratio`.
         """
 
     @abstractmethod
@@ -121,3 +122,14 @@ class Judging(ABC):
         result = torch.empty_like(found)
         result[loader.positions()] = found
         return result.numpy()
+
+
+def losses_of_ratio(errors: Array, sizes: Array) -> Array:
+    """Losses of units that differ in size, such as the wrong tags of each sentence: r + (eᵢ - r sᵢ) / s̄, r = Σe / Σs.
+
+    Their mean is the ratio r; their standard error that of r by the delta method, for which eᵢ / s̄ alone would count
+    the sizes as errors.
+    """
+    ratio = errors.sum() / sizes.sum()
+    losses: Array = ratio + (errors - ratio * sizes) / sizes.mean()
+    return losses

@@ -1,5 +1,7 @@
 """Methods without a recurrent net that several tasks stand beside their cells."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,35 +12,33 @@ from rnnlab.tasks.task import Array
 
 PENALTIES = (0.01, 0.1, 1.0)
 
+Classify = Callable[[Any], Array]
+"""A fitted classifier: from features (examples, ...), the probability of each class, (examples, classes)."""
+
 
 def logistic_regression(
-    x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer], x_test: Any, classes: int
-) -> Array:
-    """Probabilities (test examples, classes) of multinomial logistic regression on the features x (dense or sparse).
+    x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer], classes: int
+) -> Classify:
+    """Multinomial logistic regression on the features x (dense or sparse), fitted.
 
     The inverse of its penalty is the one of `PENALTIES` under which the validation part is the likeliest.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    def predict(model: LogisticRegression, x: Any) -> Array:
+    def probabilities(model: LogisticRegression, x: Any) -> Array:
         """Of all classes, those that training lacks included."""
-        probabilities = np.zeros((x.shape[0], classes))
-        probabilities[:, model.classes_] = model.predict_proba(x)
+        found = np.zeros((x.shape[0], classes))
+        found[:, model.classes_] = model.predict_proba(x)
         # of features in float32 the sums are off 1 by more than scikit-learn allows for in float64
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return probabilities
+        found /= found.sum(axis=1, keepdims=True)
+        return found
 
     best, lowest = None, np.inf
     for inverse in progress(PENALTIES, "logistic regression"):
         model = LogisticRegression(C=inverse, max_iter=200, tol=1e-3).fit(x, y)
-        loss = log_loss(y_validation, predict(model, x_validation), labels=np.arange(classes))
+        loss = log_loss(y_validation, probabilities(model, x_validation), labels=np.arange(classes))
         if loss < lowest:
             best, lowest = model, loss
     assert best is not None
-    return predict(best, x_test)
-
-
-def class_frequencies(y: NDArray[np.integer], size: int, classes: int) -> Array:
-    """For each of `size` examples, each class as often as in training."""
-    return np.tile(np.bincount(y, minlength=classes) / len(y), (size, 1))
+    return partial(probabilities, best)

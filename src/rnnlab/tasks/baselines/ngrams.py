@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rnnlab.data.ragged import Ragged
-from rnnlab.tasks.baselines.linear import logistic_regression
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.baselines.linear import Classify, logistic_regression
 
 
 class NGrams:
@@ -50,13 +49,17 @@ class NGrams:
             yield rows[:places][inside], numbers[inside]
 
 
-def nb_svm(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer], x_test: Any) -> Array:
-    """Probabilities (test examples, 2) of NB-SVM (Wang and Manning 2012), with the logistic loss in place of the hinge.
+def nb_svm(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer]) -> Classify:
+    """NB-SVM (Wang and Manning 2012) for two classes, with the logistic loss in place of the hinge, fitted.
 
     A linear model of x ⊙ r, r = ln((p / |p|₁) / (q / |q|₁)), p = 1 + Σ over the examples of class 1 of x, q the same
     of class 0: features that tell the classes apart are penalised less. x: 0 and 1, sparse.
     """
     p, q = (1.0 + np.asarray(x[y == label].sum(axis=0)).ravel() for label in (1, 0))
     ratio = sparse.diags(np.log((p / p.sum()) / (q / q.sum())).astype(np.float32))
-    scaled = [(part @ ratio).tocsr() for part in (x, x_validation, x_test)]
-    return logistic_regression(scaled[0], y, scaled[1], y_validation, scaled[2], 2)
+
+    def scaled(x: Any) -> Any:
+        return (x @ ratio).tocsr()
+
+    classify = logistic_regression(scaled(x), y, scaled(x_validation), y_validation, 2)
+    return lambda x: classify(scaled(x))

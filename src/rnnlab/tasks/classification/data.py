@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.tasks.task import Task
+from rnnlab.tasks.task import Split, Task
 
 METRICS: dict[str, Any] = {"accuracy": "max", "macro_f1": "max", "nll": "min", "calibration_error": "min"}
 
@@ -14,8 +14,8 @@ class ClassificationData(Task):
     """A task with one label for each example. A task that derives from it sets what `open` finds:
 
     classes: their names, in the order of the net's outputs.
-    test_labels: (examples of the test split,), the class of each.
+    labels: of each split, the class of each of its examples, (examples,).
     """
 
     classes: list[str]
-    test_labels: NDArray[np.int64]
+    labels: dict[Split, NDArray[np.int64]]

@@ -10,35 +10,35 @@ from torch import Tensor
 from rnnlab.data.batches import Batch
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.classification.data import ClassificationData
-from rnnlab.tasks.judging import Judging, Model
+from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
 from rnnlab.tasks.raw_input import real_timesteps
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 BINS = 10
 
 
 class ClassificationJudging(Judging):
-    """The table of predictions has a row for each test example: its `label`, the `predicted` class, the probability of
-    that (`confidence`) and of the true one (`p_true`), and what `columns` adds.
+    """The table of predictions has a row for each example of a split: its `label`, the `predicted` class, the
+    probability of that (`confidence`) and of the true one (`p_true`), and what `columns` adds.
     """
 
     task: ClassificationData
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self, split: Split) -> dict[str, Any]:
         """Further columns of the table of predictions: what the errors may depend on, such as a length."""
         return {}
 
-    def table(self, probabilities: Array) -> pd.DataFrame:
-        """Predictions from the probability of each class for each test example, (examples, classes)."""
+    def table(self, probabilities: Array, split: Split = "test") -> pd.DataFrame:
+        """Predictions from the probability of each class for each example of the split, (examples, classes)."""
         predicted = probabilities.argmax(axis=1)
-        rows = np.arange(len(predicted))
+        rows, labels = np.arange(len(predicted)), self.task.labels[split]
         return pd.DataFrame(
             {
-                "label": self.task.test_labels,
+                "label": labels,
                 "predicted": predicted,
                 "confidence": probabilities[rows, predicted],
-                "p_true": probabilities[rows, self.task.test_labels],
-                **self.columns(),
+                "p_true": probabilities[rows, labels],
+                **self.columns(split),
             }
         )
 
@@ -100,6 +100,17 @@ class ClassificationJudging(Judging):
 
 def right_answers(predictions: pd.DataFrame) -> Array:
     return np.asarray(predictions["label"] == predictions["predicted"], np.float64)
+
+
+def losses_by(column: str, predictions: pd.DataFrame) -> Array:
+    """The share of wrong answers among those that have a value of the column in common, such as a sentence.
+
+    Where not all have as many, as `losses_of_ratio` has it: the mean is 1 - accuracy in any case.
+    """
+    wrong = pd.Series(1 - right_answers(predictions)).groupby(predictions[column].to_numpy())
+    errors, sizes = (np.asarray(found, np.float64) for found in (wrong.sum(), wrong.size()))
+    # each share as it is, without what rounding would add
+    return errors / sizes if (sizes == sizes[0]).all() else losses_of_ratio(errors, sizes)
 
 
 def f1_by_class(predictions: pd.DataFrame, classes: int) -> Array:

@@ -5,35 +5,36 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Predict
 from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.synthetic.data import SyntheticClassificationData
 from rnnlab.tasks.synthetic.judging import SyntheticClassificationJudging
-from rnnlab.tasks.task import Array, Split
+from rnnlab.tasks.task import SPLITS, Array, Split
 
 
-class ChanceBaselines(Baselines):
+class ChanceBaselines(ClassificationBaselines):
     """chance: every answer as likely as any other."""
 
-    reference: ClassVar[str] = "chance"
+    trivial: ClassVar[str] = "chance"
     task: SyntheticClassificationData
     judging: SyntheticClassificationJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        return {"chance": self.chance()}
+    def fitted(self) -> dict[str, Predict]:
+        return {"chance": self.chance}
 
-    def chance(self) -> pd.DataFrame:
+    def chance(self, split: Split = "test") -> pd.DataFrame:
         """Every answer as likely as any other.
 
         Which one is given is drawn, the same each time, so that of each length one in so many is right, as is to be
-        expected: always the first class would be right as often as the test part happens to have it.
+        expected: always the first class would be right as often as the split happens to have it.
         """
-        classes = len(self.task.classes)
-        table = self.judging.table(np.full((len(self.task.test_labels), classes), 1 / classes))
+        labels, classes = self.task.labels[split], len(self.task.classes)
+        table = self.judging.table(np.full((len(labels), classes), 1 / classes), split)
         rng = np.random.default_rng(0)
         counts = table.groupby("length").size()  # the rows are in the order of their lengths
         beside = np.concatenate([rng.permutation(np.arange(count) % classes) for count in counts])
-        return table.assign(predicted=(self.task.test_labels + beside) % classes)
+        return table.assign(predicted=(labels + beside) % classes)
 
 
 class BagBaselines(ChanceBaselines):
@@ -41,18 +42,10 @@ class BagBaselines(ChanceBaselines):
     any other. For tasks with one answer to each sequence.
     """
 
-    reference: ClassVar[str] = "linear"
-
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        probabilities = logistic_regression(
-            self._bags("train"),
-            self.task.targets["train"].numpy(),
-            self._bags("validation"),
-            self.task.targets["validation"].numpy(),
-            self._bags("test"),
-            len(self.task.classes),
-        )
-        return {"linear": self.judging.table(probabilities), **super().predictions()}
+    def fitted(self) -> dict[str, Predict]:
+        x, y = {split: self._bags(split) for split in SPLITS}, self.task.labels
+        linear = logistic_regression(x["train"], y["train"], x["validation"], y["validation"], len(self.task.classes))
+        return {"linear": self.predict_by(linear, x), **super().fitted()}
 
     def _bags(self, split: Split) -> Array:
         inputs = self.task.inputs[split]

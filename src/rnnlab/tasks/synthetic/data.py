@@ -36,7 +36,7 @@ Drawn = tuple[NDArray[Any], NDArray[Any]]
 
 
 class SyntheticData(Task):
-    """Sequences drawn by rule, once. A task that derives from it gives `draw`, and says in `unit` what `length` counts.
+    """Sequences drawn by rule, once. A task that derives from it gives `draw`; `parts` says what `length` counts.
 
     length: of the sequences to train and to validate on, and of those that rank. shortest: train on all lengths from
         this one to `length`; None: on `length` alone. test_lengths: what is tested beside `length`.
@@ -46,7 +46,7 @@ class SyntheticData(Task):
     """
 
     layout: ClassVar[Literal["many_to_one", "many_to_many"]]
-    unit: ClassVar[str]
+    parts: ClassVar[str]
 
     def __init__(
         self,
@@ -125,9 +125,9 @@ class SyntheticData(Task):
         trained = f"{self.shortest} to {self.length}" if self.shortest < self.length else f"{self.length}"
         return {
             "report": {
-                "train": f"{self.sizes['train']} sequences of {trained} {self.unit}",
-                "validation": f"{self.sizes['validation']} sequences of {self.length} {self.unit}",
-                "test": f"{self.sizes['test']} sequences of each of {', '.join(map(str, self.lengths))} {self.unit}",
+                "train": f"{self.sizes['train']} sequences of {trained} {self.parts}",
+                "validation": f"{self.sizes['validation']} sequences of {self.length} {self.parts}",
+                "test": f"{self.sizes['test']} sequences of each of {', '.join(map(str, self.lengths))} {self.parts}",
             }
         }
 
@@ -139,7 +139,7 @@ class SyntheticData(Task):
                 return inputs, targets
             inputs[again], targets[again] = self.draw(rng, len(again), length)
         raise UserError(
-            f"There are too few different sequences of {length} {self.unit} for {size} that no other part has: give a "
+            f"There are too few different sequences of {length} {self.parts} for {size} that no other part has: give a "
             f"larger task.length (or task.test_lengths, task.shortest), or smaller parts than {self.sizes}."
         )
 
@@ -153,7 +153,10 @@ class SyntheticData(Task):
             else torch.from_numpy(np.load(folder / f"{split}_targets.npy"))
             for split in SPLITS
         }
-        self.length_of = np.repeat(self.lengths, self.sizes["test"])
+        counts = {split: self._counts(split) for split in SPLITS}
+        self.length_of: dict[Split, NDArray[np.int64]] = {
+            split: np.repeat([*each.keys()], [*each.values()]) for split, each in counts.items()
+        }
 
     def take(self, split: Split, indices: Tensor) -> Batch:
         inputs, lengths = self.inputs[split].take(indices)
@@ -173,9 +176,12 @@ class SyntheticData(Task):
 class SyntheticClassificationData(SyntheticData, ClassificationData):
     """Answers with one of a few classes, to the whole sequence or at some of its timesteps.
 
-    sequence, position: of each answer of the test part the number of its sequence, and its place among the answers of
-    that one, from 1.
+    sequence, position: of each answer of a split the number of its sequence, and its place among the answers of that
+    one, from 1.
     """
+
+    solved: ClassVar[float | None] = 0.99
+    """The accuracy from which on the task counts as solved; None where the inputs do not say all answers."""
 
     @abstractmethod
     def names(self) -> tuple[list[str], list[str]]:
@@ -195,16 +201,19 @@ class SyntheticClassificationData(SyntheticData, ClassificationData):
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         super().open(folder, meta, seed)
-        targets = self.targets["test"]
-        if isinstance(targets, Ragged):
-            asked = targets.values != IGNORED
-            counts = np.add.reduceat(asked, targets.offsets[:-1].numpy(), dtype=np.int64)
-            self.test_labels = targets.values[asked].astype(np.int64)
-        else:
-            counts = np.ones(len(targets), np.int64)
-            self.test_labels = targets.numpy()
-        self.sequence = np.repeat(np.arange(len(counts)), counts)
-        self.position = np.arange(len(self.sequence)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+        self.labels, self.sequence, self.position = {}, {}, {}
+        for split in SPLITS:
+            targets = self.targets[split]
+            if isinstance(targets, Ragged):
+                asked = targets.values != IGNORED
+                counts = np.add.reduceat(asked, targets.offsets[:-1].numpy(), dtype=np.int64)
+                self.labels[split] = targets.values[asked].astype(np.int64)
+            else:
+                counts = np.ones(len(targets), np.int64)
+                self.labels[split] = targets.numpy()
+            self.sequence[split] = np.repeat(np.arange(len(counts)), counts)
+            before = np.repeat(np.cumsum(counts) - counts, counts)
+            self.position[split] = np.arange(len(before)) - before + 1
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -219,7 +228,9 @@ class SyntheticClassificationData(SyntheticData, ClassificationData):
             metrics=METRICS | several,
             rank_by="accuracy",
             tokens=True,
-            parts=self.unit,
+            parts=self.parts,
+            unit="sequence",
+            solved=self.solved,
         )
 
     def raw_columns(self) -> dict[str, Column]:

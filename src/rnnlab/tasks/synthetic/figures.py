@@ -39,14 +39,14 @@ class SyntheticClassificationFigures(ClassificationFigures):
         left, *right = figure.subplots(1, panels, squeeze=False)[0]
         rows = self.judging.plot_rows(predictions)
         left.plot(rows["part"], rows["score"], marker="o", color="C1", label=name)
-        mark_lengths(left, self.task.lengths, self.task.length, self.task.unit)
+        mark_lengths(left, self.task.lengths, self.task.length, self.task.parts)
         left.set_title(f"{name}: accuracy by length", fontsize=10)
         for axes in right:
             whole = pd.concat(predictions)
             whole = whole.assign(right=whole["label"] == whole["predicted"])
             for number, (length, part) in enumerate(whole.groupby("length")):
                 score = part.groupby("position")["right"].mean()
-                axes.plot(score.index, score, color=f"C{number}", linewidth=1.2, label=f"{length} {self.task.unit}")
+                axes.plot(score.index, score, color=f"C{number}", linewidth=1.2, label=f"{length} {self.task.parts}")
             axes.set_xlabel("place of the answer in its sequence")
             axes.set_title("by place", fontsize=10)
         for axes in (left, *right):
@@ -92,7 +92,7 @@ def unfold(task: SyntheticData, model: Model) -> tuple[Batch, NDArray[np.int64],
 
     Returns: the sequence as a batch, the numbers of timesteps (n,), and the outputs (n, output_size).
     """
-    index = int(np.flatnonzero(task.length_of == task.length)[0])
+    index = int(np.flatnonzero(task.length_of["test"] == task.length)[0])
     batch = task.take("test", torch.tensor([index])).to(model.device)
     time = batch.inputs.shape[1]
     model.eval()
@@ -105,10 +105,10 @@ def unfold(task: SyntheticData, model: Model) -> tuple[Batch, NDArray[np.int64],
     return batch, steps.numpy(), outputs.double().cpu().numpy()
 
 
-def mark_lengths(axes: Axes, lengths: list[int], trained: int, unit: str) -> None:
+def mark_lengths(axes: Axes, lengths: list[int], trained: int, parts: str) -> None:
     """An axis of the tested lengths, with a line where training ended."""
     axes.axvline(trained, color="grey", linewidth=1, linestyle=":", label=f"trained up to {trained}")
     axes.set_xscale("log")
     axes.set_xticks(lengths, [str(length) for length in lengths])
     axes.minorticks_off()
-    axes.set_xlabel(unit)
+    axes.set_xlabel(parts)

@@ -10,10 +10,10 @@ from scipy.special import softmax
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.statistics import proportion_interval
-from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.synthetic.data import SyntheticClassificationData
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 
 class SyntheticClassificationJudging(ClassificationJudging):
@@ -29,11 +29,12 @@ class SyntheticClassificationJudging(ClassificationJudging):
             return super().say(model, batch, table)
         return self.named_timesteps(model(batch.to(model.device)), batch, table)
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self, split: Split) -> dict[str, Any]:
+        sequence = self.task.sequence[split]
         return {
-            "sequence": self.task.sequence,
-            "length": self.task.length_of[self.task.sequence],
-            "position": self.task.position,
+            "sequence": sequence,
+            "length": self.task.length_of[split][sequence],
+            "position": self.task.position[split],
         }
 
     def predict(self, model: Model) -> pd.DataFrame:
@@ -47,8 +48,8 @@ class SyntheticClassificationJudging(ClassificationJudging):
         return self.table(softmax(torch.cat(logits)[in_order].numpy(), axis=1))
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The share of wrong answers in each sequence of the training length."""
-        return 1.0 - _right_by_sequence(predictions[predictions["length"] == self.task.length])
+        """The share of wrong answers in each sequence of the training length; see `losses_by`."""
+        return losses_by("sequence", predictions[predictions["length"] == self.task.length])
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Those of every classification, of the training length, and with the suffix _<length> of each length.
@@ -57,7 +58,7 @@ class SyntheticClassificationJudging(ClassificationJudging):
         it has several, `exact` is the share of sequences without a wrong one.
         """
         result: dict[str, float] = {}
-        for length in self.task.lengths:
+        for length in np.unique(predictions["length"]).tolist():
             part = predictions[predictions["length"] == length]
             right = _right_by_sequence(part)
             found = super().judge(part)

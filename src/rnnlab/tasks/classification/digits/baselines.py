@@ -1,29 +1,23 @@
 """What recognises digits without recurrence."""
 
-from typing import ClassVar
-
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from rnnlab.tasks.baselines.baselines import Baselines
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
-from rnnlab.tasks.task import Array, Split
+from rnnlab.tasks.baselines.baselines import Predict
+from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
+from rnnlab.tasks.classification.digits.data import DigitsData
+from rnnlab.tasks.task import SPLITS, Array, Split
 
 
-class DigitsBaselines(Baselines):
+class DigitsBaselines(ClassificationBaselines):
     """linear: multinomial logistic regression on all 784 pixels. frequency: each class as often as in training."""
 
-    reference: ClassVar[str] = "linear"
+    task: DigitsData
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        x, y = self._flat("train")
-        linear = logistic_regression(x, y, *self._flat("validation"), self._flat("test")[0], 10)
-        return {
-            "linear": self.judging.table(linear),
-            "frequency": self.judging.table(class_frequencies(y, len(self.task.test_labels), 10)),
-        }
+    def fitted(self) -> dict[str, Predict]:
+        x, y = {split: self._flat(split) for split in SPLITS}, self.task.labels
+        linear = logistic_regression(x["train"], y["train"], x["validation"], y["validation"], 10)
+        return {"linear": self.predict_by(linear, x), **super().fitted()}
 
-    def _flat(self, split: Split) -> tuple[Array, NDArray[np.int64]]:
-        images = self.task.images[split].reshape(len(self.task.images[split]), -1)
-        return images / 255.0, self.task.labels[split].numpy()
+    def _flat(self, split: Split) -> Array:
+        images = self.task.images[split]
+        flat: Array = images.reshape(len(images), -1) / 255.0
+        return flat

@@ -75,8 +75,7 @@ class DigitsData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.images = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
-        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self.labels["test"].numpy()
+        self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -91,11 +90,13 @@ class DigitsData(ClassificationData):
             loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
+            unit="digit",
         )
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         pixels = self.images[split][indices.numpy()]
-        return Batch(torch.from_numpy(self._ordered(pixels)).float().div_(255), self.labels[split][indices])
+        labels = torch.from_numpy(self.labels[split])[indices]
+        return Batch(torch.from_numpy(self._ordered(pixels)).float().div_(255), labels)
 
     def _ordered(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """(images, time, input_size)"""

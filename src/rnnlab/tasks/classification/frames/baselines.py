@@ -1,51 +1,56 @@
 """What labels the frames of a video without recurrence."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnlab.tasks.baselines.baselines import Baselines
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
+from rnnlab.tasks.baselines.baselines import Predict
+from rnnlab.tasks.baselines.linear import Classify, logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.frames.data import SIDE, FramesData, Videos
-from rnnlab.tasks.classification.frames.judging import FramesJudging, unseen
+from rnnlab.tasks.classification.frames.judging import unseen
 from rnnlab.tasks.images import Images
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 BASELINE_FRAMES = 10_000
 """Training frames that a linear baseline learns from, at most."""
 
 
-class FramesBaselines(Baselines):
+class FramesBaselines(ClassificationBaselines):
     """centred: logistic regression on the pixels of a frame that is moved until its centre of mass stands in the
     middle, and for a hidden frame its answer to the last that showed the digit: motion undone and a memory, both
     made by hand. carried: the same on the frame as it is. linear: without the memory, too. frequency: each class
     as often as in training."""
 
-    reference: ClassVar[str] = "centred"
     task: FramesData
-    judging: FramesJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        test = self.task.filmed["test"]
-        last_seen = np.arange(test.labels.size) - unseen(test.is_hidden).ravel()
-        linear = self._regression(_pixels)
-        frequency = class_frequencies(self.task.filmed["train"].labels.ravel(), test.labels.size, 10)
+    def fitted(self) -> dict[str, Predict]:
+        centred_pixels = self._regression(lambda frames: _pixels(centred(frames)))
+        pixels = self._regression(_pixels)
         return {
-            "centred": self.judging.table(self._regression(lambda frames: _pixels(centred(frames)))[last_seen]),
-            "carried": self.judging.table(linear[last_seen]),
-            "linear": self.judging.table(linear),
-            "frequency": self.judging.table(frequency),
+            "centred": lambda split: self._carried(centred_pixels, split),
+            "carried": lambda split: self._carried(pixels, split),
+            "linear": lambda split: self.judging.table(pixels(self._frames(split)), split),
+            **super().fitted(),
         }
 
-    def _regression(self, features: Callable[[Images], Array]) -> Array:
-        """Probabilities of each test frame by logistic regression on what `features` makes of the frames."""
+    def _regression(self, features: Callable[[Images], Array]) -> Classify:
+        """Of frames, by logistic regression on what `features` makes of them."""
         seen, y = visible_frames(self.task.filmed["train"], BASELINE_FRAMES)
         seen_validation, y_validation = visible_frames(self.task.filmed["validation"], BASELINE_FRAMES)
-        test = self.task.filmed["test"].frames.reshape(-1, SIDE, SIDE)
-        return logistic_regression(features(seen), y, features(seen_validation), y_validation, features(test), 10)
+        classify = logistic_regression(features(seen), y, features(seen_validation), y_validation, 10)
+        return lambda frames: classify(features(frames))
+
+    def _carried(self, classify: Classify, split: Split) -> pd.DataFrame:
+        """Of a hidden frame, the answer to the last that showed the digit."""
+        last_seen = np.arange(len(self.task.labels[split])) - unseen(self.task.filmed[split].is_hidden).ravel()
+        return self.judging.table(classify(self._frames(split))[last_seen], split)
+
+    def _frames(self, split: Split) -> Images:
+        frames: Images = self.task.filmed[split].frames.reshape(-1, SIDE, SIDE)
+        return frames
 
 
 def visible_frames(videos: Videos, at_most: int) -> tuple[Images, NDArray[np.int64]]:

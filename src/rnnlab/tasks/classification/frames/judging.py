@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rnnlab.data.batches import Batch
 from rnnlab.statistics import mean_interval
 from rnnlab.tasks.classification.frames.data import FramesData
-from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.task import Array, Split
 
@@ -18,8 +18,9 @@ LONGEST_HIDDEN = 4
 
 
 class FramesJudging(ClassificationJudging):
-    """A row of the table of predictions is a frame; beside what every classification has, its `video` and `frame`, how
-    many frames have shown the digit (`views`), and how many frames ago it was seen (`unseen`).
+    """A row of the table of predictions is a frame; beside what every classification has, its `video` and `frame`,
+    which `image` of a digit moves there, how many frames have shown it (`views`), and how many frames ago it was seen
+    (`unseen`).
     """
 
     task: FramesData
@@ -33,28 +34,27 @@ class FramesJudging(ClassificationJudging):
         found: Array = super().outputs(model, split).reshape(-1, 10)
         return found
 
-    def columns(self) -> dict[str, Any]:
-        videos = self.task.filmed["test"]
+    def columns(self, split: Split) -> dict[str, Any]:
+        videos = self.task.filmed[split]
         count, time = videos.labels.shape
         return {
             "video": np.repeat(np.arange(count), time),
             "frame": np.tile(np.arange(time), count),
+            "image": videos.images.ravel(),
             "views": videos.views.ravel(),
             "unseen": unseen(videos.is_hidden).ravel(),
         }
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """Of each video the share of frames with a wrong answer: the frames of one video depend on each other."""
-        wrong = super().losses(predictions)
-        by_video: Array = wrong.reshape(-1, self.task.filmed["test"].labels.shape[1]).mean(axis=1)
-        return by_video
+        """Of each image of a digit, over all videos that it moves in, the wrong answers as `losses_by` has them."""
+        return losses_by("image", predictions)
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """As of any classification, frame by frame, and
 
         accuracy_hidden, accuracy_visible  share of right answers among the frames that hide the digit, that show it
 
-        The interval of `accuracy` is Student's for the mean over videos, as the frames of one depend on each other.
+        The interval of `accuracy` is Student's for the mean over the images of digits, by the delta method.
         """
         right = np.asarray(predictions["label"] == predictions["predicted"], np.float64)
         is_hidden = predictions["unseen"].to_numpy() > 0

@@ -1,17 +1,14 @@
 """What finds the radical of a character without recurrence."""
 
-from typing import ClassVar
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from rnnlab.datasets.strokes import SIDE
 from rnnlab.output import progress
-from rnnlab.tasks.baselines.baselines import Baselines
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
+from rnnlab.tasks.baselines.baselines import Predict
+from rnnlab.tasks.baselines.linear import Classify, logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.handwriting.data import HandwritingData
-from rnnlab.tasks.classification.handwriting.judging import HandwritingJudging
 from rnnlab.tasks.task import SPLITS, Array, Split
 
 PATH_POINTS = 64
@@ -23,29 +20,23 @@ PARTS, DIRECTIONS = 4, 8
 NEIGHBOURS = (1, 3, 5, 9)
 
 
-class HandwritingBaselines(Baselines):
+class HandwritingBaselines(ClassificationBaselines):
     """linear: logistic regression on how often the pen goes in each of 8 directions in each of 4 x 4 parts of the
     square (Kimura et al. 1987). nearest: the votes of the nearest neighbours, a character being 64 points at equal
     distances along the pen's whole path. frequency: each class as often as in training."""
 
-    reference: ClassVar[str] = "linear"
     task: HandwritingData
-    judging: HandwritingJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        x, y = self._features("train"), {split: self.task.labels[split].numpy() for split in SPLITS}
+    def fitted(self) -> dict[str, Predict]:
+        y, count = self.task.labels, len(self.task.classes)
+        x = {split: self._features(split) for split in SPLITS}
         paths = {split: np.array([path_points(moves) for moves in self.task.characters(split)]) for split in SPLITS}
-        count = len(self.task.classes)
-        linear = logistic_regression(
-            x, y["train"], self._features("validation"), y["validation"], self._features("test"), count
-        )
-        nearest = nearest_neighbours(
-            paths["train"], y["train"], paths["validation"], y["validation"], paths["test"], count
-        )
+        linear = logistic_regression(x["train"], y["train"], x["validation"], y["validation"], count)
+        nearest = nearest_neighbours(paths["train"], y["train"], paths["validation"], y["validation"], count)
         return {
-            "linear": self.judging.table(linear),
-            "nearest": self.judging.table(nearest),
-            "frequency": self.judging.table(class_frequencies(y["train"], len(y["test"]), count)),
+            "linear": self.predict_by(linear, x),
+            "nearest": self.predict_by(nearest, paths),
+            **super().fitted(),
         }
 
     def _features(self, split: Split) -> Array:
@@ -72,16 +63,21 @@ def path_points(moves: NDArray[np.float32]) -> Array:
 
 
 def nearest_neighbours(
-    x: Array, y: NDArray[np.integer], x_validation: Array, y_validation: NDArray[np.integer], x_test: Array, count: int
-) -> Array:
-    """(test examples, classes): shares of the votes of the nearest training examples (Euclid), near ones counting more.
+    x: Array, y: NDArray[np.integer], x_validation: Array, y_validation: NDArray[np.integer], classes: int
+) -> Classify:
+    """Shares of the votes of the nearest training examples (Euclid), near ones counting more, fitted.
 
-    How many vote is the one of `NEIGHBOURS` that is right most often on the validation part. count: of the classes.
+    How many vote is the one of `NEIGHBOURS` that is right most often on the validation part.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
     models = [KNeighborsClassifier(count, weights="distance").fit(x, y) for count in NEIGHBOURS if count <= len(x)]
     best = max(models, key=lambda model: model.score(x_validation, y_validation))
-    probabilities = np.zeros((len(x_test), count))
-    probabilities[:, best.classes_] = best.predict_proba(x_test)
+
+    def probabilities(x: Array) -> Array:
+        """Of all classes, those that training lacks included."""
+        found = np.zeros((len(x), classes))
+        found[:, best.classes_] = best.predict_proba(x)
+        return found
+
     return probabilities

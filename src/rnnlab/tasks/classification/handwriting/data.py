@@ -84,8 +84,8 @@ class HandwritingData(ClassificationData):
         for split, indices in splits.items():
             Ragged.write(folder, split, [moves[index] for index in indices], np.float32)
             np.save(folder / f"{split}_labels.npy", labels[indices])
+            np.save(folder / f"{split}_texts.npy", np.array([ord(kept[index].text) for index in indices]))
             report[split] = f"{len(indices)} characters"
-        np.save(folder / "test_characters.npy", np.array([ord(kept[index].text) for index in splits["test"]]))
         lengths = [len(sequence) for sequence in moves]
         report["timesteps"] = f"{min(lengths)} to {max(lengths)}, {np.mean(lengths):.0f} on the average"
         report["radicals"] = ", ".join(f"{name} {counts[name]}" for name in classes)
@@ -95,9 +95,8 @@ class HandwritingData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.moves = {split: Ragged.open(folder, split) for split in SPLITS}
-        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self.labels["test"].numpy()
-        self.test_characters = [chr(code) for code in np.load(folder / "test_characters.npy").tolist()]
+        self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
+        self.texts = {split: list(map(chr, np.load(folder / f"{split}_texts.npy").tolist())) for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -110,6 +109,7 @@ class HandwritingData(ClassificationData):
             loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
+            unit="character",
         )
 
     def raw_columns(self) -> dict[str, Column]:
@@ -131,7 +131,7 @@ class HandwritingData(ClassificationData):
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         moves, lengths = self.moves[split].take(indices)
-        return Batch(moves, self.labels[split][indices], lengths)
+        return Batch(moves, torch.from_numpy(self.labels[split])[indices], lengths)
 
     def loader(self, split: Split) -> Batches:
         order = ByLength(self.moves[split].lengths, self.seed if split == "train" else None)

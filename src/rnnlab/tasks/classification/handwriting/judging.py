@@ -4,6 +4,7 @@ from typing import Any
 
 from rnnlab.tasks.classification.handwriting.data import HandwritingData
 from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.task import Split
 
 
 class HandwritingJudging(ClassificationJudging):
@@ -11,6 +12,6 @@ class HandwritingJudging(ClassificationJudging):
 
     task: HandwritingData
 
-    def columns(self) -> dict[str, Any]:
-        strokes = [int((moves[:, 2] == 0).sum()) for moves in self.task.characters("test")]
-        return {"character": self.task.test_characters, "strokes": strokes}
+    def columns(self, split: Split) -> dict[str, Any]:
+        strokes = [int((moves[:, 2] == 0).sum()) for moves in self.task.characters(split)]
+        return {"character": self.task.texts[split], "strokes": strokes}

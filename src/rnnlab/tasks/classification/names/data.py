@@ -88,8 +88,7 @@ class NamesData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.names = {split: Ragged.open(folder, split) for split in SPLITS}
-        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self.labels["test"].numpy()
+        self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -104,6 +103,7 @@ class NamesData(ClassificationData):
             metrics=METRICS,
             rank_by="macro_f1",
             tokens=True,
+            unit="name",
         )
 
     def raw_columns(self) -> dict[str, Column]:
@@ -116,7 +116,7 @@ class NamesData(ClassificationData):
         return sequences([self.vocabulary.encode(name) for name in map(plain_name, texts(table, "name"))])
 
     def loader(self, split: Split) -> Batches:
-        names, labels = self.names[split], self.labels[split]
+        names, labels = self.names[split], torch.from_numpy(self.labels[split])
 
         def take(indices: Tensor) -> Batch:
             inputs, lengths = names.take(indices)

@@ -119,8 +119,7 @@ class SentimentData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.reviews = {split: Ragged.open(folder, split) for split in SPLITS}
-        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self.labels["test"].numpy()
+        self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -135,6 +134,7 @@ class SentimentData(ClassificationData):
             metrics=METRICS,
             rank_by="accuracy",
             tokens=True,
+            unit="review",
         )
 
     def raw_columns(self) -> dict[str, Column]:
@@ -152,7 +152,7 @@ class SentimentData(ClassificationData):
         return sequences([self.vocabulary.encode(each)[-longest:] for each in found])
 
     def loader(self, split: Split) -> Batches:
-        reviews, labels = self.reviews[split], self.labels[split]
+        reviews, labels = self.reviews[split], torch.from_numpy(self.labels[split])
 
         def take(indices: Tensor) -> Batch:
             inputs, lengths = reviews.take(indices)

@@ -36,7 +36,7 @@ class SentimentFigures(ClassificationFigures):
         reviews, shown = self.task.reviews["test"], []
         order = np.argsort(np.abs(reviews.lengths.numpy() - SHOWN_WORDS), kind="stable")
         for label in (1, 0):
-            for index in order[self.task.test_labels[order] == label][:SHOWN]:
+            for index in order[self.task.labels["test"][order] == label][:SHOWN]:
                 tokens = [_shown(self.task.vocabulary.tokens[number]) for number in reviews[index]]
                 shown.append((tokens, p_positive_by_word(model, reviews[index]), self.task.classes[label]))
         return {"word_by_word": draw_word_by_word(shown)}

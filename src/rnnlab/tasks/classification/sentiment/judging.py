@@ -8,6 +8,7 @@ import pandas as pd
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.classification.judging import ClassificationJudging
 from rnnlab.tasks.classification.sentiment.data import SentimentData
+from rnnlab.tasks.task import Split
 
 BUCKETS = 5
 """Of about as many test reviews each, by length."""
@@ -18,9 +19,9 @@ class SentimentJudging(ClassificationJudging):
 
     task: SentimentData
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self, split: Split) -> dict[str, Any]:
         """length: of the review, in words."""
-        return {"length": self.task.reviews["test"].lengths.numpy()}
+        return {"length": self.task.reviews[split].lengths.numpy()}
 
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """Accuracy by length: `part` in words, with how many reviews and its 95 % interval."""

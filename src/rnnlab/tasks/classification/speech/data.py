@@ -49,6 +49,10 @@ class SpeechData(ClassificationData):
     each digit; or `speaker`, all that one speaker said: how well does a net know a voice that it never heard? `hop` (in
     milliseconds) and `filters` are those of `rnnlab.data.audio.log_mel`, which the digits go through.
 
+    With `speaker` the unit that is judged is the speaker, of whom there is one: no test of a difference between methods
+    is made, for nobody knows how it would be with another voice. Elsewhere the same speakers are trained on and tested,
+    the question is how well a net knows these, and a recording is the unit.
+
     Every feature is scaled to mean 0 and standard deviation 1 over the frames of the training part.
     """
 
@@ -90,7 +94,7 @@ class SpeechData(ClassificationData):
             "source": dataset.source,
             "classes": found.classes,
             "scaler": scaler.as_dict(),
-            "test_speakers": [found.speakers[index] for index in splits["test"]],
+            "speakers": {split: [found.speakers[index] for index in indices] for split, indices in splits.items()},
             "report": {
                 **{split: f"{len(indices)} utterances" for split, indices in splits.items()},
                 "test split": self.split if self.split != "speaker" else f"all that {self.speaker} said",
@@ -130,8 +134,7 @@ class SpeechData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.series = {split: Ragged.open(folder, f"{split}_series") for split in SPLITS}
-        self.labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in SPLITS}
-        self.test_labels = self.labels["test"].numpy()
+        self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -145,6 +148,8 @@ class SpeechData(ClassificationData):
             loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
+            # whether a net knows these speakers, recordings tell; whether it knows a new one, only further ones would
+            unit="speaker" if self.split == "speaker" else "recording",
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -172,7 +177,7 @@ class SpeechData(ClassificationData):
 
     def _take(self, split: Split, indices: Tensor) -> Batch:
         inputs, lengths = self.series[split].take(indices)
-        return Batch(inputs, self.labels[split][indices], lengths)
+        return Batch(inputs, torch.from_numpy(self.labels[split])[indices], lengths)
 
     def loader(self, split: Split) -> Batches:
         order = ByLength(self.series[split].lengths, self.seed if split == "train" else None)

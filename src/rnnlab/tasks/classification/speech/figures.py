@@ -33,7 +33,7 @@ class SpeechFigures(ClassificationFigures):
         for number, index in enumerate(np.linspace(0, len(series) - 1, SHOWN).astype(int).tolist()):
             sound = torch.tensor(series[index])
             beginnings = torch.arange(1, len(sound) + 1)
-            label = torch.full((len(sound),), int(self.task.test_labels[index]))
+            label = torch.full((len(sound),), int(self.task.labels["test"][index]))
             batch = Batch(sound.expand(len(sound), -1, -1), label, beginnings)
             with torch.inference_mode():
                 probabilities = model(batch.to(model.device)).softmax(-1).cpu().numpy()

@@ -1,43 +1,38 @@
 """What tags a sentence without recurrence."""
 
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from rnnlab.data.vocabulary import PADDING
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Predict
 from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.tagging.data import TaggingData
 from rnnlab.tasks.classification.tagging.judging import TaggingJudging
-from rnnlab.tasks.task import SPLITS, Array, Split
+from rnnlab.tasks.task import SPLITS, Split
 
 
-class TaggingBaselines(Baselines):
+class TaggingBaselines(ClassificationBaselines):
     """window: multinomial logistic regression on a word and its two neighbours. frequent: each word's own tags.
+    frequency: each tag as often as in training, whatever the word.
 
     `frequent` gives each tag as often as the word had it in training, or, of a word that training did not have, as
     often as the rare words of its shape and ending had it; all tags together count as one more observation.
     """
 
-    reference: ClassVar[str] = "window"
     task: TaggingData
     judging: TaggingJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        return {"window": self.judging.table(self._of_windows), "frequent": self.judging.table(self._frequent())}
-
-    @cached_property
-    def _of_windows(self) -> Array:
-        """Kept, as the figures of each seed show it, too."""
-        y = {split: np.array(self.task.tags[split].values) for split in SPLITS}
-        x = {split: self._windows(split) for split in SPLITS}
+    def fitted(self) -> dict[str, Predict]:
+        x, y = {split: self._windows(split) for split in SPLITS}, self.task.labels
         met = np.isin(y["validation"], y["train"])
-        return logistic_regression(
-            x["train"], y["train"], x["validation"][met], y["validation"][met], x["test"], len(self.task.classes)
+        window = logistic_regression(
+            x["train"], y["train"], x["validation"][met], y["validation"][met], len(self.task.classes)
         )
+        return {"window": self.predict_by(window, x), "frequent": self._frequent(), **super().fitted()}
 
     def _windows(self, split: Split) -> Any:
         """A sparse matrix (words, 3 vocabularies): which word stands before, here, and behind, in the same sentence."""
@@ -51,11 +46,14 @@ class TaggingBaselines(Baselines):
         ones = np.ones(len(rows), np.float32)
         return sparse.csr_matrix((ones, (rows, columns.ravel())), shape=(len(here), 3 * size))
 
-    def _frequent(self) -> Array:
+    def _frequent(self) -> Predict:
         overall = self.judging.counts.sum(axis=0) / self.judging.counts.sum()
         of_tokens = np.zeros((len(self.task.vocabulary), len(self.task.classes)))
         np.add.at(of_tokens, (self.task.words["train"].values, self.task.tags["train"].values), 1)
-        forms, tokens = self.task.forms["test"], np.array(self.task.words["test"].values)
-        counts = np.where(forms[:, None] > 0, self.judging.counts[forms], of_tokens[tokens]) + overall
-        result: Array = counts / counts.sum(axis=1, keepdims=True)
-        return result
+
+        def predict(split: Split) -> pd.DataFrame:
+            forms, tokens = self.task.forms[split], np.array(self.task.words[split].values)
+            counts = np.where(forms[:, None] > 0, self.judging.counts[forms], of_tokens[tokens]) + overall
+            return self.judging.table(counts / counts.sum(axis=1, keepdims=True), split)
+
+        return predict

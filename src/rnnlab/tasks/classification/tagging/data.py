@@ -44,10 +44,14 @@ class TaggingData(ClassificationData):
     The vocabulary is learnt from the training part. A word that occurs there less than `at_least` times, or not at all,
     is read as its shape and its ending, as "<a -ess>" for "bartolness", or as its shape alone where that is rare, too.
 
+    What is judged as one unit is a sentence; where the parts are given and the files say which document a sentence
+    stands in, as those of the full set do, a document, for the sentences of one have its words and its subject in
+    common. Where sentences are drawn for the parts, the same documents are trained on and tested.
+
     validation, test: shares of the sentences. batch_size: sentences.
     """
 
-    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "tags")
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "tags", "unit")
 
     def __init__(
         self, name: str, at_least: Positive = 2, validation: Part = 0.1, test: Part = 0.2, batch_size: Positive = 32
@@ -85,10 +89,13 @@ class TaggingData(ClassificationData):
             np.save(folder / f"{split}_forms.npy", np.array([seen.get(word, 0) for word in words[split]]))
         for split in SHOWN_SPLITS:
             np.save(folder / f"{split}_text.npy", np.frombuffer("\n".join(words[split]).encode(), np.uint8))
+            np.save(folder / f"{split}_documents.npy", np.array([sentence.document for sentence in parts[split]]))
+        named = all(sentence.document for split in SHOWN_SPLITS for sentence in parts[split])
         unknown = np.mean([word not in seen for word in words["test"]])
         return {
             "vocabulary": vocabulary.as_list(),
             "tags": classes,
+            "unit": "document" if named and ALL not in found else "sentence",
             "report": {
                 **{split: f"{len(parts[split])} sentences, {len(words[split])} words" for split in SPLITS},
                 "test split": "drawn" if ALL in found else "official",
@@ -114,7 +121,8 @@ class TaggingData(ClassificationData):
         self.text = {
             split: np.load(folder / f"{split}_text.npy").tobytes().decode().split("\n") for split in SHOWN_SPLITS
         }
-        self.test_labels = np.array(self.tags["test"].values)
+        self.documents = {split: np.load(folder / f"{split}_documents.npy") for split in SHOWN_SPLITS}
+        self.labels = {split: np.array(self.tags[split].values) for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -129,6 +137,7 @@ class TaggingData(ClassificationData):
             metrics={**METRICS, "sentence_accuracy": "max"},
             rank_by="accuracy",
             tokens=True,
+            unit=learnt["unit"],
         )
 
     def raw_columns(self) -> dict[str, Column]:

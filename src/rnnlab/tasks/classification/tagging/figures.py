@@ -1,5 +1,7 @@
 """Figures of tags: by what training knew of the word, beside the baselines."""
 
+from functools import cached_property
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,12 +19,17 @@ class TaggingFigures(ClassificationFigures):
         super().__init__(judging)
         self.baselines = TaggingBaselines(judging)
 
+    @cached_property
+    def _beside(self) -> dict[str, pd.DataFrame]:
+        """Kept, as the figures of each seed show them, too."""
+        fitted = self.baselines.fitted()
+        return {name: fitted[name]("test") for name in ("frequent", "window")}
+
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        baselines = self.baselines.predictions()
         return {
             "confusion": draw_confusion(predictions, self.task.classes, name),
             "reliability": draw_reliability(predictions, name),
-            "by_kind": draw_by_kind(predictions, {key: baselines[key] for key in ("frequent", "window")}, name),
+            "by_kind": draw_by_kind(predictions, self._beside, name),
         }
 
 

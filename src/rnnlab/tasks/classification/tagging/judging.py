@@ -11,11 +11,11 @@ from scipy.special import softmax
 
 from rnnlab.data.batches import Batch
 from rnnlab.data.vocabulary import IGNORED
-from rnnlab.tasks.classification.judging import ClassificationJudging
+from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.classification.tagging.data import TaggingData
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.raw_input import texts
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 KINDS = ("one tag", "several tags", "unknown")
 """What training knows of a word: it had one tag there, or several, or the word did not occur."""
@@ -25,8 +25,8 @@ SAMPLES = 20
 
 
 class TaggingJudging(ClassificationJudging):
-    """The table of predictions has a row for each word of the test part; beside what every classification has, its
-    `sentence`, the `word` and its `kind`, one of `KINDS`.
+    """The table of predictions has a row for each word of a split; beside what every classification has, its `sentence`
+    and `document` (0 where none is named), the `word` and its `kind`, one of `KINDS`.
     """
 
     task: TaggingData
@@ -56,20 +56,20 @@ class TaggingJudging(ClassificationJudging):
         in_order = torch.cat(sentences).argsort(stable=True)
         return self.table(softmax(torch.cat(found)[in_order].numpy(), axis=1))
 
-    def columns(self) -> dict[str, Any]:
-        lengths = self.task.words["test"].lengths.numpy()
+    def columns(self, split: Split) -> dict[str, Any]:
+        lengths = self.task.words[split].lengths.numpy()
         several = (self.counts > 0).sum(axis=1) > 1
-        kinds = np.where(self.task.forms["test"] == 0, 2, several[self.task.forms["test"]])
+        kinds = np.where(self.task.forms[split] == 0, 2, several[self.task.forms[split]])
         return {
             "sentence": np.repeat(np.arange(len(lengths)), lengths),
-            "word": self.task.text["test"],
+            "document": np.repeat(self.task.documents[split], lengths),
+            "word": self.task.text[split],
             "kind": np.array(KINDS)[kinds],
         }
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The wrong tags of each sentence, over the mean number of words of a sentence: their mean is 1 - accuracy."""
-        wrong = (predictions["label"] != predictions["predicted"]).groupby(predictions["sentence"]).sum()
-        return np.asarray(wrong * len(wrong) / len(predictions), np.float64)
+        """Of each sentence or document, as `spec.unit` says, its wrong tags, as a share of the words of all."""
+        return losses_by(self.task.spec.unit, predictions)
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Of one table, all of words, but for the second:

@@ -3,9 +3,8 @@
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.synthetic.adding.data import AddingData
 from rnnlab.tasks.synthetic.adding.judging import AddingJudging
 from rnnlab.tasks.task import Array, Split
@@ -18,15 +17,15 @@ class AddingBaselines(Baselines):
     with probability 2 / T, so it explains 1 / 3T of the variance of 1/6.
     """
 
-    reference: ClassVar[str] = "constant"
+    trivial: ClassVar[str] = "constant"
     task: AddingData
     judging: AddingJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        slope, intercept = np.polyfit(self._means("train"), self.task.targets["train"].numpy()[:, 0], 1)
+    def fitted(self) -> dict[str, Predict]:
+        slope, intercept = np.polyfit(self._means("train"), self.task.sums("train"), 1)
         return {
-            "constant": self.judging.table(np.ones(len(self.task.test_sums))),
-            "linear": self.judging.table(intercept + slope * self._means("test")),
+            "constant": lambda split: self.judging.table(np.ones(len(self.task.inputs[split])), split),
+            "linear": lambda split: self.judging.table(intercept + slope * self._means(split), split),
         }
 
     def _means(self, split: Split) -> Array:

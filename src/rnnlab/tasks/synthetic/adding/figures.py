@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 
 from rnnlab.tasks.figures import Figures
 from rnnlab.tasks.judging import Model
-from rnnlab.tasks.synthetic.adding.data import AddingData
-from rnnlab.tasks.synthetic.adding.judging import SOLVED
+from rnnlab.tasks.synthetic.adding.data import SOLVED, AddingData
 from rnnlab.tasks.synthetic.figures import mark_lengths, unfold
 
 
@@ -23,7 +22,7 @@ class AddingFigures(Figures):
         left.plot(rows["part"], rows["score"], marker="o", color="C1", label=name)
         left.axhline(1 / 6, color="black", linewidth=1, linestyle="--", label="always 1")
         left.axhline(SOLVED, color="C2", linewidth=1, linestyle="--", label="solved")
-        mark_lengths(left, self.task.lengths, self.task.length, self.task.unit)
+        mark_lengths(left, self.task.lengths, self.task.length, self.task.parts)
         left.set_yscale("log")
         left.set_ylabel("mean squared error")
         left.set_title(f"{name}: error by length, mean of {len(predictions)} seed(s)", fontsize=10)

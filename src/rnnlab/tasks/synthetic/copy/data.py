@@ -23,7 +23,7 @@ class CopyData(SyntheticClassificationData):
     """
 
     layout = "many_to_many"
-    unit = "blanks"
+    parts = "blanks"
 
     def __init__(self, items: Positive = 10, symbols: Letters = 8, **options: Any) -> None:
         super().__init__(**options)

@@ -23,7 +23,7 @@ class DelayData(SyntheticClassificationData):
     """
 
     layout = "many_to_many"
-    unit = "timesteps"
+    parts = "timesteps"
 
     def __init__(self, delay: Natural = 10, symbols: Letters = 4, **options: Any) -> None:
         super().__init__(**options)

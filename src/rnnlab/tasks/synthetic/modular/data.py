@@ -37,7 +37,7 @@ class ModularData(SyntheticClassificationData):
     """
 
     layout = "many_to_one"
-    unit = "numbers"
+    parts = "numbers"
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class NextWordGapData(SyntheticClassificationData):
     """
 
     layout = "many_to_one"
-    unit = "words in the gap"
+    parts = "words in the gap"
 
     def names(self) -> tuple[list[str], list[str]]:
         return WORDS, list(LANGUAGES.values())

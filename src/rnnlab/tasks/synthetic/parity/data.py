@@ -19,7 +19,7 @@ class ParityData(SyntheticClassificationData):
     """
 
     layout = "many_to_many"
-    unit = "bits"
+    parts = "bits"
 
     def names(self) -> tuple[list[str], list[str]]:
         return ["0", "1"], ["even", "odd"]

@@ -22,7 +22,7 @@ class RecallData(SyntheticClassificationData):
     """
 
     layout = "many_to_one"
-    unit = "pairs"
+    parts = "pairs"
 
     def __init__(
         self,

@@ -1,23 +1,18 @@
 """What can be said of XOR without recurrence."""
 
-from typing import ClassVar
-
-import pandas as pd
-
-from rnnlab.tasks.baselines.baselines import Baselines
-from rnnlab.tasks.baselines.linear import class_frequencies, logistic_regression
+from rnnlab.tasks.baselines.baselines import Predict
+from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.synthetic.xor.data import XorData
+from rnnlab.tasks.task import SPLITS
 
 
-class XorBaselines(Baselines):
+class XorBaselines(ClassificationBaselines):
     """linear: logistic regression on the two bits. frequency: each class as often as in the rows."""
 
-    reference: ClassVar[str] = "linear"
     task: XorData
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        x, y = self.task.inputs.double().numpy(), self.task.test_labels
-        return {
-            "linear": self.judging.table(logistic_regression(x, y, x, y, x, 2)),
-            "frequency": self.judging.table(class_frequencies(y, len(y), 2)),
-        }
+    def fitted(self) -> dict[str, Predict]:
+        x, y = self.task.inputs.double().numpy(), self.task.labels["train"]
+        linear = logistic_regression(x, y, x, y, 2)
+        return {"linear": self.predict_by(linear, dict.fromkeys(SPLITS, x)), **super().fitted()}

@@ -15,7 +15,7 @@ from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, arrays, unlabelled
-from rnnlab.tasks.task import Split
+from rnnlab.tasks.task import SPLITS, Split
 
 ROWS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 LABELS = np.array([0, 1, 1, 0])
@@ -50,8 +50,7 @@ class XorData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.inputs = torch.from_numpy(np.load(folder / "inputs.npy"))
-        self._labels = torch.from_numpy(np.load(folder / "labels.npy"))
-        self.test_labels = self._labels.numpy()
+        self.labels = dict.fromkeys(SPLITS, np.load(folder / "labels.npy"))
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -64,6 +63,8 @@ class XorData(ClassificationData):
             loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
+            unit="row",
+            solved=1.0,
         )
 
     def raw_columns(self) -> dict[str, Column]:
@@ -76,10 +77,10 @@ class XorData(ClassificationData):
         return unlabelled(torch.from_numpy(np.stack(arrays(table, "bits", (2,))).astype(np.float32)))
 
     def _take(self, indices: Tensor) -> Batch:
-        rows = indices % len(self._labels)
-        return Batch(self.inputs[rows], self._labels[rows])
+        rows = indices % len(ROWS)
+        return Batch(self.inputs[rows], torch.from_numpy(self.labels["train"])[rows])
 
     def loader(self, split: Split) -> Batches:
         repeats = self.repeats if split == "train" else 1
-        order = Order(repeats * len(self._labels), self.seed if split == "train" else None)
+        order = Order(repeats * len(ROWS), self.seed if split == "train" else None)
         return Batches(self._take, order, self.batch_size)
