@@ -1,5 +1,6 @@
 """What all tasks share that answer with a text: letting a net write it, metrics of texts, and samples."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,21 +86,21 @@ class TransductionJudging(Judging):
         return pd.DataFrame({"written": self.write(model, batch)}, index=table.index)
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """Of each unit, as the first measure has it: in what part of its texts, or how often in each of their words or
-        characters, it errs; of BLEU, 100 less its share in that of all texts (`_shares_in_bleu`).
+        """Of each unit, as the first measure has it: the share of its texts that are wrong; their edits by their length;
+        100 less its pseudo-value of BLEU (`_pseudo_values`).
 
-        Raises: `ValueError` for chrf, of which no units are known.
+        Raises: `ValueError` for chrf, which is linearised by none of these.
         """
         measure, unit = self.task.measures[0], self.unit(predictions)
         written, reference = predictions["written"].tolist(), predictions["reference"].tolist()
         if measure == "bleu":
-            return 100 - _shares_in_bleu(self._bleu(), written, reference, unit)
+            return 100 - _pseudo_values(self._bleu(), written, reference, unit)
         if measure == "exact_match":
             errors, sizes = 1 - exact(predictions), np.ones(len(predictions))
         elif measure in ERROR_RATES:
             errors, sizes = edits(written, reference, measure)
         else:
-            raise ValueError(f"{measure} cannot rank: it is no sum over texts, nor of such sums")
+            raise ValueError(f"{measure} cannot rank: there are no losses whose mean it is")
         of_units = pd.DataFrame({"errors": errors, "sizes": sizes}).groupby(unit.to_numpy(), observed=True).sum()
         return losses_of_ratio(of_units["errors"].to_numpy(), of_units["sizes"].to_numpy())
 
@@ -181,26 +182,31 @@ def exact(predictions: pd.DataFrame) -> Array:
 
 
 def edits(written: list[str], reference: list[str], measure: str) -> tuple[Array, Array]:
-    """Of each text, by how many edits it differs from its reference, and how long that is; measure: in which of
-    `ERROR_RATES`."""
-    from torchmetrics.functional.text import edit_distance
-
-    if measure == "word_error_rate":
-        # a character for each different word, so that the distance of characters is that of words
-        sign_of: dict[str, str] = {}
-        written, reference = (
-            ["".join(sign_of.setdefault(word, chr(len(sign_of))) for word in text.split()) for text in texts]
-            for texts in (written, reference)
-        )
-    distances = edit_distance(written, reference, reduction="none")
-    return distances.double().numpy(), np.array([len(text) for text in reference], np.float64)
+    """Of each text, how many edits make it its reference, and how long that is; measure: of which of `ERROR_RATES`."""
+    tokens: Callable[[str], list[str]] = str.split if measure == "word_error_rate" else list
+    pairs = [
+        (np.array(tokens(text), str), np.array(tokens(true), str))
+        for text, true in zip(written, reference, strict=True)
+    ]
+    errors, sizes = zip(*((_distance(*pair), len(pair[1])) for pair in pairs), strict=True)
+    return np.array(errors, np.float64), np.array(sizes, np.float64)
 
 
-def _shares_in_bleu(bleu: "BLEU", written: list[str], reference: list[str], unit: "pd.Series[Any]") -> Array:
-    """Of each unit, its pseudo-value n θ - (n - 1) θ₋ᵢ of the jackknife (Tukey 1958), less a constant: their mean is θ.
+def _distance(one: NDArray[np.str_], other: NDArray[np.str_]) -> int:
+    """Levenshtein's, a row of his table at a time."""
+    inserted = np.arange(len(other) + 1)
+    row = inserted
+    for deleted, token in enumerate(one, 1):
+        row = np.append(deleted, np.minimum(row[1:] + 1, row[:-1] + (other != token)))
+        row = np.minimum.accumulate(row - inserted) + inserted
+    return int(row[-1])
 
-    θ: the BLEU of all texts; θ₋ᵢ: that of all but the i-th of n units. The counts that BLEU is made of are sums over
-    texts, so that leaving one out is a subtraction. The standard error of their mean is the jackknife's of θ.
+
+def _pseudo_values(bleu: "BLEU", written: list[str], reference: list[str], unit: "pd.Series[Any]") -> Array:
+    """The jackknife's n θ - (n - 1) θ₋ᵢ of each unit (Tukey 1958), all moved by the same so that their mean is θ.
+
+    θ: the BLEU of all texts; θ₋ᵢ: that of all but the i-th of n units. The standard error of the mean is the jackknife's
+    of θ. The counts that BLEU is made of are sums over texts, so that leaving some out is a subtraction.
     """
     scores = [bleu.corpus_score([text], [[true]]) for text, true in zip(written, reference, strict=True)]
     counts = pd.DataFrame([[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores])
@@ -214,8 +220,8 @@ def _shares_in_bleu(bleu: "BLEU", written: list[str], reference: list[str], unit
         return float(bleu.compute_bleu(correct, total, sys_len, ref_len, smooth_method=bleu.smooth_method).score)
 
     score, left_out = score_of(whole), np.array([score_of(each) for each in without])
-    shares: Array = score - (len(left_out) - 1) * (left_out - left_out.mean())
-    return shares
+    values: Array = score - (len(left_out) - 1) * (left_out - left_out.mean())
+    return values
 
 
 def spread(size: int, count: int) -> NDArray[np.int64]:
