@@ -194,7 +194,7 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     assert "gru" in other
     assert "rnn" not in other
     headings = [part.splitlines()[0] for part in (one, other)]
-    assert headings == [f"price with test={part}: mase, lower is better" for part in ("0.15", "0.1")]
+    assert headings == [f"price with test={part}: relative_mae, lower is better" for part in ("0.15", "0.1")]
     for table in ("leaderboard", "metrics"):
         told = set(pd.read_csv(root / f"reports-runs/{table}.csv")["task"])
         assert told == {"price with test=0.1", "price with test=0.15"}

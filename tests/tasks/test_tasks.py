@@ -165,7 +165,9 @@ def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: E
         sizes.add(losses.shape)
         # the mean loss is the metric that ranks, or how far it is from the best value that it can have
         ranked = metrics[task.spec.rank_by]
-        best.add(round(float(losses.mean() + (ranked if task.spec.metrics[task.spec.rank_by] == "max" else -ranked)), 6))
+        best.add(
+            round(float(losses.mean() + (ranked if task.spec.metrics[task.spec.rank_by] == "max" else -ranked)), 6)
+        )
     assert best in ({0.0}, {1.0}, {100.0})
     assert len(sizes) == 1
     assert len(sizes.pop()) == 1

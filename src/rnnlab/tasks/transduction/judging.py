@@ -86,8 +86,8 @@ class TransductionJudging(Judging):
         return pd.DataFrame({"written": self.write(model, batch)}, index=table.index)
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """Of each unit, as the first measure has it: the share of its texts that are wrong; their edits by their length;
-        100 less its pseudo-value of BLEU (`_pseudo_values`).
+        """Of each unit, as the first measure has it: the share of its texts that are wrong, or their edits by their
+        length; 100 less its pseudo-value of BLEU (`_pseudo_values`).
 
         Raises: `ValueError` for chrf, which is linearised by none of these.
         """
@@ -205,8 +205,8 @@ def _distance(one: NDArray[np.str_], other: NDArray[np.str_]) -> int:
 def _pseudo_values(bleu: "BLEU", written: list[str], reference: list[str], unit: "pd.Series[Any]") -> Array:
     """The jackknife's n θ - (n - 1) θ₋ᵢ of each unit (Tukey 1958), all moved by the same so that their mean is θ.
 
-    θ: the BLEU of all texts; θ₋ᵢ: that of all but the i-th of n units. The standard error of the mean is the jackknife's
-    of θ. The counts that BLEU is made of are sums over texts, so that leaving some out is a subtraction.
+    θ: the BLEU of all texts; θ₋ᵢ: that of all but the i-th of n units. The standard error of the mean is that of θ, by
+    the jackknife. The counts that BLEU is made of are sums over texts, so that leaving some out is a subtraction.
     """
     scores = [bleu.corpus_score([text], [[true]]) for text, true in zip(written, reference, strict=True)]
     counts = pd.DataFrame([[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores])
