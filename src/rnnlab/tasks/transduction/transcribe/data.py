@@ -230,9 +230,9 @@ class TranscribeData(TransductionData):
     def _unit(self, source: str) -> str:
         """What is independent of the rest of the test part.
 
-        No two utterances of a synthesiser have anything in common but a voice, and all the voices there are are in
-        training. Strings of one person's recordings share them, as a part has few: a speaker is one item. Who is held
-        out stands for those who are not heard in training, and is one of them.
+        Synthesised strings have at most a voice in common, one of twelve that training has, too. Strings of one person
+        share recordings, of which a part has few: a speaker is one item. A voice or speaker that training has not
+        stands for all those, and is one of them.
         """
         if source == "full":
             return "speaker"
