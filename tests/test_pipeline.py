@@ -103,7 +103,7 @@ def test_a_second_time_there_is_nothing_to_do(reproduced: str, shell: Shell) -> 
 def test_metrics_and_plots_are_there_for_dvc(reproduced: str, shell: Shell) -> None:
     metrics = shell("dvc", "metrics", "show", "--md")
     assert "results/price/gru/evaluate/metrics.json" in metrics
-    assert "mase" in metrics
+    assert "relative_mae" in metrics
     plots = shell("dvc", "plots", "show", "--json")
     assert "learning.csv" in plots
 
@@ -220,7 +220,7 @@ def test_a_queue_of_experiments_runs_what_was_queued_and_its_runs_reach_the_stor
     runs = client.search_runs([client.get_experiment_by_name("price").experiment_id], "tags.rnnlab = '0+queued'")
     assert {run.data.params["seed"] for run in runs} == {"5", "6"}
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert all("test/mase" in run.data.metrics for run in runs)
+    assert all("test/relative_mae" in run.data.metrics for run in runs)
     shell("dvc", "exp", "apply", "first")
     assert (project / "results/price/gru/train/seed=5/weights.safetensors").is_file()
     shell("python", "pipelines/report.py", "report.write=false", "tracking=sync")

@@ -124,7 +124,7 @@ def test_each_layer_has_results_of_its_own(run: Run, root: Path) -> None:
     assert not all(weight.equal(second[name]) for name, weight in first.items())
     judged = run("evaluate", *SHORT, "cell.name=LEM")
     assert judged.code == 0, judged.err
-    assert "price/LEM seed 0: test mase" in judged.out
+    assert "price/LEM seed 0: test relative_mae" in judged.out
 
 
 @installed

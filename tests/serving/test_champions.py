@@ -49,8 +49,8 @@ def test_the_champion_is_the_best_on_validation_also_in_a_rebuilt_store(run: Run
     model = store.get_logged_model(output.model_id)
     shown = {metric.key: metric.value for metric in model.metrics if metric.dataset_digest == digest}
     assert shown["summary/validation_loss"] == min(losses.values())
-    assert shown["test/mase"] == of.data.metrics["test/mase"]
-    assert len(store.get_metric_history(of.info.run_id, "test/mase")) == 1
+    assert shown["test/relative_mae"] == of.data.metrics["test/relative_mae"]
+    assert len(store.get_metric_history(of.info.run_id, "test/relative_mae")) == 1
 
     (root / "mlflow.db").rename(root / "lost.db")
     process = start(root, "report", "report.folder=runs", "tracking=sync")

@@ -21,6 +21,7 @@ from rnnlab.data.splits import split_by_class
 from rnnlab.data.vocabulary import END, SPECIAL
 from rnnlab.datasets.mnist import MEMBER, SAMPLE, Mnist
 from rnnlab.results.files import write_json
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.caption import baselines as module
 from rnnlab.tasks.transduction.caption.baselines import CaptionBaselines
 from rnnlab.tasks.transduction.caption.data import (
@@ -81,8 +82,8 @@ def opened(tmp_path: Path) -> Callable[..., CaptionData]:
     return opened
 
 
-def baselines_of(task: CaptionData) -> dict[str, pd.DataFrame]:
-    return CaptionBaselines(CaptionJudging(task)).predictions()
+def baselines_of(task: CaptionData, split: Split = "test") -> dict[str, pd.DataFrame]:
+    return {name: predict(split) for name, predict in CaptionBaselines(CaptionJudging(task)).fitted().items()}
 
 
 things = st.lists(st.builds(Thing, st.sampled_from(list(SIDES)), st.integers(0, 9)), min_size=1, max_size=MOST)
@@ -203,6 +204,15 @@ def test_nearest_is_what_comparing_all_pairs_finds(
         distances = [np.square(picture - other).sum() for other in task.pictures["train"].astype(float)]
         expected.append(task.captions["train"][int(np.argmin(distances))])
     assert baselines_of(task)["nearest"]["written"].tolist() == expected
+
+
+def test_validation_pictures_are_judged_as_test_pictures_are(opened: Callable[..., CaptionData]) -> None:
+    task = opened()
+    judging = CaptionJudging(task)
+    for table in baselines_of(task, "validation").values():
+        assert table["reference"].tolist() == task.captions["validation"]
+        assert table["digits"].tolist() == [len(read(text)) for text in task.captions["validation"]]
+        assert judging.losses(table).mean() == pytest.approx(1 - judging.judge(table)["exact_match"])
 
 
 def test_frequent_is_the_caption_that_training_has_most_often(opened: Callable[..., CaptionData]) -> None:

@@ -15,13 +15,14 @@ from rnnlab.data.batches import Batch
 from rnnlab.datasets.series import Series, SeriesTable, whole
 from rnnlab.datasets.weather import KINDS, Weather
 from rnnlab.errors import UserError
+from rnnlab.tasks.forecasting.baselines import ForecastingBaselines
 from rnnlab.tasks.forecasting.data import DIFFERENCES
-from rnnlab.tasks.forecasting.series.baselines import SeriesBaselines
 from rnnlab.tasks.forecasting.series.data import SeriesData
 from rnnlab.tasks.forecasting.series.figures import SeriesFigures
 from rnnlab.tasks.forecasting.series.judging import SeriesJudging
 from rnnlab.tasks.forecasting.weather.data import WeatherData
 from rnnlab.tasks.forecasting.weather.judging import WeatherJudging
+from rnnlab.tasks.task import Split
 
 ROWS = 500
 KIND = {"series": SeriesData, "weather": WeatherData}
@@ -67,11 +68,17 @@ def judging_of(task: SeriesData) -> SeriesJudging:
 def judged(*args: Any, **options: Any) -> tuple[SeriesJudging, dict[str, pd.DataFrame]]:
     """The judging of a prepared task, with the predictions of its baselines."""
     judging = judging_of(prepared(*args, **options))
-    return judging, SeriesBaselines(judging).predictions()
+    return judging, tables_of(judging, "test")
 
 
-def reference(*args: Any, **options: Any) -> str:
-    return SeriesBaselines(judging_of(prepared(*args, **options))).reference
+def tables_of(judging: SeriesJudging, split: Split) -> dict[str, pd.DataFrame]:
+    return {name: predict(split) for name, predict in ForecastingBaselines(judging).fitted().items()}
+
+
+def best(judging: SeriesJudging) -> str:
+    """The baseline that errs least on the validation part."""
+    errors = {name: judging.losses(table).mean() for name, table in tables_of(judging, "validation").items()}
+    return min(errors, key=lambda name: errors[name])
 
 
 # --- nothing of the future --------------------------------------------------------------------------------------------
@@ -113,7 +120,7 @@ def test_a_changed_future_changes_nothing_before_it(
     if known <= one.meta["splits"]["validation"][0]:
         return
     # the scalers and baselines saw no changed row, and what is made of the rows before can be compared
-    for key in ("input_scaler", "target_scaler", "mase_unit", "mean_change", "splits"):
+    for key in ("input_scaler", "target_scaler", "persistence_mae", "naive_mae", "mean_change", "splits"):
         assert one.meta[key] == other.meta[key]
     scaled = [np.load(folder / name / "inputs.npy") for name in "ab"]
     assert np.array_equal(scaled[0][:known], scaled[1][:known])
@@ -198,14 +205,14 @@ def test_without_a_season_there_is_no_seasonal_naive(tmp_path: Path) -> None:
     assert set(judged(tmp_path, frame())[1]) == {"persistence", "drift", "ridge"}
 
 
-def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
+def test_relative_mae_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
     series = frame()
     judging, tables = judged(tmp_path, series, horizon=2, season=7)
     level = series["level"].to_numpy()
     rows = ROWS - 1  # the first row has no change
     validation, test = int(rows * 0.7) + 1, int(rows * 0.85) + 1
     table = tables["seasonal_naive"]
-    scaled, naive, scores = [], [], []
+    relative, absolute, naive, scores = [], [], [], []
     for step in (1, 2):
         unit = np.mean([abs(level[t + step] - level[t]) for t in range(8, validation - 2)])
         errors = {}
@@ -215,16 +222,64 @@ def test_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
         low, high = np.quantile(errors["validation"], [0.1, 0.9])
         outside = np.maximum(low - errors["test"], 0) + np.maximum(errors["test"] - high, 0)
         scores.append(np.mean(high - low + 10 * outside))
-        scaled.append(np.mean(np.abs(errors["test"])) / unit)
+        absolute.append(np.mean(np.abs(errors["test"])))
+        relative.append(absolute[-1] / unit)
         moves = level[origins + step] - level[origins]
         naive.append(np.mean(np.abs(moves)) / unit)
     metrics = judging.judge(table)
-    assert metrics["mase_1"] == pytest.approx(scaled[0])
-    assert metrics["mase_2"] == pytest.approx(scaled[1])
-    assert metrics["mase"] == pytest.approx(np.mean(scaled))
-    assert metrics["skill"] == pytest.approx(1 - np.mean(scaled) / np.mean(naive))
+    assert [metrics["relative_mae_1"], metrics["relative_mae_2"]] == pytest.approx(relative)
+    assert metrics["relative_mae"] == pytest.approx(np.mean(relative))
+    assert metrics["skill"] == pytest.approx(1 - np.mean(relative) / np.mean(naive))
     assert metrics["interval_score"] == pytest.approx(np.mean(scores))
-    assert judging.losses(table).mean() == pytest.approx(np.mean(scaled))
+    assert judging.losses(table).mean() == pytest.approx(np.mean(relative))
+    weekly = np.mean([abs(level[t] - level[t - 7]) for t in range(8, validation)])
+    assert [metrics["mase_1"], metrics["mase_2"]] == pytest.approx(np.array(absolute) / weekly)
+    assert metrics["mase"] == pytest.approx(np.mean(absolute) / weekly)
+
+
+@pytest.mark.parametrize(
+    ("values", "season", "expected"),
+    [
+        ([0, 1, 0, 2], None, 4 / 3),  # |1|, |-1|, |2|
+        ([0, 1, 0, 2], 2, 1 / 2),  # |0 - 0|, |2 - 1|
+        ([0, 1, 0, 1], 2, 1),  # of a season that repeats itself, as without one
+        ([0, 1, 0, 2], 4, 4 / 3),  # of one season alone, likewise
+    ],
+)
+def test_the_unit_of_mase_is_the_naive_error_in_training(
+    tmp_path: Path, values: list[float], season: int | None, expected: float
+) -> None:
+    """Four values of training, and a series that goes on in steps of one. The first of the table has no change."""
+    level = [7.0, *values, *(2.0 + np.arange(20) % 2)]
+    table = pd.DataFrame({"level": level}, index=pd.date_range("2024-01-01", periods=25))
+    task = prepared(tmp_path, table, window=1, horizon=1, season=season, calendar=[], validation=0.5, test=1 / 3)
+    assert task.meta["splits"]["validation"][0] + 1 == 4
+    assert task.meta["naive_mae"] == pytest.approx(expected)
+    metrics = judging_of(task).judge(ForecastingBaselines(judging_of(task)).fitted()["persistence"]("test"))
+    assert metrics["mase"] == pytest.approx(1 / expected)
+
+
+def test_a_filled_value_is_no_naive_error(tmp_path: Path) -> None:
+    series = frame()
+    series.iloc[[100, 101], 0] = np.nan
+    task = prepared(tmp_path, series)
+    seen = task.meta["splits"]["validation"][0] + 1
+    # array row i is table row i + 1
+    moves = [abs(task.level[t] - task.level[t - 1]) for t in range(1, seen) if t not in (99, 100)]
+    assert task.meta["naive_mae"] == pytest.approx(np.mean(moves))
+
+
+@pytest.mark.parametrize("kind", sorted(KIND))
+def test_a_table_of_the_validation_part_is_one_of_the_test_part_had_it_been_there(tmp_path: Path, kind: str) -> None:
+    judging = judging_of(prepared(tmp_path, frame(), kind, season=7))
+    for name, table in tables_of(judging, "validation").items():
+        origins = judging.task.origins["validation"]
+        assert len(table) == 3 * len(origins)
+        assert table["origin"].iloc[0] == judging.task.dates[origins[0]]
+        metrics = judging.judge(table)
+        assert metrics["relative_mae"] == pytest.approx(judging.losses(table).mean())
+        # the interval is made of these very errors
+        assert metrics["coverage"] == pytest.approx(0.8, abs=0.02), name
 
 
 def test_a_test_part_of_few_forecasts_gives_no_p_value_and_says_so(tmp_path: Path) -> None:
@@ -258,16 +313,16 @@ def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
     metrics = judging.judge(tables["climatology"])
     assert metrics["mae"] < 1e-6
     assert metrics["skill"] > 0.999
-    assert SeriesBaselines(judging).reference == "climatology"
+    assert best(judging) == "climatology"
 
 
-def test_the_reference_is_what_is_hard_to_beat(tmp_path: Path) -> None:
+def test_the_best_on_validation_is_what_is_hard_to_beat(tmp_path: Path) -> None:
     walk = frame()
     walk["level"] = np.cumsum(np.random.default_rng(3).choice([-1.0, 1.0], ROWS))
-    assert reference(tmp_path / "a", walk, season=7) in ("persistence", "drift")
+    assert best(judging_of(prepared(tmp_path / "a", walk, season=7))) in ("persistence", "drift", "ridge")
     weekly = frame()
     weekly["level"] = np.tile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 20.0], ROWS)[:ROWS] + 0.01 * frame()["wind"]
-    assert reference(tmp_path / "b", weekly, season=7) == "seasonal_naive"
+    assert best(judging_of(prepared(tmp_path / "b", weekly, season=7))) == "seasonal_naive"
 
 
 def test_the_figure_shows_fans_and_all_simple_baselines(tmp_path: Path) -> None:
@@ -293,7 +348,7 @@ def test_a_filled_value_is_the_last_one_and_judges_no_forecast(tmp_path: Path) -
     left_out = [97, 98, 99, 100, 447, 448, 449]
     assert list(np.flatnonzero(~np.load(tmp_path / "judged.npy"))) == [at - 1 for at in left_out]
     assert not {at for origins in task.origins.values() for at in origins} & {at - 1 for at in left_out}
-    table = SeriesBaselines(judging_of(task)).predictions()["persistence"]
+    table = tables_of(judging_of(task), "test")["persistence"]
     assert len(table) == 3 * len(task.origins["test"])
     assert any("3 rows" in note for note in task.meta["report"]["notes"])
 

@@ -40,6 +40,7 @@ from rnnlab.tasks.language_modelling.data import LanguageModellingData
 from rnnlab.tasks.language_modelling.figures import COLUMNS, LanguageModellingFigures, _lines, _place_in_word, shown
 from rnnlab.tasks.language_modelling.judging import LanguageModellingJudging
 from rnnlab.tasks.language_modelling.text.data import TextData
+from rnnlab.tasks.task import Split
 from rnnlab.training.prepare import open_task
 from rnnlab.unroll.recurrent import Recurrent
 from tests.conftest import Run
@@ -239,7 +240,11 @@ def test_metrics_are_means_and_losses_are_those_of_windows(task: LanguageModelli
     assert metrics["nats_per_character"] == pytest.approx(1.245, rel=1e-6)
     assert metrics["bits_per_character"] == pytest.approx(1.245 / math.log(2), rel=1e-6)
     assert metrics["accuracy"] == pytest.approx(0.2)
-    assert judging.losses(table) == pytest.approx([nats[:100].mean(), nats[100:].mean()], rel=1e-6)
+    # windows of 100 and 150: 1.245 + (sum - 1.245 size) / 125
+    losses = judging.losses(table)
+    assert losses == pytest.approx(1.245 + np.array([49.5 - 124.5, 261.75 - 186.75]) / 125, rel=1e-6)
+    assert losses.mean() == pytest.approx(metrics["nats_per_character"], rel=1e-12)
+    assert (task.spec.unit, task.spec.in_time) == ("window of 100 characters", True)
     rows = judging.plot_rows([table, table])
     assert rows["part"].tolist() == list(range(1, 11))
     assert rows["score"].to_numpy() == pytest.approx(nats.reshape(10, 25).mean(axis=1), rel=1e-6)
@@ -293,6 +298,22 @@ def test_kneser_ney_is_the_formula_and_sums_to_one(seed: int, size: int, length:
         assert expected[likeliest] == pytest.approx(max(expected), rel=1e-5)
 
 
+@given(st.integers(0, 30), st.integers(2, 5))
+@settings(deadline=None, max_examples=30)
+def test_at_the_beginning_of_a_text_kneser_ney_takes_the_few_tokens_there_are(seed: int, size: int) -> None:
+    """A p of each token from those before it, which sum to one; and the same, whatever else is asked beside it."""
+    rng = np.random.default_rng(seed)
+    tokens = (rng.integers(0, size, 120) * rng.integers(0, 2, 120)).astype(np.uint8)
+    model = KneserNey.fit(tokens[:80], size, tokens[80:])
+    begins = tokens[90:]
+    whole, likeliest = model.predict(begins, 0)
+    for place in range(5):
+        each = [model.predict(np.append(begins[:place], x).astype(np.uint8), place) for x in range(size)]
+        assert sum(p[0] for p, _ in each) == pytest.approx(1, rel=1e-5)
+        assert whole[place] == each[begins[place]][0][0]
+        assert max(p[0] for p, _ in each) == pytest.approx(each[likeliest[place]][0][0])
+
+
 def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModellingData) -> None:
     first, end = task.meta["splits"]["test"]
     tokens, size = task.tokens[:end], len(task.vocabulary)
@@ -311,20 +332,42 @@ def test_n_grams_see_the_training_part_alone_and_pieces_change_nothing(
 ) -> None:
     judging = LanguageModellingJudging(task)
     beside = LanguageModellingBaselines(judging)
-    whole = beside.predictions()
+    whole = predicted(beside)
     nats = {name: judging.judge(table)["nats_per_character"] for name, table in whole.items()}
     assert nats["ngram"] < 0.7 * nats["unigram"]
     monkeypatch.setattr(baselines, "PIECE", 500)
-    assert beside.predictions()["ngram"].equals(whole["ngram"])
+    assert predicted(beside)["ngram"].equals(whole["ngram"])
     first = task.meta["splits"]["test"][0]
     task.tokens = np.array(task.tokens)
     task.tokens[first + 600 :] = task.tokens[-1]
-    changed = beside.predictions()["ngram"]
+    changed = predicted(beside)["ngram"]
     assert changed[:599].equals(whole["ngram"][:599])
 
 
+def predicted(beside: LanguageModellingBaselines, split: Split = "test") -> dict[str, pd.DataFrame]:
+    return {name: predict(split) for name, predict in beside.fitted().items()}
+
+
+def test_the_validation_part_is_predicted_as_the_test_part_is(task: LanguageModellingData) -> None:
+    """From its first token on, which nothing is before."""
+    judging = LanguageModellingJudging(task)
+    first, end = task.meta["splits"]["validation"]
+    assert first == 0
+    tables = predicted(LanguageModellingBaselines(judging), "validation")
+    for table in tables.values():
+        assert table["token"].tolist() == task.tokens[1:end].tolist()
+        assert judging.losses(table).mean() == pytest.approx(judging.judge(table)["nats_per_character"])
+    train = task.tokens[slice(*task.meta["splits"]["train"])]
+    model = KneserNey.fit(train, len(task.vocabulary), task.tokens[:end])
+    assert model.longest > 3
+    for place in (1, 2, 3, model.longest, 2 * model.longest):
+        p, likeliest = model.predict(task.tokens[: place + 1], place)
+        assert tables["ngram"]["nats"][place - 1] == pytest.approx(-math.log(p[0]), rel=1e-6)
+        assert tables["ngram"]["right"][place - 1] == (likeliest[0] == task.tokens[place])
+
+
 def test_the_unigram_is_each_token_s_share_in_training(task: LanguageModellingData) -> None:
-    table = LanguageModellingBaselines(LanguageModellingJudging(task)).predictions()["unigram"]
+    table = predicted(LanguageModellingBaselines(LanguageModellingJudging(task)))["unigram"]
     train = task.tokens[slice(*task.meta["splits"]["train"])]
     size = len(task.vocabulary)
     for token in (4, 7, size - 1):
@@ -540,6 +583,6 @@ def test_tiny_shakespeare_is_judged_on_what_others_validate_on(root: Path, monke
     assert task.meta["splits"]["test"] == [int(0.9 * 1_115_394), 1_115_394]
     assert len(task.vocabulary) == 4 + 65
     judging = LanguageModellingJudging(task)
-    metrics = judging.judge(LanguageModellingBaselines(judging).predictions()["ngram"])
+    metrics = judging.judge(predicted(LanguageModellingBaselines(judging))["ngram"])
     assert 1.5 < metrics["nats_per_character"] < 1.65
     assert judging.predict(build_module(cfg, task).eval())["nats"].mean() == pytest.approx(math.log(69), abs=0.2)

@@ -255,7 +255,8 @@ def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> N
         for before, now in pairwise(roll):
             np.add.at(counts, (before, now, np.arange(KEYS)), 1)
     judging = MusicJudging(task)
-    tables = MusicBaselines(judging).predictions()
+    fitted = MusicBaselines(judging).fitted()
+    tables = {name: predict("test") for name, predict in fitted.items()}
     going_on = (counts[:, 1] + 0.5) / (counts.sum(axis=1) + 1)
     unigram = (counts.sum(axis=0)[1] + 0.5) / (counts.sum(axis=(0, 1)) + 1)
     for name, rows in {
@@ -273,9 +274,19 @@ def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> N
         assert metrics["nll_by_piece"] == pytest.approx(np.mean([part.mean() for part in np.split(nll, ends)]))
         hits = (actual * p).sum()
         assert metrics["accuracy"] == pytest.approx(hits / (actual.sum() + p.sum() - hits))
-        assert judging.losses(table).mean() == pytest.approx(metrics["nll"])
-        assert len(judging.losses(table)) == len(test)
+        losses, lengths = judging.losses(table), np.array([len(roll) - 1 for roll in test])
+        sums = np.array([part.sum() for part in np.split(nll, ends)])
+        assert losses == pytest.approx(nll.mean() + (sums - nll.mean() * lengths) / lengths.mean())
+        assert losses.mean() == pytest.approx(metrics["nll"])
     assert judging.judge(tables["repetition"])["nll"] < judging.judge(tables["unigram"])["nll"]
+    held_out = pieces(task, "validation")
+    for name, predict in fitted.items():
+        table = predict("validation")
+        assert [list(map(int, text.split())) for text in table["notes"]] == [
+            notes(f) for roll in held_out for f in roll[1:]
+        ]
+        assert len(judging.losses(table)) == len(held_out)
+        assert judging.judge(table)["nll"] == pytest.approx(judging.judge(tables[name])["nll"], rel=0.1)
 
 
 def test_a_net_is_judged_on_each_piece_as_if_it_stood_alone(task: MusicData) -> None:
@@ -430,7 +441,7 @@ def test_whatever_a_midi_file_holds_is_frames_or_one_line(content: bytes) -> Non
 
 def test_a_part_of_the_plots_is_a_stretch_of_the_pieces(task: MusicData) -> None:
     judging = MusicJudging(task)
-    table = MusicBaselines(judging).predictions()["unigram"]
+    table = MusicBaselines(judging).fitted()["unigram"]("test")
     rows = judging.plot_rows([table, table])
     assert rows["part"].tolist() == ["1 to 8", "9 to 16", "17 to 32", "33 to 64", "65 on"]
     assert rows["score"][1] == pytest.approx(table.loc[table["frame"].isin(range(9, 17)), "nll"].mean())

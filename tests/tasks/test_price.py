@@ -59,7 +59,7 @@ def prepared(folder: Path, frame: pd.DataFrame, **options: Any) -> PriceData:
 def judged(folder: Path, frame: pd.DataFrame, **options: Any) -> tuple[PriceJudging, dict[str, pd.DataFrame]]:
     """The judging of a prepared task, with the predictions of its baselines."""
     judging = PriceJudging(prepared(folder, frame, **options))
-    return judging, ForecastingBaselines(judging).predictions()
+    return judging, {name: predict("test") for name, predict in ForecastingBaselines(judging).fitted().items()}
 
 
 @settings(max_examples=25, deadline=None)
@@ -168,7 +168,7 @@ def test_persistence_has_no_skill_and_the_truth_has_all(tmp_path: Path) -> None:
     metrics = judging.metrics([truth])
     assert metrics["skill"] == pytest.approx(1)
     assert metrics["p_value"] < 1e-5
-    assert metrics["mase"] == metrics["price_rmse"] == 0
+    assert metrics["relative_mae"] == metrics["mase"] == metrics["price_rmse"] == 0
     assert metrics["directional_accuracy"] == 1
 
 
@@ -201,7 +201,8 @@ def test_price_errors_are_of_the_price_level(tmp_path: Path) -> None:
     metrics = judging.metrics([table])
     assert metrics["price_mae"] == pytest.approx(np.abs(actual - table["close"]).mean())
     assert metrics["price_rmse"] == pytest.approx(np.sqrt(((actual - table["close"]) ** 2).mean()))
-    assert metrics["mase"] == pytest.approx(np.abs(table["actual_return"]).mean() / judging.task.meta["mase_unit"][0])
+    moved = np.abs(table["actual_return"]).mean()
+    assert metrics["relative_mae"] == pytest.approx(moved / judging.task.meta["persistence_mae"][0])
 
 
 def test_several_seeds_give_their_mean_error_not_the_error_of_their_mean(tmp_path: Path) -> None:
@@ -209,8 +210,20 @@ def test_several_seeds_give_their_mean_error_not_the_error_of_their_mean(tmp_pat
     table = tables["persistence"]
     up, down = table.assign(predicted_return=0.05), table.assign(predicted_return=-0.05)
     both = judging.metrics([up, down])
-    assert both["mase"] == pytest.approx((judging.metrics([up])["mase"] + judging.metrics([down])["mase"]) / 2)
-    assert both["mase"] > judging.metrics([table])["mase"]
+    for key in ("relative_mae", "mase"):
+        assert both[key] == pytest.approx((judging.metrics([up])[key] + judging.metrics([down])[key]) / 2)
+        assert both[key] > judging.metrics([table])[key]
+
+
+def test_mase_is_in_units_of_the_return_of_a_day_in_training(tmp_path: Path) -> None:
+    """Closes of 8 8 16 16 8 8 ...: from every second day to the next is a log return of ln 2."""
+    frame = series(rows=101).assign(close=[8.0 * (1 + day // 2 % 2) for day in range(101)])
+    judging, tables = judged(tmp_path, frame, horizon=2)
+    # 35 of 69 days of training
+    assert judging.task.meta["naive_mae"] == pytest.approx(np.log(2) * 35 / 69)
+    metrics = judging.metrics([tables["persistence"]])
+    assert metrics["mase_2"] == pytest.approx(69 / 35)
+    assert metrics["mase"] == pytest.approx((metrics["mase_1"] + metrics["mase_2"]) / 2)
 
 
 def test_ridge_finds_what_a_line_can_find(tmp_path: Path) -> None:

@@ -168,8 +168,11 @@ def test_errors_are_edit_distances_and_their_sum_the_rate(
     )
     words = sum(map(len, references))
     errors = np.array([distance(one, other) for one, other in zip(references, written, strict=True)])
-    np.testing.assert_allclose(recorded.losses(table), errors / (words / 4))
+    lengths, rate = np.array([len(each) for each in references]), errors.sum() / words
     judged = recorded.judge(table)
+    by_speaker = [np.flatnonzero(table["speaker"] == speaker) for speaker in np.unique(table["speaker"])]
+    expected = [(errors[rows] - rate * lengths[rows]).sum() * len(by_speaker) / words for rows in by_speaker]
+    np.testing.assert_allclose(recorded.losses(table), rate + np.array(expected), atol=1e-12)
     assert judged["word_error_rate"] == pytest.approx(errors.sum() / words)
     assert judged["word_error_rate"] == pytest.approx(recorded.losses(table).mean())
     assert judged["word_error_rate"] == pytest.approx(jiwer.wer(table["reference"].tolist(), table["written"].tolist()))
@@ -187,11 +190,27 @@ def test_kinds_of_errors_are_told_apart(recorded: TranscribeJudging) -> None:
 def test_the_baseline_without_memory_hears_what_a_few_frames_say(tmp_path: Path) -> None:
     task = opened(tmp_path, size=400, digits=3)
     judging = TranscribeJudging(task)
-    tables = TranscribeBaselines(judging).predictions()
-    scores = {name: judging.judge(table)["word_error_rate"] for name, table in tables.items()}
-    assert scores["window"] < 0.2
-    # better than writing nothing
-    assert 0.5 < scores["frequent"] < 1
+    fitted = TranscribeBaselines(judging).fitted()
+    for split in ("validation", "test"):
+        tables = {name: predict(split) for name, predict in fitted.items()}
+        scores = {name: judging.judge(table)["word_error_rate"] for name, table in tables.items()}
+        assert scores["window"] < 0.2
+        # better than writing nothing
+        assert 0.5 < scores["frequent"] < 1
+        assert tables["window"]["timesteps"].tolist() == task.frames[split].lengths.tolist()
+
+
+def test_what_shares_recordings_is_one_item(tmp_path: Path) -> None:
+    task = opened(tmp_path)
+    judging = TranscribeJudging(task)
+    table = judging.table(["one"] * len(task.texts("test")[1]))
+    assert table["speaker"].tolist() == [source.split(":")[0] for source in task.texts("test")[0]]
+    assert (task.spec.unit, len(judging.losses(table))) == ("speaker", 2)
+    task = opened(tmp_path, speaker="theo")
+    judging = TranscribeJudging(task)
+    table = judging.table(["one"] * len(task.texts("test")[1]))
+    assert (task.spec.unit, len(judging.losses(table))) == ("speaker", 1)
+    assert judging.losses(table)[0] == pytest.approx(judging.judge(table)["word_error_rate"])
 
 
 def test_the_string_that_is_always_written_is_the_best_of_those_of_training(tmp_path: Path) -> None:
@@ -258,10 +277,20 @@ def test_voices_that_lie_too_deep_are_named(tmp_path: Path, monkeypatch: pytest.
 
 
 @speaks
+def test_an_utterance_of_a_voice_that_is_in_training_is_an_item(tmp_path: Path) -> None:
+    task = opened(tmp_path, DigitStrings("digit_strings", "espeak"), size=40, digits=2)
+    judging = TranscribeJudging(task)
+    table = judging.table(["one"] * 8)
+    assert (task.spec.unit, len(judging.losses(table))) == ("string", 8)
+    assert judging.losses(table).mean() == pytest.approx(judging.judge(table)["word_error_rate"])
+
+
+@speaks
 def test_no_two_utterances_are_the_same_and_a_voice_can_be_held_out(tmp_path: Path) -> None:
     task = opened(tmp_path, DigitStrings("digit_strings", "espeak"), digits=1, speaker="en-us+f2")
     said = [(source, text) for split in SPLITS for source, text in zip(*task.texts(split), strict=True)]
     assert len(set(said)) == len(said) == 200
+    assert task.spec.unit == "voice"
     voices = {split: {source.split(",")[0] for source in task.texts(split)[0]} for split in SPLITS}
     assert voices["test"] == {"en-us+f2"}
     assert "en-us+f2" not in voices["train"] | voices["validation"]

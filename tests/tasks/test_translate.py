@@ -33,6 +33,7 @@ from rnnlab.tasks.transduction.data import MEASURES, read_texts, write_texts
 from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
 from rnnlab.tasks.transduction.translate.baselines import dictionary, most_alike
 from rnnlab.tasks.transduction.translate.data import TOKEN, TranslateData
+from rnnlab.tasks.transduction.translate.judging import TranslateJudging
 from rnnlab.training.prepare import open_task
 from tests.conftest import Run
 from tests.tasks.parts import baselines_of, figures_of, judging_of
@@ -240,17 +241,43 @@ def test_the_dictionary_is_dice_s(pairs: list[tuple[str, str]]) -> None:
 @given(st.lists(st.text("abcd", min_size=1, max_size=6), min_size=1, max_size=12, unique=True))
 @settings(max_examples=40, deadline=None)
 def test_a_known_text_is_most_like_itself(texts: list[str]) -> None:
-    assert most_alike(texts, texts[::-1]).tolist() == list(range(len(texts)))[::-1]
+    assert most_alike(texts)(texts[::-1]).tolist() == list(range(len(texts)))[::-1]
 
 
 def test_baselines_know_training_alone(small: Any) -> None:
     cfg, task = small()
     baselines = baselines_of(cfg, task)
-    tables = baselines.predictions()
+    fitted = baselines.fitted()
+    tables = {name: predict("test") for name, predict in fitted.items()}
     assert set(tables) == {"dictionary", "copy", "nearest"}
     assert set(tables["nearest"]["written"]) <= set(task.texts("train")[1])
     assert tables["copy"]["written"].tolist() == [text.partition(" ")[2] for text in task.texts("test")[0]]
     assert baselines.judging.judge(tables["nearest"])["exact_match"] == 0, "no day of the test split occurs in training"
+    copied = fitted["copy"]("validation")
+    assert copied["reference"].tolist() == task.texts("validation")[1]
+    assert copied["kind"].tolist() == [text.partition(" ")[0] for text in task.texts("validation")[0]]
+
+
+def test_the_texts_of_one_day_are_one_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twenty days, each many times in each part."""
+    monkeypatch.setattr("rnnlab.datasets.dates.DAYS", 20)
+    task = TranslateData("translate", validation=0.3, test=0.3)
+    dataset = Translations("translations", "dates", locales=["de_DE", "en_US"], examples=240)
+    dataset.fetch(tmp_path)
+    task.open(tmp_path, {**task.prepare(dataset, tmp_path, tmp_path), "digest": ""}, seed=0)
+    judging = TranslateJudging(task)
+    assert task.spec.unit == "day"
+    for split in ("validation", "test"):
+        references = task.texts(split)[1]
+        rng = np.random.default_rng(0)
+        wrong = rng.random(len(references)) < 0.4
+        table = judging.table(["" if bad else true for bad, true in zip(wrong, references, strict=True)], split)
+        days, of_day = np.unique(references, return_inverse=True)
+        assert len(days) == 6 < len(references)
+        errors, sizes = np.bincount(of_day, wrong), np.bincount(of_day)
+        rate = wrong.mean()
+        assert judging.losses(table) == pytest.approx(rate + (errors - rate * sizes) / sizes.mean())
+        assert judging.losses(table).mean() == pytest.approx(1 - judging.judge(table)["exact_match"])
 
 
 # what is said of written texts
@@ -288,17 +315,16 @@ def test_error_rates_and_exact_matches_are_those_of_their_definitions(pairs: lis
     frame, total = table(pairs), len(pairs)
     found = judging_by(tuple(MEASURES), " ").judge(frame)
     letters = sum(distance(true, text) for true, text in pairs) / sum(len(true) for true, _ in pairs)
-    assert found["character_error_rate"] == pytest.approx(letters, rel=1e-5)
+    assert found["character_error_rate"] == pytest.approx(letters)
     words = sum(distance(true.split(), text.split()) for true, text in pairs) / sum(len(t.split()) for t, _ in pairs)
-    assert found["word_error_rate"] == pytest.approx(words, rel=1e-5)
+    assert found["word_error_rate"] == pytest.approx(words)
     exact = sum(true == text for true, text in pairs) / total
     assert found["exact_match"] == pytest.approx(exact)
     assert found["exact_match_low"] <= exact <= found["exact_match_high"]
     losses = judging_by(("exact_match",), " ").losses(frame)
     assert 1 - losses.mean() == pytest.approx(exact)
-    losses = judging_by(("word_error_rate",), " ").losses(frame)
-    lengths = np.array([len(true.split()) for true, _ in pairs])
-    assert (losses * lengths).sum() / lengths.sum() == pytest.approx(words, rel=1e-5)
+    for measure, rate in (("word_error_rate", words), ("character_error_rate", letters)):
+        assert judging_by((measure,), " ").losses(frame).mean() == pytest.approx(rate)
 
 
 def test_bleu_is_that_of_its_paper() -> None:
@@ -314,8 +340,55 @@ def test_a_perfect_text_scores_a_hundred_and_loses_nothing(measure: str) -> None
     frame = table([("a man walks his dog .", "a man walks his dog ."), ("two men sleep .", "two men sleep .")])
     judged = judging_by((measure,), " ")
     assert judged.judge(frame)[measure] == pytest.approx(100)
-    assert judged.losses(frame) == pytest.approx(0)
-    assert judged.losses(frame.assign(written="zzz")) == pytest.approx(1)
+    assert judged.judge(frame.assign(written="zzz"))[measure] == pytest.approx(0)
+    if measure == "chrf":
+        with pytest.raises(ValueError, match="chrf cannot rank"):
+            judged.losses(frame)
+    else:
+        assert judged.losses(frame) == pytest.approx(0)
+        assert judged.losses(frame.assign(written="zzz")) == pytest.approx(100)
+
+
+def sentences(count: int, seed: int = 0) -> pd.DataFrame:
+    """Of 6 to 14 words, some of them written wrong: a few sentences nearly all, others hardly any."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for wrong in rng.beta(1, 3, count):
+        true = rng.choice([f"word{number}" for number in range(40)], rng.integers(6, 15))
+        written = np.where(rng.random(len(true)) < wrong, "other", true)
+        pairs.append((" ".join(true), " ".join(written[rng.random() < 0.2 :])))
+    return table(pairs)
+
+
+@pytest.mark.parametrize("separator", [" ", ""])
+def test_the_losses_of_bleu_are_those_of_the_jackknife(separator: str) -> None:
+    """By leaving out one text after the other, and scoring all the rest."""
+    frame, judging = sentences(12), judging_by(("bleu",), separator)
+    score = judging.judge(frame)["bleu"]
+    rests = [judging.judge(frame.drop(index=row))["bleu"] for row in frame.index]
+    values = 12 * score - 11 * np.array(rests)
+    losses = judging.losses(frame)
+    assert losses == pytest.approx(100 - (values - values.mean() + score))
+    assert losses.mean() == pytest.approx(100 - score, abs=1e-9)
+    spread = np.sqrt(11 / 12 * np.square(rests - np.mean(rests)).sum())
+    assert losses.std(ddof=1) / np.sqrt(12) == pytest.approx(spread)
+
+
+def test_the_standard_error_of_bleu_is_the_bootstraps() -> None:
+    frame, judging, rng = sentences(300), judging_by(("bleu",), " "), np.random.default_rng(1)
+    drawn = [judging.judge(frame.iloc[rng.integers(300, size=300)])["bleu"] for _ in range(200)]
+    assert judging.losses(frame).std(ddof=1) / np.sqrt(300) == pytest.approx(np.std(drawn), rel=0.15)
+
+
+def test_the_losses_of_bleu_are_of_groups_where_texts_belong_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, judging = sentences(12), judging_by(("bleu",), " ")
+    groups = pd.Series([2, 0, 1, 0, 2, 2, 3, 0, 1, 3, 2, 0])
+    monkeypatch.setattr(judging, "unit", lambda predictions: groups)
+    score = judging.judge(frame)["bleu"]
+    values = 4 * score - 3 * np.array([judging.judge(frame[groups != group])["bleu"] for group in range(4)])
+    assert judging.losses(frame) == pytest.approx(100 - (values - values.mean() + score))
+    groups = pd.Series([0] * 12)
+    assert judging.losses(frame) == pytest.approx([100 - score])
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=80))

@@ -84,14 +84,17 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
     assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
     note = found["tags"]["mlflow.note.content"]
-    assert f"**gru on price: test mase {found['metrics']['test/mase'][0][1]:.4g}** (lower is better)" in note
+    assert (
+        f"**gru on price: test relative_mae {found['metrics']['test/relative_mae'][0][1]:.4g}** (lower is better)"
+        in note
+    )
     assert "![forecast](get-artifact?path=evaluate%2Fforecast.png&run_uuid=the run)" in note
     experiment = client(root).get_experiment_by_name("price")
     assert experiment is not None
-    assert "judged by **mase**" in experiment.tags["mlflow.note.content"]
+    assert "judged by **relative_mae**" in experiment.tags["mlflow.note.content"]
     views = {key for key in experiment.tags if key.startswith("mlflow.sharedViewState.")}
     assert {view.rpartition(".")[2] for view in views} == {"learning-curves", "results"}
-    assert {"test/mase", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
+    assert {"test/relative_mae", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
     assert {"train/config.yaml", "train/weights.safetensors", "evaluate/forecast.png"} <= set(found["artifacts"])
     assert found["datasets"] == [("prices", found["tags"]["data_digest"])]
 
@@ -121,7 +124,7 @@ def test_what_was_evaluated_stays_evaluated_when_the_same_training_is_repeated(r
     for pipeline, *more in (("train",), ("evaluate",), ("train", "force=true")):
         assert run(pipeline, *SHORT, "cell=rnn", *more).code == 0
     (found,) = content(client(root)).values()
-    assert "test/mase" in found["metrics"]
+    assert "test/relative_mae" in found["metrics"]
     assert "evaluate/forecast.png" in found["artifacts"]
 
 
@@ -130,7 +133,7 @@ def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path
     for stage in ("fetch", "preprocess", "train", "evaluate"):
         assert run(stage, *SHORT, "dvc=true").code == 0
     assert run("train", *SHORT, "cell.hidden_size=8", "dvc=true").code == 0
-    judged = {one["name"]: "test/mase" in one["metrics"] for one in content(client(root)).values()}
+    judged = {one["name"]: "test/relative_mae" in one["metrics"] for one in content(client(root)).values()}
     assert judged == {f"lstm h{size} max_epochs=2 seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
 
 

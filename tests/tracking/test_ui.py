@@ -142,7 +142,7 @@ def test_the_saved_charts_show_train_and_validation_in_one(ui: UI, page: "Page",
 def test_the_page_of_a_run_tells_its_headline_and_shows_its_picture(ui: UI, page: "Page") -> None:
     run = ui.run("price", "gru")
     page.goto(f"{ui.address}#/experiments/{ui.experiment('price')}/runs/{run}?workflowType=machine_learning")
-    page.get_by_text("gru on price: test mase").first.wait_for()
+    page.get_by_text("gru on price: test relative_mae").first.wait_for()
     picture = page.locator("img[src*='get-artifact']")
     picture.wait_for(state="attached")
     page.wait_for_function("element => element.complete && element.naturalWidth > 300", arg=picture.element_handle())

@@ -84,7 +84,7 @@ def test_the_pipeline_s_own_data_is_used_where_it_was_made_under_this_config(run
 def test_debug_runs_everything_and_keeps_nothing(run: Run, root: Path) -> None:
     outcome = run("train", "debug=fast")
     assert outcome.code == 0
-    assert "test mase" in outcome.out
+    assert "test relative_mae" in outcome.out
     kept = {path.name for path in root.iterdir()}
     assert kept == {"data"}, "the prepared data is a cache and may stay; runs, results and the store may not"
 
@@ -235,7 +235,7 @@ def test_bitcoin_from_a_mirror_trains_and_is_judged(run: Run, root: Path) -> Non
     assert "rows: 3484" in run("train", *overrides).out
     judged = run("evaluate", *overrides)
     assert judged.code == 0
-    assert "bitcoin/persistence: test mase" in judged.out
+    assert "bitcoin/persistence: test relative_mae" in judged.out
 
 
 def test_without_internet_yahoo_names_other_ways(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

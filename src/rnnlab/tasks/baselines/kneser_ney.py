@@ -83,10 +83,14 @@ class KneserNey:
         bits, size = _bits(self.size), len(tokens) - first
         p, likeliest = np.full(size, 1 / self.size), np.zeros(size, np.int32)
         for length, order in enumerate(self.orders, 1):
-            grams = _grams(tokens[max(0, first - length + 1) :], length, bits)[-size:]
-            p = _extended(p, order, grams, bits)
+            # at the beginning of a text too few tokens are before it: what fewer of them say stays
+            begin = max(0, length - 1 - first)
+            if begin >= size:
+                break
+            grams = _grams(tokens[first + begin - length + 1 :], length, bits)
+            p[begin:] = _extended(p[begin:], order, grams, bits)
             at, known = _find(order.contexts, grams >> bits)
-            likeliest = np.where(known, order.likeliest[at], likeliest)
+            likeliest[begin:] = np.where(known, order.likeliest[at], likeliest[begin:])
         return p, likeliest
 
 

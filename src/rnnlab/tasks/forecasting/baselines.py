@@ -1,13 +1,13 @@
 """What forecasts a series without a recurrent net."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 
 from rnnlab.output import progress
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.forecasting.judging import Forecast, ForecastingJudging
 from rnnlab.tasks.task import Array, Split
 
@@ -15,13 +15,13 @@ from rnnlab.tasks.task import Array, Split
 class ForecastingBaselines(Baselines):
     """`ForecastingJudging.simple`, and ridge: a line in the same window, its penalty chosen on the validation part."""
 
-    reference: ClassVar[str] = "persistence"
+    trivial: ClassVar[str] = "persistence"
 
     judging: ForecastingJudging
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
+    def fitted(self) -> dict[str, Predict]:
         forecasts = {**self.judging.simple(), "ridge": self._ridge()}
-        return {name: self.judging.table(forecast) for name, forecast in forecasts.items()}
+        return {name: partial(self.judging.table, forecast) for name, forecast in forecasts.items()}
 
     def _ridge(self) -> Forecast:
         from sklearn.linear_model import Ridge

@@ -119,6 +119,7 @@ class ForecastingData(Task):
         # what training may see: the rows before the first target of the validation part
         seen = splits["validation"][0] + 1
         train = slice(*splits["train"])
+        facts = self.facts(table, splits)
         targets = steps.level[ahead] if self.difference == "none" else changes
         input_scaler, target_scaler = Scaler.fit(inputs[:seen]), Scaler.fit(targets[train][judged[train]])
         np.save(folder / "inputs.npy", input_scaler.scale(inputs).astype(np.float32))
@@ -133,11 +134,12 @@ class ForecastingData(Task):
             "target": table.target,
             "columns": list(steps.inputs),
             "splits": splits,
-            **self.facts(table, splits),
+            **facts,
             "input_scaler": input_scaler.as_dict(),
             "target_scaler": target_scaler.as_dict(),
-            # the error of persistence in training, by horizon: the unit of the mean absolute scaled error
-            "mase_unit": np.abs(changes[train][judged[train]]).mean(axis=0).tolist(),
+            # in training, by horizon
+            "persistence_mae": np.abs(changes[train][judged[train]]).mean(axis=0).tolist(),
+            "naive_mae": _naive_mae(steps.level[:seen], steps.measured[:seen], facts.get("season")),
             "mean_change": float(steps.change[:seen].mean()),
             "report": {
                 **table.report,
@@ -218,7 +220,9 @@ class ForecastingData(Task):
             output_size=self.horizon,
             loss=self.loss,
             metrics=self.directions,
-            rank_by="mase",
+            rank_by="relative_mae",
+            unit="forecast",
+            in_time=True,
             overlap=self.horizon,
             parts="steps ahead",
         )
@@ -300,6 +304,19 @@ def _with_dates(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         advice = advice_on_repeats(table, frame["date"], list(table.columns).index(columns[1]))
         refuse(row, "date", f"this date came before. {advice}")
     return frame.sort_values("date", ignore_index=True)
+
+
+def _naive_mae(level: Array, measured: NDArray[np.bool_], season: int | None) -> float:
+    """The mean of |yₜ - yₜ₋ₘ| over the measured yₜ of the training part, m being a season, or 1 where there is none.
+
+    Also 1 for a series that repeats its season without an error, in units of which every other error is infinite, and
+    for a training part of one season alone.
+    """
+    for lag in (season or 1, 1):
+        errors = np.abs(level[lag:] - level[:-lag])[measured[lag:]]
+        if errors.any():
+            break
+    return float(errors.mean())
 
 
 def _parts(

@@ -23,13 +23,13 @@ Forecast = Callable[[Split], Array]
 
 
 class ForecastingJudging(Judging):
-    """Errors are of the change since each origin, in units of what persistence errs in training."""
+    """Errors are of the change since each origin, beside those of persistence in training."""
 
     task: ForecastingData
 
     @abstractmethod
-    def table(self, forecast: Forecast) -> pd.DataFrame:
-        """The table of predictions: a row for each `origin` of the test split and each `horizon`."""
+    def table(self, forecast: Forecast, split: Split = "test") -> pd.DataFrame:
+        """The table of predictions: a row for each `origin` of the split and each `horizon`."""
 
     @abstractmethod
     def changes(self, table: pd.DataFrame) -> tuple[Array, Array]:
@@ -71,9 +71,9 @@ class ForecastingJudging(Judging):
         """What the targets, unscaled, say of the change since each origin. level: there."""
         return targets - level[:, None] if self.task.difference == "none" else targets
 
-    def rows(self) -> dict[str, Any]:
+    def rows(self, split: Split) -> dict[str, Any]:
         """The first columns of every table of predictions."""
-        origins = self.task.origins["test"]
+        origins = self.task.origins[split]
         return {
             "origin": np.repeat(self.task.dates[origins], self.task.horizon),
             "horizon": np.tile(np.arange(1, self.task.horizon + 1), len(origins)),
@@ -95,8 +95,8 @@ class ForecastingJudging(Judging):
         }
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The absolute scaled error at each origin, the mean over its horizons."""
-        losses: Array = self._scaled([predictions])[0][0].mean(axis=1)
+        """The relative absolute error at each origin, the mean over its horizons."""
+        losses: Array = self._relative([predictions])[0][0].mean(axis=1)
         return losses
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
@@ -107,11 +107,13 @@ class ForecastingJudging(Judging):
 
         With eₜₕ the error h timesteps ahead of origin t:
 
-            mase     mean over h of mean |eₜₕ| / (mean |yₜ₊ₕ - yₜ| in the training part): a variant of Hyndman and
-                     Koehler (2006), who scale all h by one step
-            skill    1 - mase / (mase of persistence): above 0 is better than "it stays as it is"; _low, _high: its 95 %
-                     interval over origins, and over seeds where there are several
-            p_value  of the same difference, by Diebold and Mariano's test with the seeds' spread added (`compare`)
+            relative_mae  mean over h of mean |eₜₕ| / mean |yₜ₊ₕ - yₜ| in the training part, what persistence errs there
+                          at the same h
+            skill         1 - relative_mae / (relative_mae of persistence): above 0 is better than "it stays as it is";
+                          _low, _high: its 95 % interval over origins, and over seeds where there are several
+            p_value       of the same difference, by Diebold and Mariano's test with the seeds' spread added (`compare`)
+            mase          mean |eₜₕ| over all h / mean |yₜ - yₜ₋ₘ| in the training part, m being the season, or 1 where
+                          there is none (Hyndman and Koehler 2006)
 
         and what the task adds (`further`). Each with the suffix _1 to _H for one horizon. Interval and p_value are left
         out where too few forecasts overlap by too much to tell (`can_tell`).
@@ -123,16 +125,19 @@ class ForecastingJudging(Judging):
         return result
 
     def _summary(self, predictions: list[pd.DataFrame], horizon: int) -> dict[str, float]:
-        loss, naive = (each.mean(axis=-1) for each in self._scaled(predictions))
-        summary = {"mase": loss.mean(), "skill": 1 - loss.mean() / naive.mean()}
+        loss, naive = (each.mean(axis=-1) for each in self._relative(predictions))
+        actual, predicted = self.stacked(predictions)
+        mase = np.abs(predicted - actual).mean() / self.task.meta["naive_mae"]
+        summary = {"relative_mae": loss.mean(), "skill": 1 - loss.mean() / naive.mean(), "mase": mase}
         if can_tell(loss.shape[1], horizon):
             low, high = skill_interval(loss, naive, horizon)
             summary |= {"skill_low": low, "skill_high": high, "p_value": compare(loss, naive, horizon).p_value}
         return {key: float(value) for key, value in (summary | self.further(predictions, horizon)).items()}
 
-    def _scaled(self, predictions: list[pd.DataFrame]) -> tuple[Array, Array]:
-        """The absolute scaled errors (tables, origins, horizons), and those of persistence (1, origins, horizons)."""
-        unit = np.asarray(self.task.meta["mase_unit"])[predictions[0]["horizon"].unique() - 1]
+    def _relative(self, predictions: list[pd.DataFrame]) -> tuple[Array, Array]:
+        """Absolute errors in units of those of persistence in training, (tables, origins, horizons), and likewise those
+        of persistence, (1, origins, horizons)."""
+        unit = np.asarray(self.task.meta["persistence_mae"])[predictions[0]["horizon"].unique() - 1]
         actual, predicted = self.stacked(predictions)
         return np.abs(predicted - actual) / unit, np.abs(actual[:1]) / unit
 
@@ -147,7 +152,7 @@ class ForecastingJudging(Judging):
         metrics = self.metrics(predictions)
         return pd.DataFrame(
             [
-                {"part": step, "score": metrics[f"mase_{step}"], "skill": metrics[f"skill_{step}"]}
+                {"part": step, "score": metrics[f"relative_mae_{step}"], "skill": metrics[f"skill_{step}"]}
                 for step in range(1, self.task.horizon + 1)
             ]
         )

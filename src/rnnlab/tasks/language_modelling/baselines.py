@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from rnnlab.output import progress
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.baselines.kneser_ney import LONGEST, KneserNey
-from rnnlab.tasks.task import SPLITS
+from rnnlab.tasks.language_modelling.judging import LanguageModellingJudging
+from rnnlab.tasks.task import Split
 
 COUNTED = 3_000_000
 PIECE = 500_000
@@ -21,22 +22,30 @@ class LanguageModellingBaselines(Baselines):
     is chosen on the first `PIECE` of the validation part.
     """
 
-    reference: ClassVar[str] = "ngram"
+    judging: LanguageModellingJudging
+    trivial: ClassVar[str] = "unigram"
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        train, validation, (first, end) = (self.task.meta["splits"][split] for split in SPLITS)
+    def fitted(self) -> dict[str, Predict]:
+        splits = self.task.meta["splits"]
+        (train, train_end), (validation, validation_end) = splits["train"], splits["validation"]
         size = len(self.task.vocabulary)
-        counted = self.task.tokens[max(train[0], train[1] - COUNTED) : train[1]]
-        chosen_on = self.task.tokens[validation[0] : min(validation[1], validation[0] + PIECE)]
+        counted = self.task.tokens[max(train, train_end - COUNTED) : train_end]
+        chosen_on = self.task.tokens[validation : min(validation_end, validation + PIECE)]
         model = KneserNey.fit(counted, size, chosen_on)
-        pieces = [
-            model.predict(self.task.tokens[start - LONGEST : min(start + PIECE, end)], LONGEST)
-            for start in progress(range(first + 1, end, PIECE), "n-grams: predicting the test part")
-        ]
-        p, likeliest = (np.concatenate(part) for part in zip(*pieces, strict=True))
-        tokens = self.task.tokens[first + 1 : end]
         share = (self.task.counts + 1) / (self.task.counts.sum() + size)
-        return {
-            "ngram": self.judging.table(-np.log(p), likeliest == tokens),
-            "unigram": self.judging.table(-np.log(share[tokens]), tokens == share.argmax()),
-        }
+
+        def ngram(split: Split) -> pd.DataFrame:
+            first, end = splits[split]
+            pieces = []
+            for start in progress(range(first + 1, end, PIECE), f"n-grams: predicting the {split} part"):
+                before = min(start, LONGEST)
+                pieces.append(model.predict(self.task.tokens[start - before : min(start + PIECE, end)], before))
+            p, likeliest = (np.concatenate(part) for part in zip(*pieces, strict=True))
+            return self.judging.table(-np.log(p), likeliest == self.task.tokens[first + 1 : end], split)
+
+        def unigram(split: Split) -> pd.DataFrame:
+            first, end = splits[split]
+            tokens = self.task.tokens[first + 1 : end]
+            return self.judging.table(-np.log(share[tokens]), tokens == share.argmax(), split)
+
+        return {"ngram": ngram, "unigram": unigram}

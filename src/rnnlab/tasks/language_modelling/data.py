@@ -23,7 +23,7 @@ CODES = 0x110000
 """One more than the largest code point."""
 
 WINDOW = 100
-"""Tokens whose mean loss is taken for independent of that of the next ones."""
+"""Tokens that have one loss."""
 
 EVALUATED_STREAMS = 32
 EVALUATED_TIMESTEPS = 200
@@ -156,6 +156,9 @@ class LanguageModellingData(Task):
             tokens=True,
             causal=self.causal,
             streamed=True,
+            # a scene's names and a file's words are hard, or easy, in several windows on end
+            unit=f"window of {WINDOW} {self.unit}s",
+            in_time=True,
         )
 
     def raw_columns(self) -> dict[str, Column]:

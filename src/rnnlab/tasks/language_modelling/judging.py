@@ -14,10 +14,10 @@ from rnnlab.arguments import Natural, check_arguments
 from rnnlab.data.batches import Batch
 from rnnlab.data.sampling import Temperature, sample
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN
-from rnnlab.tasks.judging import Judging, Model
+from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
 from rnnlab.tasks.language_modelling.data import WINDOW, LanguageModellingData
 from rnnlab.tasks.raw_input import check_columns, texts
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 PARTS = 10
 WRITTEN = 600
@@ -40,7 +40,7 @@ class Continuation:
 
 
 class LanguageModellingJudging(Judging):
-    """-ln p of each token of the test part, and what a net writes by itself."""
+    """-ln p of each token of a part, and what a net writes by itself."""
 
     task: LanguageModellingData
 
@@ -56,15 +56,15 @@ class LanguageModellingJudging(Judging):
             right[at] = (logits.argmax(-1) == batch.targets).cpu().numpy()[counted]
         return self.table(nats, right)
 
-    def table(self, nats: NDArray[np.floating], right: NDArray[np.bool_]) -> pd.DataFrame:
-        """A row for each token of the test part but its first: -ln p of it, and whether it was the likeliest."""
-        first, end = self.task.meta["splits"]["test"]
+    def table(self, nats: NDArray[np.floating], right: NDArray[np.bool_], split: Split = "test") -> pd.DataFrame:
+        """A row for each token of a part but its first: -ln p of it, and whether it was the likeliest."""
+        first, end = self.task.meta["splits"][split]
         tokens = np.array(self.task.tokens[first + 1 : end])
         return pd.DataFrame({"token": tokens, "nats": nats.astype(np.float32), "right": right})
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The mean loss of each window of 100 tokens, in nats; the last one takes the rest as well."""
-        return _means(nats_of(predictions), max(1, len(predictions) // WINDOW), WINDOW)
+        """Of each window of 100 tokens, in nats per token; the last one takes the rest as well."""
+        return losses_of_ratio(*_pieces(nats_of(predictions), max(1, len(predictions) // WINDOW), WINDOW))
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Of one table, the unit being a character or a byte:
@@ -82,8 +82,8 @@ class LanguageModellingJudging(Judging):
 
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """Nats per token by tenth of the test part."""
-        scores = _means(mean_nats(predictions), PARTS, len(predictions[0]) // PARTS)
-        return pd.DataFrame({"part": np.arange(1, PARTS + 1), "score": scores})
+        sums, sizes = _pieces(mean_nats(predictions), PARTS, len(predictions[0]) // PARTS)
+        return pd.DataFrame({"part": np.arange(1, PARTS + 1), "score": sums / sizes})
 
     def raw_options(self) -> dict[str, int | float]:
         """See `Continuation`."""
@@ -176,8 +176,7 @@ def mean_nats(predictions: list[pd.DataFrame]) -> Array:
     return result
 
 
-def _means(values: Array, count: int, size: int) -> Array:
-    """Of `count` pieces of `size`; the last one takes the rest as well."""
+def _pieces(values: Array, count: int, size: int) -> tuple[Array, Array]:
+    """The sum, and how many, of `count` pieces of `size`; the last one takes the rest as well."""
     starts = size * np.arange(count)
-    result: Array = np.add.reduceat(values, starts) / np.diff(starts, append=len(values))
-    return result
+    return np.add.reduceat(values, starts), np.diff(starts, append=len(values)).astype(np.float64)

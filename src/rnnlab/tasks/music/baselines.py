@@ -3,10 +3,9 @@
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from scipy.special import logit
 
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.music.data import MusicData, following
 from rnnlab.tasks.music.judging import MusicJudging
 from rnnlab.tasks.music.repetition import repetition
@@ -18,12 +17,13 @@ class MusicBaselines(Baselines):
 
     task: MusicData
     judging: MusicJudging
-    reference: ClassVar[str] = "repetition"
+    trivial: ClassVar[str] = "unigram"
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
+    def fitted(self) -> dict[str, Predict]:
         after = following(self.task.rolls["train"]).astype(float)
-        unigram = (after.sum(axis=0) + 0.5) / (len(after) + 1)
+        unigram = logit((after.sum(axis=0) + 0.5) / (len(after) + 1))
+        repeated = repetition(self.task)
         return {
-            "repetition": self.judging.table(repetition(self.task)),
-            "unigram": self.judging.table(np.tile(logit(unigram), (len(self.task.actual), 1))),
+            "repetition": lambda split: self.judging.table(repeated(split), split),
+            "unigram": lambda split: self.judging.table(np.tile(unigram, (len(self.task.actual(split)), 1)), split),
         }

@@ -94,11 +94,6 @@ class MusicData(Task):
         self.restore(meta)
         self.seed = seed
         self.rolls = {split: Ragged.open(folder, split) for split in SPLITS}
-        # of each predicted frame of the test split: which keys sound, its piece, its number within that
-        self.actual = following(self.rolls["test"]).astype(bool)
-        lengths = self.rolls["test"].lengths.numpy() - 1
-        self.pieces = np.repeat(np.arange(len(lengths)), lengths)
-        self.frames = np.concatenate([np.arange(1, length + 1) for length in lengths])
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -111,7 +106,12 @@ class MusicData(Task):
             metrics=METRICS,
             rank_by="nll",
             causal=self.causal,
+            unit="piece",
         )
+
+    def actual(self, split: Split) -> NDArray[np.bool_]:
+        """Which keys sound in each predicted frame, all but the first of each piece: (frames, 88)."""
+        return following(self.rolls[split]).astype(np.bool_)
 
     def loader(self, split: Split) -> Batches:
         rolls = self.rolls[split]

@@ -26,7 +26,7 @@ class MusicFigures(Figures):
         # the piece in the middle of all, by its loss
         piece = int(by_piece.sort_values(kind="stable").index[len(by_piece) // 2])
         title = f"{name}: {self.task.meta['test_pieces'][piece]}, {by_piece[piece]:.2f} nats per frame"
-        reference = mean_by_piece(self.judging.table(repetition(self.task)))
+        reference = mean_by_piece(self.judging.table(repetition(self.task)("test")))
         return {
             "piano_roll": self._draw_predictions(predictions[0], piece, title),
             "nll_by_piece": draw_by_piece(by_piece, reference, name, "repetition"),
@@ -35,7 +35,7 @@ class MusicFigures(Figures):
     def _draw_predictions(self, predictions: pd.DataFrame, piece: int, title: str) -> Figure:
         chosen = predictions["piece"].to_numpy() == piece
         probabilities = predictions.loc[chosen, [f"p_{LOWEST + key}" for key in range(KEYS)]].to_numpy()
-        actual = self.task.actual[chosen][:SHOWN_FRAMES]
+        actual = self.task.actual("test")[chosen][:SHOWN_FRAMES]
         figure = Figure(figsize=(11, 5), layout="constrained")
         axes = figure.subplots()
         picture = axes.imshow(probabilities[:SHOWN_FRAMES].T, cmap="Blues", vmin=0, vmax=1, **extent(len(actual), 1))

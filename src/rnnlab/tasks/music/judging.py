@@ -13,7 +13,7 @@ from rnnlab.data.midi import midi_file
 from rnnlab.datasets.chorales import KEYS, LOWEST, Roll
 from rnnlab.extras import require
 from rnnlab.tasks.drawing import png
-from rnnlab.tasks.judging import Judging, Model
+from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
 from rnnlab.tasks.music.data import MusicData
 from rnnlab.tasks.music.piano_roll import draw_continuation
 from rnnlab.tasks.raw_input import real_timesteps
@@ -27,7 +27,7 @@ GIVEN, WRITTEN = 16, 64
 
 
 class MusicJudging(Judging):
-    """The table of predictions has a row for each predicted frame of the test split, see `table`."""
+    """The table of predictions has a row for each predicted frame of the split, see `table`."""
 
     task: MusicData
 
@@ -63,19 +63,20 @@ class MusicJudging(Judging):
         in_order = torch.cat(pieces).argsort(stable=True)
         return self.table(torch.cat(found)[in_order].numpy())
 
-    def table(self, logits: Array) -> pd.DataFrame:
-        """Predictions from ln p/(1 - p) of each key at each predicted frame of the test split, (frames, 88).
+    def table(self, logits: Array, split: Split = "test") -> pd.DataFrame:
+        """Predictions from ln p/(1 - p) of each key at each predicted frame of the split, (frames, 88).
 
         A row for each of these: its `piece` and `frame`, the `notes` that sound there, `nll` = -Σ over the keys of
         y ln p + (1 - y) ln(1 - p), and p of each key, p_21 to p_108. If each key were drawn with its p, so many notes
         are to be expected that sound (`hits`), that do not (`false_alarms`), and that sound and are not drawn
         (`misses`).
         """
-        actual, p = self.task.actual, expit(logits)
+        actual, p = self.task.actual(split), expit(logits)
+        lengths = self.task.rolls[split].lengths.numpy() - 1
         table = pd.DataFrame(
             {
-                "piece": self.task.pieces,
-                "frame": self.task.frames,
+                "piece": np.repeat(np.arange(len(lengths)), lengths),
+                "frame": np.concatenate([np.arange(1, length + 1) for length in lengths]),
                 "notes": [" ".join(map(str, np.flatnonzero(frame) + LOWEST)) for frame in actual],
                 "nll": (np.logaddexp(0, logits) - np.where(actual, logits, 0)).sum(axis=1),
                 "hits": (p * actual).sum(axis=1),
@@ -87,9 +88,9 @@ class MusicJudging(Judging):
         return table.join(pd.DataFrame(p.astype(np.float32), columns=names))
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The summed nll of each piece, over the mean number of predicted frames of a piece: their mean is `nll`."""
-        by_piece = predictions.groupby("piece")["nll"].sum()
-        return np.asarray(by_piece * len(by_piece) / len(predictions), np.float64)
+        """Of each piece, in nats per frame; the nll of a long one is summed over more frames."""
+        by_piece = predictions.groupby("piece")["nll"].agg(["sum", "size"]).astype(np.float64)
+        return losses_of_ratio(by_piece["sum"].to_numpy(), by_piece["size"].to_numpy())
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Of one table:

@@ -22,7 +22,7 @@ MEASURES: dict[str, Literal["min", "max"]] = {
 class TransductionData(Task):
     """A text for each example, token by token. A task that derives from it sets what `open` finds:
 
-    measures: some of `MEASURES`; the first one ranks.
+    measures: some of `MEASURES`; the first one ranks, any but chrf.
     vocabulary: of what is written. separator: what stands between two tokens of a text: "" where tokens are characters,
     " " where they are words.
     longest: how many tokens may be written, END included.

@@ -1,6 +1,7 @@
 """What all tasks share that answer with a text: letting a net write it, metrics of texts, and samples."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,21 @@ from rnnlab.arguments import Positive, check_arguments
 from rnnlab.data.batches import Batch, Batches
 from rnnlab.output import progress
 from rnnlab.statistics import proportion_interval
-from rnnlab.tasks.judging import Judging, Model
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
+from rnnlab.tasks.task import Array, Split
 from rnnlab.tasks.transduction.data import TransductionData
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
 
 PARTS = 6
 SAMPLES = 12
 
+ERROR_RATES = ("character_error_rate", "word_error_rate")
+
 
 class TransductionJudging(Judging):
-    """The table of predictions has a row for each test example: `source`, what was read, as text; the `reference`; what
+    """The table of predictions has a row for each example: `source`, what was read, as text; the `reference`; what
     was `written`; and what `columns` adds.
 
     beam: width of the search for the likeliest text, 1: greedy.
@@ -33,9 +39,13 @@ class TransductionJudging(Judging):
         check_arguments(type(self), {"beam": beam}, "task.")  # answers to raw input need no package that judges
         self.beam = beam
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self, split: Split) -> dict[str, Any]:
         """Further columns of the table of predictions: what the errors may depend on, such as a language."""
         return {}
+
+    def unit(self, predictions: pd.DataFrame) -> "pd.Series[Any]":
+        """Which `spec.unit` each row belongs to; here, each is one by itself."""
+        return pd.Series(np.arange(len(predictions)), predictions.index)
 
     @property
     def parts(self) -> str:
@@ -55,10 +65,10 @@ class TransductionJudging(Judging):
         decoded = model.net.decode(batch.to(model.device), self.task.longest, self.beam)
         return [self.text(numbers) for numbers in decoded.tokens.tolist()]
 
-    def table(self, written: list[str]) -> pd.DataFrame:
-        """Predictions from a text for each test example, in the order in which the examples lie."""
-        sources, references = self.task.texts("test")
-        return pd.DataFrame({"source": sources, "reference": references, "written": written, **self.columns()})
+    def table(self, written: list[str], split: Split = "test") -> pd.DataFrame:
+        """Predictions from a text for each example of the split, in the order in which the examples lie."""
+        sources, references = self.task.texts(split)
+        return pd.DataFrame({"source": sources, "reference": references, "written": written, **self.columns(split)})
 
     def predict(self, model: Model) -> pd.DataFrame:
         model.eval()
@@ -76,23 +86,23 @@ class TransductionJudging(Judging):
         return pd.DataFrame({"written": self.write(model, batch)}, index=table.index)
 
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """Of each text, as the first measure has it.
+        """Of each unit, as the first measure has it: the share of its texts that are wrong, or their edits by their
+        length; 100 less its pseudo-value of BLEU (`_pseudo_values`).
 
-        exact_match: 0 for a right one, 1 for another. An error rate: that of the text. bleu, chrf: 1 - chrF / 100 of
-        the text, as BLEU says little of a single one.
+        Raises: `ValueError` for chrf, which is linearised by none of these.
         """
-        written, reference = predictions["written"], predictions["reference"]
-        if self.task.measures[0] == "exact_match":
-            return 1.0 - exact(predictions)
-        if self.task.measures[0] in ("bleu", "chrf"):
-            from sacrebleu.metrics.chrf import CHRF
-
-            score = CHRF().sentence_score
-            return np.array(
-                [1 - score(text, [true]).score / 100 for text, true in zip(written, reference, strict=True)]
-            )
-        rate = _character_error_rate if self.task.measures[0] == "character_error_rate" else _word_error_rate
-        return np.array([rate([text], [true]) for text, true in zip(written, reference, strict=True)])
+        measure, unit = self.task.measures[0], self.unit(predictions)
+        written, reference = predictions["written"].tolist(), predictions["reference"].tolist()
+        if measure == "bleu":
+            return 100 - _pseudo_values(self._bleu(), written, reference, unit)
+        if measure == "exact_match":
+            errors, sizes = 1 - exact(predictions), np.ones(len(predictions))
+        elif measure in ERROR_RATES:
+            errors, sizes = edits(written, reference, measure)
+        else:
+            raise ValueError(f"{measure} cannot rank: there are no losses whose mean it is")
+        of_units = pd.DataFrame({"errors": errors, "sizes": sizes}).groupby(unit.to_numpy(), observed=True).sum()
+        return losses_of_ratio(of_units["errors"].to_numpy(), of_units["sizes"].to_numpy())
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Those of these that the task names:
@@ -114,18 +124,20 @@ class TransductionJudging(Judging):
     def _measure(self, measure: str, written: list[str], reference: list[str]) -> float:
         if measure == "exact_match":
             return float(np.mean([text == true for text, true in zip(written, reference, strict=True)]))
-        if measure == "character_error_rate":
-            return _character_error_rate(written, reference)
-        if measure == "word_error_rate":
-            return _word_error_rate(written, reference)
-        from sacrebleu.metrics.bleu import BLEU
+        if measure in ERROR_RATES:
+            errors, sizes = edits(written, reference, measure)
+            return float(errors.sum() / sizes.sum())
+        if measure == "bleu":
+            return float(self._bleu().corpus_score(written, [reference]).score)
         from sacrebleu.metrics.chrf import CHRF
 
-        if measure == "bleu":
-            # force: texts made of words with spaces between them are as they should be
-            bleu = BLEU(tokenize="13a" if self.task.separator else "char", lowercase=True, force=True)
-            return float(bleu.corpus_score(written, [reference]).score)
         return float(CHRF().corpus_score(written, [reference]).score)
+
+    def _bleu(self) -> "BLEU":
+        from sacrebleu.metrics.bleu import BLEU
+
+        # force: texts made of words with spaces between them are as they should be
+        return BLEU(tokenize="13a" if self.task.separator else "char", lowercase=True, force=True)
 
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """The measure that ranks, by part."""
@@ -169,16 +181,47 @@ def exact(predictions: pd.DataFrame) -> Array:
     return np.asarray(predictions["written"] == predictions["reference"], np.float64)
 
 
-def _character_error_rate(written: list[str], reference: list[str]) -> float:
-    from torchmetrics.functional.text import char_error_rate
+def edits(written: list[str], reference: list[str], measure: str) -> tuple[Array, Array]:
+    """Of each text, how many edits make it its reference, and how long that is; measure: of which of `ERROR_RATES`."""
+    tokens: Callable[[str], list[str]] = str.split if measure == "word_error_rate" else list
+    pairs = [
+        (np.array(tokens(text), str), np.array(tokens(true), str))
+        for text, true in zip(written, reference, strict=True)
+    ]
+    errors, sizes = zip(*((_distance(*pair), len(pair[1])) for pair in pairs), strict=True)
+    return np.array(errors, np.float64), np.array(sizes, np.float64)
 
-    return float(char_error_rate(written, reference))
+
+def _distance(one: NDArray[np.str_], other: NDArray[np.str_]) -> int:
+    """Levenshtein's, a row of his table at a time."""
+    inserted = np.arange(len(other) + 1)
+    row = inserted
+    for deleted, token in enumerate(one, 1):
+        row = np.append(deleted, np.minimum(row[1:] + 1, row[:-1] + (other != token)))
+        row = np.minimum.accumulate(row - inserted) + inserted
+    return int(row[-1])
 
 
-def _word_error_rate(written: list[str], reference: list[str]) -> float:
-    from torchmetrics.functional.text import word_error_rate
+def _pseudo_values(bleu: "BLEU", written: list[str], reference: list[str], unit: "pd.Series[Any]") -> Array:
+    """The jackknife's n θ - (n - 1) θ₋ᵢ of each unit (Tukey 1958), all moved by the same so that their mean is θ.
 
-    return float(word_error_rate(written, reference))
+    θ: the BLEU of all texts; θ₋ᵢ: that of all but the i-th of n units. The standard error of the mean is that of θ, by
+    the jackknife. The counts that BLEU is made of are sums over texts, so that leaving some out is a subtraction.
+    """
+    scores = [bleu.corpus_score([text], [[true]]) for text, true in zip(written, reference, strict=True)]
+    counts = pd.DataFrame([[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in scores])
+    whole = counts.sum().to_numpy()
+    without = whole - counts.groupby(unit.to_numpy(), observed=True).sum().to_numpy()
+
+    def score_of(counted: NDArray[np.int64]) -> float:
+        sys_len, ref_len, *rest = counted.tolist()
+        orders = len(rest) // 2
+        correct, total = rest[:orders], rest[orders:]
+        return float(bleu.compute_bleu(correct, total, sys_len, ref_len, smooth_method=bleu.smooth_method).score)
+
+    score, left_out = score_of(whole), np.array([score_of(each) for each in without])
+    values: Array = score - (len(left_out) - 1) * (left_out - left_out.mean())
+    return values
 
 
 def spread(size: int, count: int) -> NDArray[np.int64]:

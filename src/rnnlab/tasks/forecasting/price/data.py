@@ -23,8 +23,9 @@ class PriceData(ForecastingData):
     """
 
     directions: ClassVar[dict[str, Literal["min", "max"]]] = {
-        "mase": "min",
+        "relative_mae": "min",
         "skill": "max",
+        "mase": "min",
         "return_mae": "min",
         "return_rmse": "min",
         "price_mae": "min",

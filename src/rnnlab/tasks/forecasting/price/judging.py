@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.forecasting.data import Timesteps
 from rnnlab.tasks.forecasting.judging import Forecast, ForecastingJudging
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Array, Split
 
 
 class PriceJudging(ForecastingJudging):
     """The table of predictions has the `close` at each origin, the `actual_return` since then and the
     `predicted_return`."""
 
-    def table(self, forecast: Forecast) -> pd.DataFrame:
+    def table(self, forecast: Forecast, split: Split = "test") -> pd.DataFrame:
         return pd.DataFrame(
             {
-                **self.rows(),
-                "close": np.repeat(np.exp(self.task.level[self.task.origins["test"]]), self.task.horizon),
-                "actual_return": self.actual("test").ravel(),
-                "predicted_return": forecast("test").ravel(),
+                **self.rows(split),
+                "close": np.repeat(np.exp(self.task.level[self.task.origins[split]]), self.task.horizon),
+                "actual_return": self.actual(split).ravel(),
+                "predicted_return": forecast(split).ravel(),
             }
         )
 

@@ -37,8 +37,9 @@ class SeriesData(ForecastingData):
     """
 
     directions: ClassVar[dict[str, Literal["min", "max"]]] = {
-        "mase": "min",
+        "relative_mae": "min",
         "skill": "max",
+        "mase": "min",
         "mae": "min",
         "rmse": "min",
         "interval_score": "min",

@@ -17,18 +17,18 @@ INTERVAL = 0.8
 class SeriesJudging(ForecastingJudging):
     """Each forecast with the interval that its own errors in the validation part give it."""
 
-    def table(self, forecast: Forecast) -> pd.DataFrame:
+    def table(self, forecast: Forecast, split: Split = "test") -> pd.DataFrame:
         """The `value` at each origin; the `actual` and `predicted` one; `low` and `high`, between which the actual one
         should lie: the forecast and the quantiles of its errors in the validation part, by horizon."""
-        value = np.repeat(self.task.level[self.task.origins["test"]], self.task.horizon)
-        predicted = forecast("test")
+        value = np.repeat(self.task.level[self.task.origins[split]], self.task.horizon)
+        predicted = forecast(split)
         errors = self.actual("validation") - forecast("validation")
         low, high = np.quantile(errors, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], axis=0)
         return pd.DataFrame(
             {
-                **self.rows(),
+                **self.rows(split),
                 "value": value,
-                "actual": value + self.actual("test").ravel(),
+                "actual": value + self.actual(split).ravel(),
                 "predicted": value + predicted.ravel(),
                 "low": value + (predicted + low).ravel(),
                 "high": value + (predicted + high).ravel(),

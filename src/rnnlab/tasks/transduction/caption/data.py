@@ -132,7 +132,9 @@ class CaptionData(TransductionData):
         self.pictures = {split: np.load(folder / f"{split}_images.npy", mmap_mode="r") for split in SPLITS}
         self._targets = {split: Ragged.open(folder, split) for split in SPLITS}
         self.captions = {split: read_texts(folder, f"{split}_captions") for split in SPLITS}
-        self.test_counts: NDArray[np.int64] = np.load(folder / "test_counts.npy")
+        self.counts: dict[Split, NDArray[np.int64]] = {
+            split: np.load(folder / f"{split}_counts.npy") for split in SPLITS
+        }
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -146,6 +148,9 @@ class CaptionData(TransductionData):
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by="exact_match",
             image=(HEIGHT, WIDTH),
+            # each is composed by itself of the digits of its split, several of the same digit: what is inferred holds
+            # for other pictures of these digits, and says nothing of other handwriting
+            unit="picture",
         )
 
     def raw_columns(self) -> dict[str, Column]:

@@ -9,6 +9,7 @@ import torch
 from rnnlab.extras import require
 from rnnlab.tasks.drawing import png
 from rnnlab.tasks.judging import Model
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.caption.data import MOST, NAMES, CaptionData
 from rnnlab.tasks.transduction.caption.drawing import draw_captions
 from rnnlab.tasks.transduction.judging import TransductionJudging, spread
@@ -31,8 +32,8 @@ class CaptionJudging(TransductionJudging):
     def text(self, numbers: list[int]) -> str:
         return super().text(numbers).replace(" ,", ",")
 
-    def columns(self) -> dict[str, Any]:
-        return {"digits": self.task.test_counts}
+    def columns(self, split: Split) -> dict[str, Any]:
+        return {"digits": self.task.counts[split]}
 
     def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
         names = pd.Categorical([NAMES[count] for count in predictions["digits"]], NAMES[1 : MOST + 1], ordered=True)

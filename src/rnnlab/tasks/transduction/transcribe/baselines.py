@@ -13,7 +13,8 @@ from rnnlab.data.batches import Batches, ByLength
 from rnnlab.data.ctc import decode, make_head
 from rnnlab.losses import ConnectionistTemporal
 from rnnlab.output import progress
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.transcribe.data import TranscribeData
 from rnnlab.tasks.transduction.transcribe.judging import TranscribeJudging
 
@@ -31,11 +32,18 @@ class TranscribeBaselines(Baselines):
 
     task: TranscribeData
     judging: TranscribeJudging
-    reference: ClassVar[str] = "window"
+    trivial: ClassVar[str] = "frequent"
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        size = len(self.task.frames["test"])
-        return {"window": self.judging.table(self._window()), "frequent": self.judging.table([self._frequent()] * size)}
+    def fitted(self) -> dict[str, Predict]:
+        net, commonest = self._window(), self._frequent()
+
+        def window(split: Split) -> pd.DataFrame:
+            return self.judging.table(self._written(net, split), split)
+
+        def frequent(split: Split) -> pd.DataFrame:
+            return self.judging.table([commonest] * len(self.task.frames[split]), split)
+
+        return {"window": window, "frequent": frequent}
 
     def _frequent(self) -> str:
         from torchmetrics.functional.text import word_error_rate
@@ -47,7 +55,7 @@ class TranscribeBaselines(Baselines):
             (text for text, _ in commonest), key=lambda text: float(word_error_rate([text] * len(judged), judged))
         )
 
-    def _window(self) -> list[str]:
+    def _window(self) -> nn.Module:
         order = ByLength(self.task.frames["train"].lengths, seed=0)
         batches = Batches(lambda indices: self.task.take("train", indices), order, self.task.batch_size)
         with torch.random.fork_rng(devices=[]):
@@ -68,8 +76,11 @@ class TranscribeBaselines(Baselines):
             if loss < lowest:
                 lowest, best = loss, deepcopy(net.state_dict())
         net.load_state_dict(best)
-        loader = self.task.loader("test")
-        written = [""] * len(self.task.frames["test"])
+        return net
+
+    def _written(self, net: nn.Module, split: Split) -> list[str]:
+        loader = self.task.loader(split)
+        written = [""] * len(self.task.frames[split])
         with torch.inference_mode():
             found = []
             for batch in loader:

@@ -122,7 +122,7 @@ class TranscribeData(TransductionData):
             "vocabulary": vocabulary.as_list(),
             "scaler": scaler.as_dict(),
             "longest": max(lengths),
-            "test_speakers": [each.speaker for each in said["test"]],
+            "speakers": {split: [each.speaker for each in said[split]] for split in ("validation", "test")},
             "report": {
                 **{split: f"{len(said[split])} strings, by {_voices(said[split])}" for split in SPLITS},
                 "timesteps": f"{min(lengths)} to {max(lengths)}, {np.mean(lengths):.1f} on the average",
@@ -224,7 +224,19 @@ class TranscribeData(TransductionData):
             loss=ConnectionistTemporal(),
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by=self.measures[0],
+            unit=self._unit(learnt["source"]),
         )
+
+    def _unit(self, source: str) -> str:
+        """What is independent of the rest of the test part.
+
+        Synthesised strings have at most a voice in common, one of twelve that training has, too. Strings of one person
+        share recordings, of which a part has few: a speaker is one item. A voice or speaker that training has not
+        stands for all those, and is one of them.
+        """
+        if source == "full":
+            return "speaker"
+        return "string" if self.speaker is None else "voice"
 
     def state_dict(self) -> dict[str, Any]:
         """What the data taught, and how sound becomes numbers: with it a model can take a recording."""

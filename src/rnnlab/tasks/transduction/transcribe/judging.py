@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from rnnlab.extras import require
-from rnnlab.tasks.task import Array
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.judging import TransductionJudging
 from rnnlab.tasks.transduction.transcribe.data import TranscribeData
 
@@ -32,8 +32,11 @@ class TranscribeJudging(TransductionJudging):
         """As of any text; of letters, with one space between two words."""
         return " ".join(super().text(numbers).split())
 
-    def columns(self) -> dict[str, Any]:
-        return {"timesteps": self.task.frames["test"].lengths.numpy(), "speaker": self.task.meta["test_speakers"]}
+    def columns(self, split: Split) -> dict[str, Any]:
+        return {"timesteps": self.task.frames[split].lengths.numpy(), "speaker": self.task.meta["speakers"][split]}
+
+    def unit(self, predictions: pd.DataFrame) -> "pd.Series[Any]":
+        return super().unit(predictions) if self.task.spec.unit == "string" else predictions["speaker"]
 
     def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
         """How many words the string has."""
@@ -42,11 +45,6 @@ class TranscribeJudging(TransductionJudging):
         return pd.Series(
             pd.Categorical([names[number - 1] for number in words], names, ordered=True), predictions.index
         )
-
-    def losses(self, predictions: pd.DataFrame) -> Array:
-        """The word errors of each string, by the mean number of words: their mean is the word error rate."""
-        errors = self.aligned(predictions).groupby("string")["wrong"].sum()
-        return errors.to_numpy() / (predictions["reference"].str.count(" ") + 1).mean()
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """As of any text, and what the word error rate is the sum of: substitutions, deletions, insertions."""

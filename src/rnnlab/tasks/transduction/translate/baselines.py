@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rnnlab.tasks.baselines.baselines import Baselines
+from rnnlab.tasks.baselines.baselines import Baselines, Predict
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.translate.data import WORD, TranslateData
 from rnnlab.tasks.transduction.translate.judging import TranslateJudging
 
@@ -22,23 +23,33 @@ class TranslateBaselines(Baselines):
 
     task: TranslateData
     judging: TranslateJudging
-    reference: ClassVar[str] = "dictionary"
+    trivial: ClassVar[str] = "copy"
 
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        sources, targets = self.task.texts("train")
-        asked, _ = self.task.texts("test")
-        if self.task.source == "dates":
-            sources, asked = ([text.partition(" ")[2] for text in side] for side in (sources, asked))
-        words = dictionary(sources, targets)
-        if self.task.source == "dates":
-            translated = ["-".join(words(word) for word in WORD.findall(text)) for text in asked]
-        else:
-            translated = [WORD.sub(lambda found: words(found[0]), text) for text in asked]
+    def fitted(self) -> dict[str, Predict]:
+        targets = self.task.texts("train")[1]
+        sources = self._sources("train")
+        words, alike = dictionary(sources, targets), most_alike(sources)
+
+        def translated(split: Split) -> pd.DataFrame:
+            asked = self._sources(split)
+            if self.task.source == "dates":
+                found = ["-".join(words(word) for word in WORD.findall(text)) for text in asked]
+            else:
+                found = [WORD.sub(lambda match: words(match[0]), text) for text in asked]
+            return self.judging.table(found, split)
+
+        def nearest(split: Split) -> pd.DataFrame:
+            return self.judging.table([targets[index] for index in alike(self._sources(split))], split)
+
         return {
-            "dictionary": self.judging.table(translated),
-            "copy": self.judging.table(asked),
-            "nearest": self.judging.table([targets[index] for index in most_alike(sources, asked)]),
+            "dictionary": translated,
+            "copy": lambda split: self.judging.table(self._sources(split), split),
+            "nearest": nearest,
         }
+
+    def _sources(self, split: Split) -> list[str]:
+        sources, _ = self.task.texts(split)
+        return [text.partition(" ")[2] for text in sources] if self.task.source == "dates" else sources
 
 
 def dictionary(sources: list[str], targets: list[str]) -> Callable[[str], str]:
@@ -68,12 +79,16 @@ def dictionary(sources: list[str], targets: list[str]) -> Callable[[str], str]:
     return lambda word: found.get(word, word)
 
 
-def most_alike(known: list[str], asked: list[str]) -> NDArray[np.int64]:
-    """The index of the known text that is most alike, for each text asked."""
+def most_alike(known: list[str]) -> Callable[[list[str]], NDArray[np.int64]]:
+    """For texts that are asked, the index of the known text that is most alike to each."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), lowercase=False, sublinear_tf=True, dtype=np.float32)
     x = vectors.fit_transform(known).T.tocsc()
-    queries = vectors.transform(asked)
-    rows = [queries[first : first + 256] @ x for first in range(0, len(asked), 256)]
-    return np.concatenate([np.asarray(row.argmax(axis=1)).ravel() for row in rows])
+
+    def of(asked: list[str]) -> NDArray[np.int64]:
+        queries = vectors.transform(asked)
+        rows = [queries[first : first + 256] @ x for first in range(0, len(asked), 256)]
+        return np.concatenate([np.asarray(row.argmax(axis=1)).ravel() for row in rows])
+
+    return of

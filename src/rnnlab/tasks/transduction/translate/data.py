@@ -29,19 +29,23 @@ WORD = re.compile(r"\w+")
 
 
 class Manner(NamedTuple):
-    """How the pairs of a source are read and judged. measures: the first one ranks. kinds: what the pairs differ in."""
+    """How the pairs of a source are read and judged.
+
+    measures: the first one ranks. kinds: what the pairs differ in. unit: what a group of pairs has in common.
+    """
 
     tokens: Literal["characters", "words"]
     measures: tuple[str, ...]
     kinds: str
+    unit: str
 
 
 EXACT = ("exact_match", "character_error_rate", "bleu", "chrf")
 
 MANNERS = {
-    "dates": Manner("characters", EXACT, "locale"),
-    "names": Manner("characters", EXACT, "name in the other language"),
-    "multi30k": Manner("words", ("bleu", "chrf", "exact_match"), ""),
+    "dates": Manner("characters", EXACT, "locale", "day"),
+    "names": Manner("characters", EXACT, "name in the other language", "name"),
+    "multi30k": Manner("words", ("bleu", "chrf", "exact_match"), "", "sentence"),
 }
 
 
@@ -105,6 +109,8 @@ class TranslateData(TransductionData):
             if pairs.kinds:
                 number_of = {kind: number for number, kind in enumerate(kinds)}
                 np.save(folder / f"{split}_kinds.npy", np.array([number_of[pairs.kinds[i]] for i in indices], np.int32))
+            of_groups = np.unique([pairs.groups[index] for index in indices], return_inverse=True)[1]
+            np.save(folder / f"{split}_groups.npy", of_groups.astype(np.int32))
         return {
             "vocabularies": [vocabulary.as_list() for vocabulary in vocabularies],
             "kinds": kinds,
@@ -141,7 +147,8 @@ class TranslateData(TransductionData):
             split: [Ragged.open(folder, f"{split}_{side}") for side in ("sources", "targets")] for split in SPLITS
         }
         kinds = meta["kinds"]
-        self.test_kinds = np.array(kinds)[np.load(folder / "test_kinds.npy")] if kinds else None
+        self.kinds = {split: np.array(kinds)[np.load(folder / f"{split}_kinds.npy")] for split in SPLITS if kinds}
+        self.groups = {split: np.load(folder / f"{split}_groups.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
@@ -158,6 +165,7 @@ class TranslateData(TransductionData):
             metrics={measure: MEASURES[measure] for measure in self.measures},
             rank_by=self.measures[0],
             tokens=True,
+            unit=MANNERS[self.source].unit,
         )
 
     def state_dict(self) -> dict[str, Any]:

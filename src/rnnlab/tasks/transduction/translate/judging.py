@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from rnnlab.extras import require
+from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
 from rnnlab.tasks.transduction.translate.data import MANNERS, TranslateData
 
@@ -35,8 +36,13 @@ class TranslateJudging(TransductionJudging):
     def _by_kind(self) -> bool:
         return 0 < len(self.task.meta["kinds"]) <= MOST_KINDS
 
-    def columns(self) -> dict[str, Any]:
-        return {} if self.task.test_kinds is None else {"kind": self.task.test_kinds}
+    def columns(self, split: Split) -> dict[str, Any]:
+        kinds = {"kind": self.task.kinds[split]} if self.task.kinds else {}
+        return {**kinds, "group": self.task.groups[split]}
+
+    def unit(self, predictions: pd.DataFrame) -> "pd.Series[Any]":
+        """The group: a day is written in several ways, and those are easy or hard together."""
+        return predictions["group"]
 
     def part(self, predictions: pd.DataFrame) -> "pd.Series[str]":
         if self._by_kind:
