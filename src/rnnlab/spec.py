@@ -23,8 +23,8 @@ class TaskSpec:
     streamed: whether a batch goes on where the one before ended, so that the state is carried over.
     parts: what the number at the end of a metric's name counts, where metrics are given for parts of the test split.
     unit: what of the test split has one loss, and can be taken for independent of the others: a review, a sentence, a
-    video. in_time: whether these come one after the other in time, and depend on each other all the same; overlap: how
-    many consecutive ones share what they are judged on, a forecast's horizon.
+    video; overlap: None, or, where these come in order of time and depend on each other all the same, how many in a row
+    share what they are judged on: a forecast's horizon, 1 where none do.
     solved: the value of the metric that ranks from which on the task counts as solved; None where there is no such.
     """
 
@@ -41,8 +41,7 @@ class TaskSpec:
     streamed: bool = False
     parts: str = "part"
     unit: str = "example"
-    in_time: bool = False
-    overlap: int = 1
+    overlap: int | None = None
     solved: float | None = None
 
     @property

@@ -244,7 +244,7 @@ def test_metrics_are_means_and_losses_are_those_of_windows(task: LanguageModelli
     losses = judging.losses(table)
     assert losses == pytest.approx(1.245 + np.array([49.5 - 124.5, 261.75 - 186.75]) / 125, rel=1e-6)
     assert losses.mean() == pytest.approx(metrics["nats_per_character"], rel=1e-12)
-    assert (task.spec.unit, task.spec.in_time) == ("window of 100 characters", True)
+    assert (task.spec.unit, task.spec.overlap) == ("window of 100 characters", 1)
     rows = judging.plot_rows([table, table])
     assert rows["part"].tolist() == list(range(1, 11))
     assert rows["score"].to_numpy() == pytest.approx(nats.reshape(10, 25).mean(axis=1), rel=1e-6)

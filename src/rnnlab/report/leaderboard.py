@@ -87,7 +87,7 @@ class Judged:
         if can_tell(items, overlap):
             return ""
         shared = f", overlapping by {overlap - 1}" if overlap is not None and overlap > 1 else ""
-        return f"too few to test: {items} {self.section.unit}{'' if items == 1 else 's'}{shared}"
+        return f"too few to test: {items} {self.section.unit if items == 1 else self.section.units}{shared}"
 
     @cached_property
     def verdicts(self) -> Verdicts:

@@ -227,7 +227,7 @@ def _html(
                 "data": section.data,
                 "parts": section.parts,
                 "reference": section.reference,
-                "unit": section.unit,
+                "units": section.units,
                 "words": in_words(section, table),
                 "columns": _columns(section),
                 "rows": [(row.kind, _cells(row)) for row in table],

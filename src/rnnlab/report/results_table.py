@@ -91,6 +91,12 @@ class Section:
     state: str = ""
 
     @property
+    def units(self) -> str:
+        """What of the test split is independent, in the plural: windows of 100 characters."""
+        noun, of, rest = self.unit.partition(" of ")
+        return f"{noun}s{of}{rest}"
+
+    @property
     def title(self) -> str:
         """The task, with the state of its data where there are several."""
         return f"{self.task} {self.state}".rstrip()

@@ -54,7 +54,7 @@ class Judging(ABC):
 
     @abstractmethod
     def losses(self, predictions: pd.DataFrame) -> Array:
-        """The loss of each `spec.unit` of the split that a table is of, lower being better; of a time series in its order.
+        """The loss of each `spec.unit` of the split that a table is of, lower being better; in time, in its order.
 
         In the same order for every table, so that two methods can be compared item by item. Their mean is the metric
         that ranks, or, where a higher one is better, the best value that it can have less the metric: so an interval of

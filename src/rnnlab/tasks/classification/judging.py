@@ -79,7 +79,7 @@ class ClassificationJudging(Judging):
         calibration_error  Σ over ten bins of confidence of share · |accuracy - confidence| (Guo et al. 2017)
         """
         right = right_answers(predictions)
-        low, high = proportion_interval(right, 1)
+        low, high = proportion_interval(right)
         return {
             "accuracy": float(right.mean()),
             "accuracy_low": low,

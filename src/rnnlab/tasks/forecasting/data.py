@@ -222,7 +222,6 @@ class ForecastingData(Task):
             metrics=self.directions,
             rank_by="relative_mae",
             unit="forecast",
-            in_time=True,
             overlap=self.horizon,
             parts="steps ahead",
         )

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from rnnlab.statistics import can_tell, compare, skill_interval
+from rnnlab.statistics import can_tell, compare, least_items, skill_interval
 from rnnlab.tasks.forecasting.data import ForecastingData, Timesteps
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.raw_input import unlabelled
@@ -52,7 +52,7 @@ class ForecastingJudging(Judging):
             return []
         return [
             f"too few forecasts in the test part to test a difference: {forecasts}, overlapping by {horizon - 1}; "
-            f"{2 * horizon} are needed: give more rows, a larger task.test or a shorter task.horizon"
+            f"{least_items(horizon)} are needed: give more rows, a larger task.test or a shorter task.horizon"
         ]
 
     def predict(self, model: Model) -> pd.DataFrame:

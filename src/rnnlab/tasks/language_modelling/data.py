@@ -158,7 +158,7 @@ class LanguageModellingData(Task):
             streamed=True,
             # a scene's names and a file's words are hard, or easy, in several windows on end
             unit=f"window of {WINDOW} {self.unit}s",
-            in_time=True,
+            overlap=1,
         )
 
     def raw_columns(self) -> dict[str, Column]:

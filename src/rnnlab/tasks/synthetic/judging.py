@@ -62,7 +62,7 @@ class SyntheticClassificationJudging(ClassificationJudging):
             part = predictions[predictions["length"] == length]
             right = _right_by_sequence(part)
             found = super().judge(part)
-            found["accuracy_low"], found["accuracy_high"] = proportion_interval(right, 1)
+            found["accuracy_low"], found["accuracy_high"] = proportion_interval(right)
             if self.task.layout == "many_to_many":
                 found["exact"] = float((right == 1).mean())
             found |= self.further_metrics(length, found)

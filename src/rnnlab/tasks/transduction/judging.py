@@ -118,7 +118,7 @@ class TransductionJudging(Judging):
         for measure in self.task.measures:
             result[measure] = self._measure(measure, written, reference)
             if measure == "exact_match":
-                result["exact_match_low"], result["exact_match_high"] = proportion_interval(exact(predictions), 1)
+                result["exact_match_low"], result["exact_match_high"] = proportion_interval(exact(predictions))
         return result
 
     def _measure(self, measure: str, written: list[str], reference: list[str]) -> float:

@@ -38,7 +38,7 @@ def by_length(predictions: list[pd.DataFrame]) -> pd.DataFrame:
     for number in np.unique(bucket):
         inside = bucket == number
         first, last = length[inside].min(), length[inside].max()
-        low, high = proportion_interval(right[inside], 1)
+        low, high = proportion_interval(right[inside])
         part = f"{first} to {last}" if first < last else str(first)
         rows.append({"part": part, "score": right[inside].mean(), "low": low, "high": high, "reviews": inside.sum()})
     return pd.DataFrame(rows)
