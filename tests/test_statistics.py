@@ -20,7 +20,6 @@ from rnnlab.statistics import (
     compare,
     holm,
     least_items,
-    mean_interval,
     proportion_interval,
     skill_interval,
     two_groups,
@@ -217,7 +216,7 @@ def test_a_single_baselines_interval_is_wilsons_or_the_logarithms() -> None:
     losses = np.random.default_rng(1).exponential(size=(1, 300))
     found = verdicts([losses], [losses])
     error = losses.std(ddof=1) / np.sqrt(300) / losses.mean()
-    half = stats.t.ppf(0.975, 299) * error
+    half = stats.t.ppf(0.975, 299) * error * (1 + stats.skew(losses[0]) ** 2 / 300)
     assert (found.low[1], found.high[1]) == pytest.approx(tuple(losses.mean() * np.exp([-half, half])), rel=1e-6)
 
 
@@ -283,7 +282,8 @@ def test_variances_are_shrunken_as_by_smyth() -> None:
     centre = np.exp(logs.mean() + special.digamma(prior / 2) - np.log(prior / 2))
     found = _shrunken(variance, np.full(8, d), np.ones(8, np.bool_))
     expected = np.maximum((prior * centre + d * variance) / (prior + d), variance.mean())
-    assert found.variance == pytest.approx(expected)
+    assert found.variance[variance < 1.5] == pytest.approx(expected[variance < 1.5])
+    assert found.variance[variance > 1.5] == pytest.approx(variance[variance > 1.5])
     assert found.freedom[0] == pytest.approx(min(prior + d, 8 * d))
     even = np.ones(4, np.bool_)
     alike = _shrunken(np.array([1.0, 1.1, 0.9]), np.full(3, 2.0), even[:3])
@@ -354,11 +354,15 @@ def test_no_hits_no_knowledge() -> None:
     assert proportion_interval(np.array([]), 1) == (0.0, 1.0)
 
 
-def test_mean_interval_is_students() -> None:
-    values = np.array([1.0, 2.0, 4.0])
-    expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / np.sqrt(3))
-    assert mean_interval(values) == pytest.approx(expected)
-    assert all(np.isnan(mean_interval(np.array([1.0]))))
+def test_shares_of_units_are_no_single_hits() -> None:
+    """Of ten speakers, each right in all of 40 recordings or in none: ten trials, and not 400."""
+    by_speaker = np.array([1.0] * 7 + [0.0] * 3)
+    apart = by_speaker * 0.98 + 0.01
+    low, high = proportion_interval(apart)
+    assert (low, high) == pytest.approx(proportion_interval(by_speaker), abs=0.06)
+    alike = np.full(10, 0.7) + np.linspace(-0.01, 0.01, 10)
+    low, high = proportion_interval(alike)
+    assert high - low < 0.02
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

@@ -161,9 +161,10 @@ def skill_interval(losses: Array, reference_losses: Array, overlap: int | None =
 def proportion_interval(hits: Array, overlap: int | None = None) -> tuple[float, float]:
     """Wilson's interval (1927) for a share of hits, which hits that depend on each other in time make wider.
 
-    hits: (n,) of 0 and 1, or shares. In time n is divided by the ratio of the long-run variance to that of independent
-    hits, with as many degrees of freedom as that has; by `overlap`, as if all those that overlap were one, where the
-    hits do not differ, or are too few for that variance (`can_tell`). No hits at all: the whole of [0, 1].
+    hits: (n,) of 0 and 1, or of shares, such as that of the right answers of each speaker. n is divided by the ratio of
+    their variance, in time of the long-run variance, to that of independent hits, with as many degrees of freedom as
+    that has; where they do not differ, or are too few for that variance (`can_tell`), by `overlap`, as if all those
+    that overlap were one. No hits at all: the whole of [0, 1].
     """
     size = len(hits)
     if size == 0:
@@ -171,20 +172,15 @@ def proportion_interval(hits: Array, overlap: int | None = None) -> tuple[float,
     share = float(hits.mean())
     independent = share * (1 - share)
     effective, quantile = size / (overlap or 1), float(special.ndtri((1 + CONFIDENCE) / 2))
-    if overlap is not None and independent > 0 and can_tell(size, overlap):
+    shares = overlap is not None or not np.isin(hits, (0, 1)).all()
+    if shares and independent > 0 and can_tell(size, overlap):
         variance, freedom = _variance_of_mean(hits, overlap)
-        effective = min(size, independent / max(float(variance), 1e-300))
-        quantile = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
+        if variance > 0:
+            most = np.inf if overlap is None else size
+            effective = min(most, independent / float(variance))
+            quantile = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2))
     low, high = _wilson(np.array(share), np.array(effective), np.array(quantile))
     return float(low), float(high)
-
-
-def mean_interval(values: Array) -> tuple[float, float]:
-    """Student's interval for the mean of independent values. One value: no interval, NaN."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return float(values.mean() - half), float(values.mean() + half)
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -309,7 +305,7 @@ def _shrunken(variance: Array, freedom: Array, even: NDArray[np.bool_]) -> _Part
     over the methods, the posterior mean of 1/σ² is 1 / ((d₀ s₀² + d s²) / (d₀ + d)), on d₀ + d degrees of freedom
     (Smyth 2004, as in limma). d₀ and s₀² are found from the mean and the variance of ln s²: what sampling does not
     explain of that is the trigamma function of d₀/2. No smaller than the mean of all; and a method that spreads further
-    than the others do (F test at 0.1) keeps its own.
+    than the others do (F test at 0.3) keeps its own.
     """
     weight = even * freedom
     total, count = weight.sum(axis=-1, keepdims=True), even.sum(axis=-1, keepdims=True)
@@ -329,7 +325,7 @@ def _shrunken(variance: Array, freedom: Array, even: NDArray[np.bool_]) -> _Part
     of_others = total - weight
     with np.errstate(divide="ignore", invalid="ignore"):
         others = (pooled * total - variance * weight) / of_others
-        apart = (of_others > 0) & (stats.f.sf(variance / others, freedom, of_others) < 0.1)
+        apart = (of_others > 0) & (stats.f.sf(variance / others, freedom, of_others) < 0.3)
     own = apart | ~even
     return _Part(np.where(own, variance, result), np.where(own, freedom, degrees))
 
@@ -363,7 +359,7 @@ def _waves(series: Array, overlap: int) -> NDArray[np.int64]:
     """How many of the slowest waves the long-run variance is a mean of: B.
 
     At most 0.4 n^(2/3), the rule of Lazarus et al., and n / (4 overlap), for faster waves do not see what overlaps;
-    fewer where what does not overlap depends on each other as well: 0.1 n/overlap (1 - r)/√r, with r the correlation
+    fewer where what does not overlap depends on each other as well: 0.08 n/overlap (1 - r)/√r, with r the correlation
     of neighbouring blocks of `overlap` items, so that an autoregression of that r is as good as flat over the waves.
     Never fewer than two. A dependence that is as long as the series cannot be seen in it.
     """
@@ -376,7 +372,7 @@ def _waves(series: Array, overlap: int) -> NDArray[np.int64]:
         r = (centred[..., 1:] * centred[..., :-1]).sum(axis=-1) / squares + 1 / blocks  # which is too low by as much
     r = np.clip(np.nan_to_num(r), 1e-6, 0.999)
     most = min(0.4 * size ** (2 / 3), size / (4 * overlap))
-    found: NDArray[np.int64] = np.maximum(np.minimum(0.1 * blocks * (1 - r) / np.sqrt(r), most), 2).astype(np.int64)
+    found: NDArray[np.int64] = np.maximum(np.minimum(0.08 * blocks * (1 - r) / np.sqrt(r), most), 2).astype(np.int64)
     return found
 
 
@@ -438,12 +434,16 @@ def _interval(method: _Method, overlap: int | None, best: float | None) -> tuple
 
     Of a share, which has a best and a worst value: Wilson's interval, for as many items as would have given the same
     variance if all were independent hits. Of other losses, which are skewed and cannot be negative: that of their
-    logarithm, Student's by the delta method. A loss of zero is a point.
+    logarithm, Student's by the delta method, wider by the order in which coverage falls short of skewed items, their
+    squared skewness over n (Hall 1988). A loss of zero is a point.
     """
     mean, parts = method.mean, (_variance_of_mean(method.items, overlap), method.seeds)
     total, half = _total(parts), _half_width(parts)
     if best is None:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            centred = method.items - mean[..., None]
+            skewness = np.nan_to_num((centred**3).mean(axis=-1) / (centred**2).mean(axis=-1) ** 1.5)
+            half = half * (1 + skewness**2 * (overlap or 1) / method.items.shape[-1])
             factor = np.exp(np.where(mean > 0, half / mean, 0.0))
         return np.where(mean > 0, mean / factor, mean - half), np.where(mean > 0, mean * factor, mean + half)
     share = np.clip(mean / best, 0.0, 1.0)

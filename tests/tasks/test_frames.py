@@ -165,9 +165,8 @@ def test_an_interval_knows_that_an_image_moves_in_several_videos(opened: Callabl
     certain[np.arange(24 * 8), (task.labels["test"] + images.ravel() % 2) % 10] = 1
     metrics = judging.judge(judging.table(certain))
     assert metrics["accuracy"] == 0.5
-    # Student's 97.5 % point of 11 degrees of freedom, and 12 images of which half are known
-    assert metrics["accuracy_high"] - 0.5 == pytest.approx(2.201 * np.sqrt(0.25 / 11), rel=1e-3)
-    assert metrics["accuracy_low"] == pytest.approx(1 - metrics["accuracy_high"])
+    expected = proportion_confint(6, 12, method="wilson")
+    assert (metrics["accuracy_low"], metrics["accuracy_high"]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

@@ -125,11 +125,11 @@ class Judging(ABC):
 
 
 def losses_of_ratio(errors: Array, sizes: Array) -> Array:
-    """Losses of units that differ in size, such as the wrong tags of each sentence: r + (eᵢ - r sᵢ) / s̄, r = Σe / Σs.
+    """Losses of units that differ in size, such as the wrong tags of each sentence: eᵢ/s̄ + r (1 - sᵢ/s̄), r = Σe / Σs.
 
     Their mean is the ratio r; their standard error that of r by the delta method, for which eᵢ / s̄ alone would count
     the sizes as errors.
     """
     ratio = errors.sum() / sizes.sum()
-    losses: Array = ratio + (errors - ratio * sizes) / sizes.mean()
+    losses: Array = errors / sizes.mean() + ratio * (1 - sizes / sizes.mean())
     return losses

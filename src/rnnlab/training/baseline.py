@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
-from rnnlab.results.origin import FORMAT
+from rnnlab.results.origin import JUDGED, is_current
 from rnnlab.results.paths import from_root, root
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.judging import Judging
@@ -28,7 +28,7 @@ def evaluate_baselines(cfg: DictConfig, task: Task) -> None:
         folder = root() / "runs" / cfg.task.name / "baselines" / data
     with locked(folder.parent / ".lock"):
         facts = folder / "task.json"
-        if cfg.dvc or not facts.exists() or read_json(facts)["setting"] != setting:
+        if cfg.dvc or not is_current(facts) or read_json(facts)["setting"] != setting:
             _write_baselines(cfg, task, folder, setting)
             log.info("  baselines in %s", from_root(folder))
         else:
@@ -55,4 +55,4 @@ def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) ->
             "validation": validation,
             "data": task.meta["digest"],
         }
-        write_json(part / "task.json", {"format": FORMAT, **facts, "setting": setting})
+        write_json(part / "task.json", {"format": JUDGED, **facts, "setting": setting})

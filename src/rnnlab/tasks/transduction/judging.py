@@ -91,18 +91,21 @@ class TransductionJudging(Judging):
 
         Raises: `ValueError` for chrf, which is linearised by none of these.
         """
-        measure, unit = self.task.measures[0], self.unit(predictions)
+        measure = self.task.measures[0]
         written, reference = predictions["written"].tolist(), predictions["reference"].tolist()
         if measure == "bleu":
-            return 100 - _pseudo_values(self._bleu(), written, reference, unit)
+            return 100 - _pseudo_values(self._bleu(), written, reference, self.unit(predictions))
         if measure == "exact_match":
-            errors, sizes = 1 - exact(predictions), np.ones(len(predictions))
-        elif measure in ERROR_RATES:
-            errors, sizes = edits(written, reference, measure)
-        else:
-            raise ValueError(f"{measure} cannot rank: there are no losses whose mean it is")
-        of_units = pd.DataFrame({"errors": errors, "sizes": sizes}).groupby(unit.to_numpy(), observed=True).sum()
-        return losses_of_ratio(of_units["errors"].to_numpy(), of_units["sizes"].to_numpy())
+            return self._by_unit(predictions, 1 - exact(predictions), np.ones(len(predictions)))
+        if measure in ERROR_RATES:
+            return self._by_unit(predictions, *edits(written, reference, measure))
+        raise ValueError(f"{measure} cannot rank: there are no losses whose mean it is")
+
+    def _by_unit(self, predictions: pd.DataFrame, errors: Array, sizes: Array) -> Array:
+        """Losses of units, from errors and sizes of texts."""
+        table = pd.DataFrame({"errors": errors, "sizes": sizes})
+        summed = table.groupby(self.unit(predictions).to_numpy(), observed=True).sum()
+        return losses_of_ratio(summed["errors"].to_numpy(), summed["sizes"].to_numpy())
 
     def judge(self, predictions: pd.DataFrame) -> dict[str, float]:
         """Those of these that the task names:
@@ -118,7 +121,8 @@ class TransductionJudging(Judging):
         for measure in self.task.measures:
             result[measure] = self._measure(measure, written, reference)
             if measure == "exact_match":
-                result["exact_match_low"], result["exact_match_high"] = proportion_interval(exact(predictions))
+                wrong = self._by_unit(predictions, 1 - exact(predictions), np.ones(len(predictions)))
+                result["exact_match_low"], result["exact_match_high"] = proportion_interval(1 - wrong)
         return result
 
     def _measure(self, measure: str, written: list[str], reference: list[str]) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rnnlab.data.batches import Batch
-from rnnlab.statistics import mean_interval
+from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.classification.frames.data import FramesData
 from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.judging import Model
@@ -54,13 +54,12 @@ class FramesJudging(ClassificationJudging):
 
         accuracy_hidden, accuracy_visible  share of right answers among the frames that hide the digit, that show it
 
-        The interval of `accuracy` is Student's for the mean over the images of digits, by the delta method.
+        The interval of `accuracy` counts images of digits, not frames.
         """
         right = np.asarray(predictions["label"] == predictions["predicted"], np.float64)
         is_hidden = predictions["unseen"].to_numpy() > 0
         metrics = super().judge(predictions)
-        low, high = mean_interval(1 - self.losses(predictions))
-        metrics["accuracy_low"], metrics["accuracy_high"] = max(0.0, low), min(1.0, high)
+        metrics["accuracy_low"], metrics["accuracy_high"] = proportion_interval(1 - self.losses(predictions))
         metrics["accuracy_hidden"] = float(right[is_hidden].mean())
         metrics["accuracy_visible"] = float(right[~is_hidden].mean())
         return metrics
