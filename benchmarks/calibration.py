@@ -23,7 +23,7 @@ from rnnlab.statistics import SIGNIFICANCE, Verdicts, holm, verdicts
 
 Array = NDArray[np.float64]
 
-TABLES, FEW_TABLES, POWER_TABLES = 2000, 400, 400
+TABLES, FEW_TABLES, POWER_TABLES = 2000, 600, 400
 AT_A_TIME = 8_000_000
 """Losses that are drawn at a time."""
 
@@ -134,7 +134,7 @@ def measured(setting: Setting, tables: int | None = None) -> dict[str, Any]:
     most = tables or (FEW_TABLES if setting.items > 5000 or setting.rows > 12 else TABLES)
     seen: dict[str, list[Array]] = {}
     count = 0
-    while count < most and not (tables is None and is_clear(setting, seen)):
+    while count < most:
         part = min(most - count, max(1, AT_A_TIME // (setting.rows * setting.seeds * setting.items)))
         cells, baseline, truth = draw(setting, rng, part)
         found = verdicts(cells, [baseline], overlap=setting.overlap, best=setting.best)
@@ -174,16 +174,6 @@ def _rates(seen: dict[str, Array], prefix: str) -> dict[str, float]:
         for name, p_values in seen.items()
         if name.startswith(prefix)
     }
-
-
-def is_clear(setting: Setting, seen: dict[str, list[Array]]) -> bool:
-    """Whether enough tables have been drawn to say on which side of its bound a setting is, three errors from it."""
-    if not seen:
-        return False
-    found = np.concatenate(seen["p"]) < SIGNIFICANCE
-    error = np.sqrt(max(found.mean(), 0.01) * (1 - found.mean()) / len(found))
-    bound = ALIKE if setting.cells == "alike" else UNLIKE
-    return len(found) >= FEW_TABLES and abs(found.mean() - bound) > 3 * error and error < 0.006
 
 
 def judged(found: Verdicts, truth: float) -> dict[str, Array]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
 
 from rnnlab.datasets.mnist import Mnist
 from rnnlab.modules.gru import GRU
