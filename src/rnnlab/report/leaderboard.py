@@ -219,12 +219,12 @@ def in_words(section: Section, table: list[Row]) -> str:
         least = least_items(section.overlap)
         text = f"No difference was tested, as there are {judged.too_few}; at least {least} are needed."
     else:
-        text = _against_reference(section, cells)
+        text = _against_reference(section, cells) + _against_trivial(judged, cells)
     best_baseline = next(row for row in table if row.kind == "baseline")
     if best_baseline.rank < cells[0].rank:
         text += f" The first in rank is {best_baseline.name}, which uses no recurrent net."
     if not judged.too_few:
-        text += _against_trivial(judged, cells) + _among(judged, cells)
+        text += _among(judged, cells)
     if judged.uneven:
         text += f" Of {', '.join(judged.uneven)} the mean stands for no seed: some are good and some are not."
     return text + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
@@ -256,7 +256,7 @@ def _against_trivial(judged: Judged, cells: list[Row]) -> str:
         if found.p_value[index] < SIGNIFICANCE and found.statistic[index] < 0 and entry.name not in judged.uneven
     ]
     if not better:
-        return f" Nor than {section.trivial}, the trivial one."
+        return f" None is seen to be better than {section.trivial}, the trivial one."
     which = "all cells" if len(better) == len(cells) else ", ".join(better)
     return f" Better than {section.trivial}, the trivial one: {which}."
 
