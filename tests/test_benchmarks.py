@@ -31,7 +31,9 @@ def test_verdicts_hold_what_the_earlier_test_did_not() -> None:
 
 
 def test_the_page_says_what_was_measured() -> None:
-    chosen = [each for each in settings() if each.items <= 300 or (each.cells != "alike" and each.rows <= 6)]
+    chosen = [
+        each for each in settings() if each.items <= 100 or each.beyond or (each.cells != "alike" and each.rows == 3)
+    ]
     rows = [measured(setting, tables=4) for setting in chosen]
     text = "\n".join(calibration_page.page(rows))
     assert "nan" not in text
