@@ -111,7 +111,7 @@ class ForecastingJudging(Judging):
                           at the same h
             skill         1 - relative_mae / (relative_mae of persistence): above 0 is better than "it stays as it is";
                           _low, _high: its 95 % interval over origins, and over seeds where there are several
-            p_value       of the same difference, by Diebold and Mariano's test with the seeds' spread added (`compare`)
+            p_value       of the same difference, of this net and persistence alone (`rnnlab.statistics.compare`)
             mase          mean |eₜₕ| over all h / mean |yₜ - yₜ₋ₘ| in the training part, m being the season, or 1 where
                           there is none (Hyndman and Koehler 2006)
 
