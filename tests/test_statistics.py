@@ -316,6 +316,10 @@ def test_cells_whose_seeds_fall_into_two_groups_are_named() -> None:
     assert found.uneven.tolist() == [False, False, True]
     twice = verdicts([*steady, torn, torn], [np.ones((1, 50))])
     assert twice.uneven.tolist() == [False, False, True, True]
+    alone = [verdicts([torn, steady[0][:1]], [np.ones((1, 50))]), verdicts([torn], [np.ones((1, 50))])]
+    assert not any(each.uneven.any() for each in alone)
+    five = np.concatenate([torn, steady[0][:2]])
+    assert verdicts([five], [np.ones((1, 50))]).uneven.tolist() == [True]
     # and the others' spread is learnt without them
     assert found.reference.p_value[0] < 1e-9
 

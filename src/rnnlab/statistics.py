@@ -24,6 +24,8 @@ CONFIDENCE = 0.95
 ENOUGH_SEEDS = 3
 """For evidence: two seeds that happen to agree say next to nothing of how far others would lie apart."""
 
+ENOUGH_SEEDS_ALONE = 5
+"""For seeing two groups in the seeds of the only cell with several: of three normal ones a third look like it."""
 
 LEAST = float(np.log(1e-100))
 """The logarithm of the smallest tail that is looked for: of smaller ones Student's quantiles are no longer finite."""
@@ -198,8 +200,8 @@ def two_groups(values: Array, noise: ArrayLike = 0.0, least: ArrayLike = 0.0) ->
     """Whether a cell's seeds fall into two groups, so that their mean stands for neither; values: (..., seeds).
 
     Of three seeds or more: the widest gap between neighbours is over 4 times as wide as either side of it, over 5
-    times `noise`, a standard deviation of seeds, and over `least`. Of cells that spread alike and normally, it is said
-    of fewer than one in a hundred.
+    times `noise`, a standard deviation of seeds, and over `least`. Of three cells or more that spread alike and
+    normally, it is said of fewer than one in a hundred.
     """
     seeds = values.shape[-1]
     shape = values.shape[:-1]
@@ -468,7 +470,9 @@ def _uneven(
     cells: Sequence[Array], spread: Sequence[_Spread], trivial: Array, solved: float | None
 ) -> NDArray[np.bool_]:
     """See `Verdicts`. Two groups are a quarter or more of what the best seed gains over the trivial baseline apart, and
-    far apart for what the seeds of the cells in between spread: of them the median, as others may be uneven, too."""
+    far apart for what the seeds of the other cells spread: of them the median, as others may be uneven, too. Where no
+    other cell has several seeds, nothing is said of fewer than `ENOUGH_SEEDS_ALONE`.
+    """
     if not cells:
         return np.zeros((*trivial.shape, 0), np.bool_)
     variance = np.stack([each.variance for each in spread], axis=-1)
@@ -480,6 +484,9 @@ def _uneven(
             found.append((share > 0) & (share < 1))
             continue
         others = [number for number, each in enumerate(spread) if number != index and each.seeds > 1]
+        if not others and own.seeds < ENOUGH_SEEDS_ALONE:
+            found.append(np.zeros(trivial.shape, np.bool_))
+            continue
         noise = np.median(variance[..., others], axis=-1) if others else np.zeros(trivial.shape)
         # the median of s² is below its mean, most so of few seeds
         freedom = float(np.mean([spread[number].seeds - 1 for number in others])) if others else 1.0

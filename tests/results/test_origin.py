@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnlab.errors import UserError
+from rnnlab.report.results_table import _section
 from tests.conftest import Run
 
 XOR = ("task=xor", "cell=rnn", "trainer.max_epochs=1")
@@ -41,3 +43,9 @@ def test_older_results_are_named_and_skipped(older: Path, run: Run, root: Path, 
     predicted = run("predict", f"model={older}", "input=[[0,1]]")
     assert predicted.code == 2
     assert "was trained by an earlier version of rnnlab: train it again" in predicted.err
+
+
+def test_baselines_of_an_earlier_version_are_no_reference(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text(json.dumps({"format": 3, "reference": "linear"}))
+    with pytest.raises(UserError, match="of an earlier version: run `dvc repro`"):
+        _section("xor", tmp_path, [])

@@ -186,6 +186,15 @@ def test_sentences_of_one_document_are_one_unit_where_the_parts_are_given(
     assert drawn.documents["test"].tolist() != [0] * len(drawn.documents["test"])
 
 
+def test_a_trained_model_needs_no_unit_to_answer(task: TaggingData) -> None:
+    """One that an earlier version trained has none."""
+    learnt = json.loads(json.dumps(task.state_dict()))
+    assert "unit" not in learnt
+    alone = TaggingData("tagging")
+    alone.restore(learnt)
+    assert alone.classes == task.classes
+
+
 def test_an_edited_file_is_another_data_set(tmp_path: Path) -> None:
     path = tmp_path / "my.conllu"
     found = []

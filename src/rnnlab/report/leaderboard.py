@@ -258,7 +258,9 @@ def _against_trivial(judged: Judged, cells: list[Row]) -> str:
     if not better:
         return f" None is seen to be better than {section.trivial}, the trivial one."
     which = "all cells" if len(better) == len(cells) else ", ".join(better)
-    return f" Better than {section.trivial}, the trivial one: {which}."
+    few = [row.name for row in cells if row.name in better and row.seeds < ENOUGH_SEEDS]
+    but = f", but with fewer than three seeds: {', '.join(few)}" if few else ""
+    return f" Better than {section.trivial}, the trivial one: {which}{but}."
 
 
 def _among(judged: Judged, cells: list[Row]) -> str:

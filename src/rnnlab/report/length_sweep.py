@@ -81,7 +81,7 @@ def _row(path: Path) -> dict[str, Any] | None:
     measured = _measured(results, seed)
     facts = root() / "runs" / run["task"] / "baselines" / run["dataset"]["digest"] / "task.json"
     judged = is_judged(results, seed)
-    if LENGTH not in run["params"] or measured is None or not judged or not facts.exists():
+    if LENGTH not in run["params"] or measured is None or not judged or not is_current(facts):
         return None
     spec, reference = (read_json(facts)[key] for key in ("spec", "reference"))
     metric = spec["rank_by"]

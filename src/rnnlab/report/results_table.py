@@ -168,8 +168,10 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
 
 
 def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
-    if not (baselines / "task.json").exists():
-        raise UserError(f"{baselines} is not there: run `dvc repro`, which judges the baselines as well.")
+    if not is_current(baselines / "task.json"):
+        raise UserError(
+            f"{baselines} is not there, or of an earlier version: run `dvc repro`, which judges the baselines as well."
+        )
     facts = read_json(baselines / "task.json")
     spec, data = facts["spec"], facts["data"]
     tried: list[Entry] = []

@@ -51,7 +51,7 @@ class TaggingData(ClassificationData):
     validation, test: shares of the sentences. batch_size: sentences.
     """
 
-    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "tags", "unit")
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "tags")
 
     def __init__(
         self, name: str, at_least: Positive = 2, validation: Part = 0.1, test: Part = 0.2, batch_size: Positive = 32
@@ -137,7 +137,7 @@ class TaggingData(ClassificationData):
             metrics={**METRICS, "sentence_accuracy": "max"},
             rank_by="accuracy",
             tokens=True,
-            unit=learnt["unit"],
+            unit=learnt.get("unit", "sentence"),  # a trained model knows none, and judges nothing
         )
 
     def raw_columns(self) -> dict[str, Column]:
