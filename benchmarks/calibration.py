@@ -102,6 +102,8 @@ def settings() -> list[Setting]:
     found += [
         Setting("forecast", 3, 6, items, 1, "alike", horizon, dependence)
         for horizon, items, dependence in (
+            (1, 12, "AR 0.5"),
+            (5, 60, "MA"),
             (1, 200, "AR 0.5"),
             (1, 1000, "AR 0.9"),
             (5, 487, "MA"),
@@ -167,7 +169,7 @@ def measured(setting: Setting, tables: int | None = None) -> dict[str, Any]:
         # of the others how many tables, and how many single rows
         "others": _rates(joined, "other "),
         "others_row": _rates(joined, "row "),
-        "power": power(setting, joined, rng, min(count, POWER_TABLES))
+        "power": power(setting, joined, rng, min(count, power_tables(setting)))
         if setting.losses == "accuracy" and setting.rows == 6
         else {},
         "seconds": time.process_time() - start,
@@ -198,6 +200,11 @@ def judged(found: Verdicts, truth: float) -> dict[str, Array]:
         "coverage": held[..., :rows].mean(axis=-1),
         "coverage_baseline": held[..., rows],
     }
+
+
+def power_tables(setting: Setting) -> int:
+    """As many as fit into memory at once."""
+    return min(POWER_TABLES, 4 * AT_A_TIME // (setting.rows * setting.seeds * setting.items))
 
 
 def power(

@@ -74,7 +74,7 @@ def test_a_true_difference_is_seen_with_its_sign() -> None:
 
 
 def test_equal_losses_are_no_evidence() -> None:
-    assert compare(np.ones((1, 24)), np.ones((1, 24)), 3) == (0.0, 1.0)
+    assert compare(np.ones((1, 36)), np.ones((1, 36)), 3) == (0.0, 1.0)
 
 
 def test_right_everywhere_against_wrong_everywhere_is_judged_by_the_number_of_items() -> None:
@@ -148,18 +148,25 @@ def test_the_standard_error_in_time_is_near_newey_and_wests() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(items=st.integers(1, 120), horizon=st.integers(1, 24), seeds=st.integers(1, 3), seed=st.integers(0, 99))
+@given(items=st.integers(1, 150), horizon=st.integers(1, 24), seeds=st.integers(1, 3), seed=st.integers(0, 99))
 def test_too_few_forecasts_are_refused_and_all_others_tested(items: int, horizon: int, seeds: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     losses, reference = (np.abs(moving_sums(rng, count, items, horizon=horizon)) for count in (seeds, 1))
-    assert can_tell(items, horizon) == (items >= 8 * horizon)
+    assert can_tell(items, horizon) == (items >= 12 * horizon)
     if can_tell(items, horizon):
         assert 0 < compare(losses, reference, horizon).p_value <= 1
         assert np.isfinite(skill_interval(losses, reference, horizon)).all()
     else:
         for ask in (compare, skill_interval):
-            with pytest.raises(ValueError, match=f"{items} items are too few: at least {8 * horizon} are needed"):
+            with pytest.raises(ValueError, match=f"{items} items are too few: at least {12 * horizon} are needed"):
                 ask(losses, reference, horizon)
+
+
+def test_losses_that_are_not_finite_are_refused() -> None:
+    losses = np.ones((3, 4))
+    losses[1, 2] = np.nan
+    with pytest.raises(ValueError, match="some losses are not finite"):
+        verdicts([losses, np.ones((3, 4))], [np.ones((1, 4))])
 
 
 def test_one_unit_is_too_few() -> None:

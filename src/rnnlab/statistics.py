@@ -22,7 +22,7 @@ SIGNIFICANCE = 0.05
 CONFIDENCE = 0.95
 
 ENOUGH_SEEDS = 3
-"""For evidence: two seeds that happen to agree say next to nothing of how far others would lie apart."""
+"""For evidence: two seeds that happen to agree say next to nothing of how others would spread."""
 
 ENOUGH_SEEDS_ALONE = 5
 """For seeing two groups in the seeds of the only cell with several: of three normal ones a third look like it."""
@@ -59,11 +59,9 @@ class Verdicts(NamedTuple):
 
 
 def least_items(overlap: int | None = None) -> int:
-    """How few items a test can be made of: two; in time eight that share nothing, for a long-run variance of two waves.
-
-    See `_waves`.
-    """
-    return 2 if overlap is None else 8 * overlap
+    """How few items a test can be made of: two; in time twelve that share nothing, for a long-run variance of three
+    waves, see `_waves`."""
+    return 2 if overlap is None else 12 * overlap
 
 
 def can_tell(items: int, overlap: int | None = None) -> bool:
@@ -92,11 +90,11 @@ def verdicts(
     tested by Student's t, its critical value the mean of those of the parts' own degrees of freedom, each weighed by
     its part of the variance (Cochran and Cox 1950): where Satterthwaite's freedom lets a seeds' variance that happens
     to be small count as sure, which Holm's correction then reads the far tail of, this does not. A family of
-    comparisons is corrected by Holm (1979), and so errs at most as often as one: at `SIGNIFICANCE`.
+    comparisons is corrected by Holm (1979), so that one of `SIGNIFICANCE` in all errs.
 
-    docs/fair-comparison.md says how often this errs, and how often it sees a difference that is there, in simulations.
+    docs/calibration.md says how often this errs, and how often it sees a difference that is there, in simulations.
 
-    Raises: `ValueError` for fewer items than `least_items`.
+    Raises: `ValueError` for fewer items than `least_items`, and for losses that are not finite.
     """
     simple = _method(baselines[trivial], overlap)
     spread = [_spread(losses, overlap) for losses in cells]
@@ -109,7 +107,7 @@ def verdicts(
     of_rows = [np.insert(part, against, value, axis=-1) for part, value in zip(rows, (0.0, 1.0), strict=True)]
     pairs = [(first, second) for first in range(count) for second in range(first + 1, count)]
     order = _compare([(methods[first], methods[second]) for first, second in pairs], overlap)
-    shape = (*order.statistic.shape[:-1], count, count)
+    shape = (*simple.mean.shape, count, count)
     statistic, p_value = np.zeros(shape), np.ones(shape)
     for number, (first, second) in enumerate(pairs):
         statistic[..., first, second] = order.statistic[..., number]
@@ -265,6 +263,8 @@ def _spread(losses: Array, overlap: int | None) -> _Spread:
     seeds, items = losses.shape[-2:]
     if not can_tell(items, overlap):
         raise ValueError(f"{items} items are too few: at least {least_items(overlap)} are needed")
+    if not np.isfinite(losses).all():
+        raise ValueError("some losses are not finite")
     if seeds == 1:
         nothing = np.zeros(losses.shape[:-2])
         return _Spread(nothing, nothing, seeds)
@@ -274,7 +274,7 @@ def _spread(losses: Array, overlap: int | None) -> _Spread:
 def _methods(losses: Sequence[Array], spread: Sequence[_Spread], uneven: NDArray[np.bool_]) -> list[_Method]:
     """What other seeds would change of each method's mean is learnt from the spread of all of them.
 
-    Three seeds alone say little of how far apart others would lie, two degrees of freedom. So the variance s² of a
+    Three seeds alone say little of how others would spread: two degrees of freedom. So the variance s² of a
     method's seeds is taken together with those of the others, see `_shrunken`. What they owe to their luck with single
     items is in the variance over items already: it is taken off, as in the analysis of variance of two crossed random
     factors.
@@ -402,7 +402,7 @@ def _total(parts: Sequence[_Part]) -> Array:
 
 
 def _quantile(log_tail: Array, parts: Sequence[_Part]) -> Array:
-    """Student's t that a share of exp(log_tail) lies above: its mean over the parts' freedoms, by their variance."""
+    """Student's t exceeded by a share of exp(log_tail): its mean over the parts' freedoms, weighed by their variance."""
     tail = np.exp(log_tail)
     weighed = np.sum([part.variance * special.stdtrit(part.freedom, tail) for part in parts], axis=0)
     result: Array = -weighed / np.maximum(_total(parts), 1e-300)

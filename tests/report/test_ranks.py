@@ -319,7 +319,7 @@ def test_cliques_are_all_maximal_runs_and_no_others(drawn_pairs: tuple[int, set[
 def test_few_tasks_are_said_to_tell_nothing() -> None:
     words = in_words(ranking(drawn(4, 3, seed=0, better=1.0)))
     assert "With 4 tasks no pair can differ significantly: the smallest p is 0.125. " in words
-    assert words.endswith("To tell two of 3 cells apart takes at least 7 tasks.")
+    assert words.endswith("Among 3 cells a difference takes at least 7 tasks.")
     found = ranking(drawn(8, 6, seed=0, better=1.0))
     assert not any(pair.differs for pair in found.pairs)
     words = "no pair can differ significantly: the smallest p is 0.00781, and 0.12 after Holm's correction for 15 pairs"

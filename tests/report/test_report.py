@@ -166,7 +166,7 @@ def test_seeds_in_two_groups_are_named_where_nothing_says_what_solved_is() -> No
     cells = seeds_at("sure", 0.10, 0.11, 0.105), seeds_at("torn", 0.10, 0.11, 0.6)
     told = verdicts(section(*cells))
     assert told["sure"].startswith("better than naive")
-    assert told["torn"] == "no verdict: its seeds fall into two groups, 2 near 0.105 and 1 near 0.6"
+    assert told["torn"] == "no verdict: its seeds are far apart (2 near 0.105, 1 near 0.6)"
 
 
 def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> None:
@@ -191,7 +191,7 @@ def test_too_few_forecasts_are_not_tested_and_the_report_says_why(tmp_path: Path
     found = replace(section(), overlap=12, unit="forecast", entries=few)
     too_few = "too few to test: 11 forecasts, overlapping by 11"
     assert verdicts(found) == dict.fromkeys(("naive", "a", "b"), too_few) | {"naive": "the reference"}
-    words = f"No difference was tested, as there are {too_few}; at least 96 are "
+    words = f"No difference was tested, as there are {too_few}; at least 144 are "
     assert in_words(found, rows(found)) == f"{words}needed."
     write([found], tmp_path / "reports")
     table = pd.read_csv(tmp_path / "reports/leaderboard.csv", index_col="name")

@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedSection:
     """A section's entries by kind, with what `rnnlab.statistics.verdicts` says of their losses."""
 
     section: Section
@@ -117,8 +117,9 @@ class Judged:
         return int((entry.losses.mean(axis=1) <= self.solved + 1e-9).sum())
 
     def interval(self, index: int) -> tuple[float, float] | None:
-        """Of the metric of a method; None where it is not known, or of a test split that is too small to say."""
-        if self.too_few:
+        """Of the metric of a method; None where it is not known, of a test split that is too small, and of a cell whose
+        mean stands for no seed."""
+        if self.too_few or self.methods[index].name in self.uneven:
             return None
         low, high = float(self.verdicts.low[index]), float(self.verdicts.high[index])
         if np.isnan(low):
@@ -133,13 +134,13 @@ def rows(section: Section) -> list[Row]:
     corrected by Holm for the number of entries. Where the test split has too few items for that, the verdict says so;
     where a cell's seeds fall into two groups, how many are in which, as its mean stands for neither.
     """
-    judged = Judged(section)
+    judged = JudgedSection(section)
     sign = 1 if section.direction == "min" else -1
     ordered = sorted(enumerate(judged.methods), key=lambda pair: sign * pair[1].summary[section.metric])
     return [_row(judged, index, entry, rank) for rank, (index, entry) in enumerate(ordered, start=1)]
 
 
-def _row(judged: Judged, index: int, entry: Entry, rank: int) -> Row:
+def _row(judged: JudgedSection, index: int, entry: Entry, rank: int) -> Row:
     section = judged.section
     low, high = judged.interval(index) or (None, None)
     row = Row(
@@ -201,8 +202,8 @@ def _groups(section: Section, entry: Entry) -> str:
     values = np.sort([metrics[section.metric] for metrics in entry.by_seed])
     split = int(np.diff(values).argmax()) + 1
     sides = values[:split], values[split:]
-    told = " and ".join(f"{len(side)} near {side.mean():.3g}" for side in sides)
-    return f"no verdict: its seeds fall into two groups, {told}"
+    groups = ", ".join(f"{len(side)} near {side.mean():.3g}" for side in sides)
+    return f"no verdict: its seeds are far apart ({groups})"
 
 
 def _mean(training: list[dict[str, Any]], key: str, kind: type) -> Any:
@@ -214,7 +215,7 @@ def in_words(section: Section, table: list[Row]) -> str:
     cells = [row for row in table if row.kind == "cell"]
     if not cells:
         return "No cell has been evaluated."
-    judged = Judged(section)
+    judged = JudgedSection(section)
     if judged.too_few:
         least = least_items(section.overlap)
         text = f"No difference was tested, as there are {judged.too_few}; at least {least} are needed."
@@ -232,7 +233,7 @@ def in_words(section: Section, table: list[Row]) -> str:
 
 def _against_reference(section: Section, cells: list[Row]) -> str:
     better = [row for row in cells if row.verdict.startswith("better")]
-    worse = [row.name for row in cells if row.verdict.startswith("worse")]
+    worse = [row.name for row in cells if row.verdict.startswith("worse") and row.seeds >= ENOUGH_SEEDS]
     winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
     reference = f"{section.reference}, the best baseline on validation"
     if winners:
@@ -244,7 +245,7 @@ def _against_reference(section: Section, cells: list[Row]) -> str:
     return f"{text}; worse: {', '.join(worse)}." if worse else f"{text}."
 
 
-def _against_trivial(judged: Judged, cells: list[Row]) -> str:
+def _against_trivial(judged: JudgedSection, cells: list[Row]) -> str:
     """Left out where the best baseline is the trivial one, or every cell is better than the best."""
     section = judged.section
     if section.trivial == section.reference or all(row.verdict.startswith("better") for row in cells):
@@ -263,7 +264,7 @@ def _against_trivial(judged: Judged, cells: list[Row]) -> str:
     return f" Better than {section.trivial}, the trivial one: {which}{but}."
 
 
-def _among(judged: Judged, cells: list[Row]) -> str:
+def _among(judged: JudgedSection, cells: list[Row]) -> str:
     """Which other cells the first in rank is better than, corrected for all pairs, any of which might have led."""
     if len(cells) < 2:
         return ""

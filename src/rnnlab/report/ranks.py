@@ -291,7 +291,7 @@ def _verdict_on_pairs(found: Ranking) -> str:
         text = f"With {tasks} tasks no pair can differ significantly: the smallest p is {least:.3g}"
         if least < SIGNIFICANCE:
             text += f", and {min(1.0, least * pairs):.2g} after Holm's correction for {pairs} pairs"
-        return f"{text}. To tell two of {len(found.cells)} cells apart takes at least {tasks_needed(pairs)} tasks."
+        return f"{text}. Among {len(found.cells)} cells a difference takes at least {tasks_needed(pairs)} tasks."
     apart = [pair for pair in found.pairs if pair.differs]
     if not apart:
         return f"Pair by pair ({TEST}) no difference is seen: more tasks might show one."

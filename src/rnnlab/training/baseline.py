@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
+from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import JUDGED, is_current
 from rnnlab.results.paths import from_root, root
@@ -47,12 +49,15 @@ def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) ->
             metrics = write_predictions(judging, predict("test"), part / name)
             log.info("%s/%s: test %s %.4f", cfg.task.name, name, rank_by, metrics[rank_by])
         best = min if task.spec.metrics[rank_by] == "min" else max
+        finite = {name: value for name, value in validation.items() if np.isfinite(value)}
+        if baselines.trivial not in finite:
+            raise UserError(f"{cfg.task.name}: the baseline {baselines.trivial} has no {rank_by} on validation.")
         facts = {
             "spec": task.spec.as_dict(),
             # what cells are compared with, chosen as they are: not by the test split
-            "reference": best(validation, key=lambda name: validation[name]),
+            "reference": best(finite, key=lambda name: finite[name]),
             "trivial": baselines.trivial,
-            "validation": validation,
+            "validation": finite,
             "data": task.meta["digest"],
         }
         write_json(part / "task.json", {"format": JUDGED, **facts, "setting": setting})
