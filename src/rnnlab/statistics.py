@@ -402,7 +402,7 @@ def _total(parts: Sequence[_Part]) -> Array:
 
 
 def _quantile(log_tail: Array, parts: Sequence[_Part]) -> Array:
-    """Student's t exceeded by a share of exp(log_tail): its mean over the parts' freedoms, weighed by their variance."""
+    """Student's t exceeded by a share of exp(log_tail): its mean over the freedoms of parts, weighed by variance."""
     tail = np.exp(log_tail)
     weighed = np.sum([part.variance * special.stdtrit(part.freedom, tail) for part in parts], axis=0)
     result: Array = -weighed / np.maximum(_total(parts), 1e-300)
