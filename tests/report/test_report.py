@@ -139,6 +139,30 @@ def seeds_at(name: str, *values: float) -> Entry:
     return Entry(name, "cell", {"score": float(np.mean(values))}, by_seed, losses, training)
 
 
+def test_an_order_behind_an_unsure_first_is_told() -> None:
+    """The first in rank is good on some items and bad on others, so that it is seen to be better than none."""
+    wild = seeds_at("wild", 0.4, 0.401, 0.402)
+    wild = replace(wild, losses=wild.losses + 40 * np.tile([-1.0, 1.0], ITEMS // 2))
+    found = section(wild, seeds_at("b", 0.5, 0.501, 0.502), seeds_at("c", 0.9, 0.901, 0.902))
+    assert in_words(found, rows(found)).endswith(
+        " Among the cells, wild is not seen to be better than any; b is better than c."
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_cell_of_losses_that_are_not_finite_leaves_the_verdicts_of_the_others_as_they_are(value: float) -> None:
+    good, bad = entry("good", 0.5, 1e-9), entry("bad", 0.6, 1e-9)
+    bad = replace(bad, losses=np.where(np.arange(ITEMS) == 3, value, bad.losses), summary={"score": value})
+    found, alone = section(bad, good, entry("worse", 1.5, 1e-9)), section(good, entry("worse", 1.5, 1e-9))
+    *others, last = rows(found)
+    assert others == rows(alone)
+    assert (last.name, last.verdict) == ("bad", "no verdict: not all its losses are finite")
+    assert (last.p_value, last.ci_low) == (None, None)
+    assert in_words(found, [*others, last]).endswith(
+        "Among the cells, good is better than worse. Not judged, as not all losses are finite: bad."
+    )
+
+
 def test_seeds_that_fail_now_and_then_get_their_share_and_no_better() -> None:
     """A mean over a spread of two humps stands for neither."""
     cells = (

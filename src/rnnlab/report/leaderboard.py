@@ -59,7 +59,13 @@ class Judged:
 
     @cached_property
     def cells(self) -> list[Entry]:
-        return [entry for entry in self.section.entries if entry.kind == "cell"]
+        """Those of finite losses: one that is not would leave no test of the others either."""
+        return [entry for entry in self.section.entries if entry.kind == "cell" and np.isfinite(entry.losses).all()]
+
+    @cached_property
+    def diverged(self) -> list[Entry]:
+        """Cells whose losses are not all finite, which are not judged."""
+        return [entry for entry in self.section.entries if entry.kind == "cell" and not np.isfinite(entry.losses).all()]
 
     @cached_property
     def baselines(self) -> list[Entry]:
@@ -136,12 +142,14 @@ def rows(section: Section) -> list[Row]:
     judged = Judged(section)
     sign = 1 if section.direction == "min" else -1
     ordered = sorted(enumerate(judged.methods), key=lambda pair: sign * pair[1].summary[section.metric])
-    return [_row(judged, index, entry, rank) for rank, (index, entry) in enumerate(ordered, start=1)]
+    last = [(None, entry) for entry in judged.diverged]
+    return [_row(judged, index, entry, rank) for rank, (index, entry) in enumerate([*ordered, *last], start=1)]
 
 
-def _row(judged: Judged, index: int, entry: Entry, rank: int) -> Row:
+def _row(judged: Judged, index: int | None, entry: Entry, rank: int) -> Row:
+    """index: among the methods; None of a cell that is not judged."""
     section = judged.section
-    low, high = judged.interval(index) or (None, None)
+    low, high = (None if index is None else judged.interval(index)) or (None, None)
     row = Row(
         task=section.title,
         name=entry.name,
@@ -165,6 +173,8 @@ def _row(judged: Judged, index: int, entry: Entry, rank: int) -> Row:
     if entry.kind == "baseline" and entry.name == section.reference:
         return row
     solved = _solved(row)
+    if index is None:
+        return replace(row, verdict=_joined("no verdict: not all its losses are finite", solved))
     if entry.name in judged.uneven and entry.kind == "cell":
         return replace(row, verdict=solved or _groups(section, entry))
     if judged.too_few:
@@ -227,6 +237,8 @@ def in_words(section: Section, table: list[Row]) -> str:
         text += _among(judged, cells)
     if judged.uneven:
         text += f" Of {', '.join(judged.uneven)} the mean stands for no seed: some are good and some are not."
+    if judged.diverged:
+        text += f" Not judged, as not all losses are finite: {', '.join(entry.name for entry in judged.diverged)}."
     return text + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
 
 
@@ -267,22 +279,30 @@ def _among(judged: Judged, cells: list[Row]) -> str:
         return ""
     if any(row.seeds < ENOUGH_SEEDS for row in cells):
         return " Fewer than three seeds of a cell say nothing of the cells' own order: train three or more."
-    even = [row.name for row in cells if row.name not in judged.uneven]
+    number = {entry.name: index for index, entry in enumerate(judged.cells)}
+    even = [row.name for row in cells if row.name in number and row.name not in judged.uneven]
     if len(even) < 2:
         return ""
-    number = {entry.name: index for index, entry in enumerate(judged.cells)}
-    first, *others = even
     found = judged.verdicts.among
-    beaten = [
-        other
-        for other in others
-        if found.p_value[number[first], number[other]] < SIGNIFICANCE
-        and found.statistic[number[first], number[other]] < 0
-    ]
-    if not beaten:
+    beaten = {
+        name: [
+            other
+            for other in even
+            if found.p_value[number[name], number[other]] < SIGNIFICANCE
+            and found.statistic[number[name], number[other]] < 0
+        ]
+        for name in even
+    }
+    first = even[0]
+    if beaten[first]:
+        rest = "" if len(beaten[first]) == len(even) - 1 else "; no difference from the others is significant"
+        return f" Among the cells, {first} is better than {', '.join(beaten[first])}{rest}."
+    better = next((name for name in even if beaten[name]), None)
+    if better is None:
         return " Among the cells no order is seen."
-    rest = "" if len(beaten) == len(others) else "; no difference from the others is significant"
-    return f" Among the cells, {first} is better than {', '.join(beaten)}{rest}."
+    # the losses of the first may vary more than of those behind it
+    told = f"{better} is better than {', '.join(beaten[better])}"
+    return f" Among the cells, {first} is not seen to be better than any; {told}."
 
 
 def tuned_alike(trials: Iterable[int | None]) -> bool:
