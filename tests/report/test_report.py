@@ -105,6 +105,11 @@ def test_a_strong_baseline_is_what_cells_are_compared_with_and_the_trivial_one_n
         "No cell is seen to be better than ridge, the best baseline on validation. "
         "Better than naive, the trivial one: all cells. Among the cells no order is seen."
     )
+    single = replace(section(entry("a", 0.49, 1e-9), entry("b", 0.51, 1e-9, seeds=1), ridge), reference="ridge")
+    assert (
+        " Better than naive, the trivial one: a. "
+        "Better than naive, the trivial one, but with fewer than three seeds: b. "
+    ) in in_words(single, rows(single))
     weak = replace(section(entry("a", 1.0, 1.0), ridge), reference="ridge")
     assert in_words(weak, rows(weak)).endswith(
         "; worse: a. None is seen to be better than naive, the trivial one. The first in rank is ridge, which uses no "

@@ -269,8 +269,14 @@ def _against_trivial(judged: Judged, cells: list[Row]) -> str:
     ]
     if not better:
         return f" None is seen to be better than {section.trivial}, the trivial one."
-    which = "all cells" if len(better) == len(cells) else ", ".join(better)
-    return f" Better than {section.trivial}, the trivial one: {which}."
+    seeds = {row.name: row.seeds for row in cells}
+    few = [name for name in better if seeds[name] < ENOUGH_SEEDS]
+    sure = [name for name in better if name not in few]
+    text = ""
+    for names, but in ((sure, ""), (few, ", but with fewer than three seeds")):
+        which = "all cells" if len(names) == len(cells) > 1 else ", ".join(names)
+        text += f" Better than {section.trivial}, the trivial one{but}: {which}." if names else ""
+    return text
 
 
 def _among(judged: Judged, cells: list[Row]) -> str:
