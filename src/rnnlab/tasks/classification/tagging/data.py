@@ -137,7 +137,7 @@ class TaggingData(ClassificationData):
             metrics={**METRICS, "sentence_accuracy": "max"},
             rank_by="accuracy",
             tokens=True,
-            unit=learnt["unit"],
+            unit=learnt.get("unit", "sentence"),  # which nets of an earlier version do not know, and need for no answer
         )
 
     def raw_columns(self) -> dict[str, Column]:
