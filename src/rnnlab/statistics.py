@@ -86,11 +86,11 @@ def verdicts(
     seed has solved the task; None where nothing says so.
 
     The variance of the difference of two means has up to three parts: that of the items (`_variance_of_mean`), and for
-    each method with several seeds that of its seeds (`_seeds`), estimated from all cells of the table. Their sum is
+    each method with several seeds that of its seeds (`_methods`), estimated from all cells of the table. Their sum is
     tested by Student's t, its critical value the mean of those of the parts' own degrees of freedom, each weighed by
     its part of the variance (Cochran and Cox 1950): where Satterthwaite's freedom lets a seeds' variance that happens
     to be small count as sure, which Holm's correction then reads the far tail of, this does not. A family of
-    comparisons is corrected by Holm (1979), so that one of `SIGNIFICANCE` in all errs.
+    comparisons is corrected by Holm (1979): a share of `SIGNIFICANCE` of tables without any difference holds an error.
 
     docs/calibration.md says how often this errs, and how often it sees a difference that is there, in simulations.
 

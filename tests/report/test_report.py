@@ -1,6 +1,7 @@
 """The leaderboard: ranks, verdicts and the words under the table."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from rnnlab.errors import UserError
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.leaderboard import in_words, rows
 from rnnlab.report.page import by_part, write
-from rnnlab.report.results_table import Entry, Section, _chosen, _named, _told_apart
+from rnnlab.report.results_table import Entry, Section, _chosen, _named, _section, _told_apart
 from rnnlab.results.paths import Results
 from tests.conftest import Run
 
@@ -105,6 +107,11 @@ def test_a_strong_baseline_is_what_cells_are_compared_with_and_the_trivial_one_n
         "No cell is seen to be better than ridge, the best baseline on validation. "
         "Better than naive, the trivial one: all cells. Among the cells no order is seen."
     )
+    single = replace(section(entry("a", 0.49, 1e-9), entry("b", 0.51, 1e-9, seeds=1), ridge), reference="ridge")
+    assert (
+        " Better than naive, the trivial one: a. "
+        "Better than naive, the trivial one, but with fewer than three seeds: b. "
+    ) in in_words(single, rows(single))
     weak = replace(section(entry("a", 1.0, 1.0), ridge), reference="ridge")
     assert in_words(weak, rows(weak)).endswith(
         "; worse: a. None is seen to be better than naive, the trivial one. The first in rank is ridge, which uses no "
@@ -288,6 +295,25 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     for table in ("leaderboard", "metrics"):
         told = set(pd.read_csv(root / f"reports-runs/{table}.csv")["task"])
         assert told == {"price with test=0.1", "price with test=0.15"}
+
+
+def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
+    """As an interrupted `evaluate` leaves them: no table can be made, and none goes without a word."""
+    short = ("task=xor", "cell=rnn", "trainer.max_epochs=1", "tracking=none")
+    for name in ("train", "evaluate"):
+        assert run(name, *short).code == 0
+    (folder,) = root.glob("runs/xor/rnn/*")
+    shutil.rmtree(root / "runs/xor/baselines")
+    reported = run("report", "report.folder=runs", "tracking=none")
+    assert reported.code == 2
+    told = f"left out, as the baselines on their data are not judged: {folder.relative_to(root)}: run `rnnlab evaluate`"
+    assert told in reported.out
+
+
+def test_baselines_of_an_earlier_version_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text('{"format": 3, "spec": {}, "data": "d", "reference": "ridge"}')
+    with pytest.raises(UserError, match="is not there, or of an earlier version"):
+        _section("rain", tmp_path, [])
 
 
 def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:

@@ -1,6 +1,7 @@
 """What has been evaluated, read from disk: for each task and state of its data, its cells and its baselines."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -16,9 +17,11 @@ from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.results.files import read_json
-from rnnlab.results.origin import JUDGING, current, digest, is_current, is_judged
-from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.results.origin import JUDGING, NAMED, current, digest, is_current, is_judged
+from rnnlab.results.paths import Results, from_root, of_seeds, root
 from rnnlab.statistics import ENOUGH_SEEDS
+
+log = logging.getLogger("rnnlab")
 
 OF_EPOCHS = ("trainer.max_epochs", "trainer.patience")
 """Settings that another budget leaves out."""
@@ -158,6 +161,7 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
             yield _section(task, root() / "results" / task / "baselines", cells)
     else:
         runs = current(of_seeds(root(), "runs/*/*/*/train/seed=*/run.json"))
+        _name_those_without_baselines({path.parents[2] for path in runs})
         for facts in current(sorted(root().glob("runs/*/baselines/*/task.json"))):
             baselines, task = facts.parent, facts.parents[2].name
             trained = {path.parents[2] for path in runs if path.parents[4].name == task}
@@ -165,6 +169,19 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
             section = _section(task, baselines, cells)
             if section.tried or not wanted.words:
                 yield section
+
+
+def _name_those_without_baselines(folders: set[Path]) -> None:
+    """In one line, what an `evaluate` that was interrupted left: it judges the baselines last."""
+    alone = [
+        from_root(folder)
+        for folder in sorted(folders)
+        if _is_evaluated(results := Results(folder))
+        and not (folder.parents[1] / "baselines" / _first_run(results)["dataset"]["digest"] / "task.json").exists()
+    ]
+    if alone:
+        named = ", ".join(alone[:NAMED]) + (f" and {len(alone) - NAMED} more" if len(alone) > NAMED else "")
+        log.info("left out, as the baselines on their data are not judged: %s: %s", named, AGAIN)
 
 
 def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
