@@ -341,15 +341,6 @@ def test_a_net_that_reads_both_ways_is_judged_on_each_sentence_as_if_it_stood_al
         assert np.allclose(own["confidence"], p.max(dim=-1).values, atol=1e-6)
 
 
-def test_a_net_that_knows_no_unit_still_answers(task: TaggingData) -> None:
-    """As one of an earlier version: `predict` takes what it learnt as it is."""
-    learnt = task.state_dict()
-    del learnt["unit"]
-    restored = copy.copy(task)
-    restored.restore(learnt)
-    assert restored.spec == task.spec
-
-
 def test_padding_is_no_target(task: TaggingData) -> None:
     batch = next(iter(task.loader("train")))
     assert batch.lengths is not None

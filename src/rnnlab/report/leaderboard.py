@@ -270,10 +270,13 @@ def _against_trivial(judged: JudgedSection, cells: list[Row]) -> str:
     ]
     if not better:
         return f" None is seen to be better than {section.trivial}, the trivial one."
-    which = "all cells" if len(better) == len(cells) else ", ".join(better)
     few = [row.name for row in cells if row.name in better and row.seeds < ENOUGH_SEEDS]
-    but = f", but with fewer than three seeds: {', '.join(few)}" if few else ""
-    return f" Better than {section.trivial}, the trivial one: {which}{but}."
+    sure = [name for name in better if name not in few]
+    text = ""
+    for names, but in ((sure, ""), (few, ", but with fewer than three seeds")):
+        which = "all cells" if len(names) == len(cells) > 1 else ", ".join(names)
+        text += f" Better than {section.trivial}, the trivial one{but}: {which}." if names else ""
+    return text
 
 
 def _among(judged: JudgedSection, cells: list[Row]) -> str:
