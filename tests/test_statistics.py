@@ -85,6 +85,15 @@ def test_right_everywhere_against_wrong_everywhere_is_judged_by_the_number_of_it
         assert found.p_value == pytest.approx(stats.binomtest(0, items).pvalue)
 
 
+def test_two_items_that_agree_are_no_evidence_however_many_the_seeds() -> None:
+    """As of two speakers: that both were right says next to nothing of a third, whatever the seeds differ by."""
+    seeds = np.array([[0.0], [0.01], [0.02]]) + np.zeros((3, 2))
+    assert compare(seeds, np.ones((1, 2))).p_value == 0.5
+    assert compare(np.zeros((3, 2)), np.ones((1, 2))).p_value == 0.5
+    found = verdicts([np.zeros((3, 2)), np.array([[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])], [np.ones((1, 2))])
+    assert found.reference.p_value[0] >= 0.5
+
+
 def test_more_noise_makes_no_difference_more_significant() -> None:
     """Over three seeds alone p = 0.066; with the variance of items added, Satterthwaite's freedom made it 0.031."""
     rng = np.random.default_rng(1)

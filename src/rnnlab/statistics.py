@@ -131,7 +131,8 @@ def compare(losses: Array, reference_losses: Array, overlap: int | None = None) 
     """Is the mean loss of two methods different, beyond what other seeds and other items would have changed?
 
     As in `verdicts`, of these two alone. Equal losses give statistic 0 and p_value 1; a difference that is the same in
-    all items and seeds, as of right and wrong, has no variance, and gets the sign test's p_value, 2^(1 - n) of n items.
+    all items, as of right and wrong, has no variance over them, and no p_value below the sign test's, 2^(1 - n) of n
+    items; where it is the same in all seeds, too, it gets that one.
     Between methods of one row each and independent items this is the paired t test.
 
     Raises: `ValueError` for fewer items than `least_items`.
@@ -388,11 +389,13 @@ def _compare(pairs: Sequence[tuple[_Method, ...]], overlap: int | None) -> Compa
     seeds = [zip(*(method.seeds for method in side), strict=True) for side in zip(*pairs, strict=True)]
     parts = [_Part(*items), *(_Part(*(np.stack(each, axis=-1) for each in side)) for side in seeds)]
     total = _total(parts)
-    certain = total <= (1e-12 * mean) ** 2  # no variance but that of rounding
+    rounding = (1e-12 * mean) ** 2
+    certain, alike = total <= rounding, parts[0].variance <= rounding  # seeds may still differ where items do not
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(mean == 0, 0.0, np.where(certain, np.copysign(np.inf, mean), mean / np.sqrt(total)))
     by_sign = min(1.0, 2.0 ** (1 - pairs[0][0].items.shape[-1] / (overlap or 1)))
-    p_value = np.where(certain, by_sign, _p_value(np.where(certain, 0.0, np.abs(statistic)), parts))
+    p_value = np.where(certain, 0.0, _p_value(np.where(certain, 0.0, np.abs(statistic)), parts))
+    p_value = np.where(alike, np.maximum(p_value, by_sign), p_value)
     return Comparison(statistic, holm(np.where(mean == 0, 1.0, p_value)))
 
 
