@@ -308,6 +308,8 @@ def test_variances_are_shrunken_as_by_smyth() -> None:
     apart = _shrunken(np.array([1.0, 1.1, 0.9, 60.0]), np.full(4, 2.0), even)
     assert apart.variance[3] == 60
     assert apart.freedom[3] == 2
+    far = _shrunken(np.array([1.0, 1.1, 0.9, 6e4]), np.full(4, 2.0), even)
+    assert far.variance == pytest.approx([1.0, 1.0, 1.0, 6e4])
     torn = _shrunken(np.array([1.0, 1.1, 0.9, 60.0]), np.full(4, 2.0), np.arange(4) < 3)
     assert torn.variance == pytest.approx([1.0, 1.0, 1.0, 60.0])
     assert torn.freedom == pytest.approx([6.0, 6.0, 6.0, 2.0])

@@ -27,6 +27,10 @@ ENOUGH_SEEDS = 3
 ENOUGH_SEEDS_ALONE = 5
 """For seeing two groups in the seeds of the only cell with several: of three normal ones a third look like it."""
 
+WIDER, FAR_WIDER = 0.3, 0.002
+"""p-values below which a cell's seeds spread further than those of the others, and so far that they say nothing of
+them: chosen by calibration, the first for the error rate, the second for the power of the others."""
+
 LEAST = float(np.log(1e-100))
 """The logarithm of the smallest tail that is looked for: of smaller ones Student's quantiles are no longer finite."""
 
@@ -308,8 +312,9 @@ def _shrunken(variance: Array, freedom: Array, even: NDArray[np.bool_]) -> _Part
     over the methods, the posterior mean of 1/σ² is 1 / ((d₀ s₀² + d s²) / (d₀ + d)), on d₀ + d degrees of freedom
     (Smyth 2004, as in limma). d₀ and s₀² are found from the mean and the variance of ln s²: what sampling does not
     explain of that is the trigamma function of d₀/2. No smaller than the mean of all; and a method that spreads further
-    than the others do (F test at 0.3) keeps its own.
+    than the others do (`WIDER`) keeps its own, and has no part in that of the others where it is far off (`FAR_WIDER`).
     """
+    even = even & (_wider(variance, even * freedom, freedom) >= FAR_WIDER)
     weight = even * freedom
     total, count = weight.sum(axis=-1, keepdims=True), even.sum(axis=-1, keepdims=True)
     freedom = np.broadcast_to(freedom, variance.shape)
@@ -325,12 +330,18 @@ def _shrunken(variance: Array, freedom: Array, even: NDArray[np.bool_]) -> _Part
     shrunken = (prior * usual + freedom * variance) / (prior + freedom)
     result = np.where(differ, np.maximum(shrunken, pooled), pooled)
     degrees = np.where(differ, np.minimum(prior + freedom, total), total)
-    of_others = total - weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        others = (pooled * total - variance * weight) / of_others
-        apart = (of_others > 0) & (stats.f.sf(variance / others, freedom, of_others) < 0.3)
-    own = apart | ~even
+    own = ~even | (_wider(variance, weight, freedom) < WIDER)
     return _Part(np.where(own, variance, result), np.where(own, freedom, degrees))
+
+
+def _wider(variance: Array, weight: Array, freedom: Array) -> Array:
+    """p-value of the F test that a method's variance is no larger than that of the others, pooled by weight; 1 where
+    there are none."""
+    others = weight.sum(axis=-1, keepdims=True) - weight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = ((variance * weight).sum(axis=-1, keepdims=True) - variance * weight) / others
+        p_value = stats.f.sf(variance / pooled, freedom, others)
+    return np.where(np.isnan(p_value), 1.0, p_value)
 
 
 def _inverse_trigamma(values: Array) -> Array:

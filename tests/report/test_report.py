@@ -118,9 +118,7 @@ def test_a_strong_baseline_is_what_cells_are_compared_with_and_the_trivial_one_n
         "recurrent net."
     )
     few = replace(section(entry("a", 0.49, 1e-9, seeds=1), ridge), reference="ridge")
-    assert "Better than naive, the trivial one: all cells, but with fewer than three seeds: a." in in_words(
-        few, rows(few)
-    )
+    assert "Better than naive, the trivial one, but with fewer than three seeds: a." in in_words(few, rows(few))
 
 
 def test_evidence_over_days_is_not_enough_when_the_seeds_disagree() -> None:

@@ -1,6 +1,5 @@
 """Sentences read and drawn right, words of the training part alone, and tags judged as one would count them."""
 
-import copy
 import json
 import os
 import re
