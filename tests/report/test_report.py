@@ -180,10 +180,10 @@ def test_seeds_that_fail_now_and_then_get_their_share_and_no_better() -> None:
         seeds_at("lost", 0.6, 0.61, 0.6),
     )
     found = replace(section(*cells), solved=0.01)
-    told = verdicts(found)
-    assert told["sure"] == "better than naive (p < 0.0001); 3 of 3 seeds solve it (share 0.44 to 1.00)"
-    assert told["torn"] == "2 of 3 seeds solve it (share 0.21 to 0.94)"
-    assert told["lost"].endswith("; 0 of 3 seeds solve it (share 0.00 to 0.56)")
+    said = verdicts(found)
+    assert said["sure"] == "better than naive (p < 0.0001); 3 of 3 seeds solve it (share 0.44 to 1.00)"
+    assert said["torn"] == "2 of 3 seeds solve it (share 0.21 to 0.94)"
+    assert said["lost"].endswith("; 0 of 3 seeds solve it (share 0.00 to 0.56)")
     assert [(row.name, row.solved) for row in rows(found)] == [("sure", 3), ("torn", 2), ("lost", 0), ("naive", None)]
     words = in_words(found, rows(found))
     assert words.startswith(f"Better than {BEST}, with evidence: sure, lost.")
@@ -193,9 +193,9 @@ def test_seeds_that_fail_now_and_then_get_their_share_and_no_better() -> None:
 
 def test_seeds_in_two_groups_are_named_where_nothing_says_what_solved_is() -> None:
     cells = seeds_at("sure", 0.10, 0.11, 0.105), seeds_at("torn", 0.10, 0.11, 0.6)
-    told = verdicts(section(*cells))
-    assert told["sure"].startswith("better than naive")
-    assert told["torn"] == "no verdict: its seeds are far apart (2 near 0.105, 1 near 0.6)"
+    said = verdicts(section(*cells))
+    assert said["sure"].startswith("better than naive")
+    assert said["torn"] == "no verdict: its seeds are far apart (2 near 0.105, 1 near 0.6)"
 
 
 def test_cells_that_search_with_different_beams_are_not_compared_fairly() -> None:
@@ -304,8 +304,8 @@ def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
     shutil.rmtree(root / "runs/xor/baselines")
     reported = run("report", "report.folder=runs", "tracking=none")
     assert reported.code == 2
-    told = f"left out, as the baselines on their data are not judged: {folder.relative_to(root)}: run `rnnlab evaluate`"
-    assert told in reported.out
+    said = f"left out, as the baselines on their data are not judged: {folder.relative_to(root)}: run `rnnlab evaluate`"
+    assert said in reported.out
 
 
 def test_baselines_of_an_earlier_version_are_not_read(tmp_path: Path) -> None:
