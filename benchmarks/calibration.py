@@ -222,8 +222,9 @@ def power(
         found["ours"][str(points)] = float((ours <= min(bounds["ours"], 0.999)).mean())
         better = cells[0].mean(axis=(-2, -1)) < baseline.mean(axis=(-2, -1))
         for name, p_values in others(cells, baseline, setting, rng, "other nested bootstrap" in null).items():
-            first = np.where(np.isnan(p_values[:, 0]), 1.0, holm(p_values)[:, 0])
-            found[name][str(points)] = float((better & (first <= min(bounds[f"other {name}"], 0.999))).mean())
+            known = ~np.isnan(p_values[:, 0])
+            first = holm(p_values[known])[:, 0]
+            found[name][str(points)] = float((better[known] & (first <= min(bounds[f"other {name}"], 0.999))).mean())
     return found
 
 

@@ -83,7 +83,7 @@ def goals(rows: list[Row]) -> Iterator[str]:
         shown = [rate(row) for row in chosen if row["false"] - 1.96 * row["false_se"] > bound]
         most = rate(max(chosen, key=lambda row: row["false"]))
         yield (
-            f"- Where {kind}, no more than {bound:.2f} of the tables hold a false verdict: "
+            f"- Where {kind}, no setting is shown (95 %) to hold a false verdict in over {bound:.2f} of its tables: "
             + (f"**exceeded** in {len(shown)} of {len(chosen)} settings: {'; '.join(shown)}." if shown else
                f"**met** in all {len(chosen)} settings; the highest is {most}.")
         )  # fmt: skip
@@ -101,7 +101,7 @@ def goals(rows: list[Row]) -> Iterator[str]:
         if held + 1.96 * error < LEAST_COVERAGE
     ]
     yield (
-        f"- 95 % intervals hold the truth in at least {LEAST_COVERAGE} of the tables: "
+        f"- No setting is shown (95 %) to have intervals that hold the truth in under {LEAST_COVERAGE} of its tables: "
         + (f"**missed** in {len(low)} of {len(pairs)}: {'; '.join(low)}." if low else
            f"**met**; the lowest is {least:.3f} ({error:.3f}), {stage}.")
         + f" On the average {np.mean([held for held, _, _ in pairs]):.3f} (goal: at most {MEAN_COVERAGE})."

@@ -139,7 +139,7 @@ def compare(losses: Array, reference_losses: Array, overlap: int | None = None) 
     items; where it is the same in all seeds, too, it gets that one.
     Between methods of one row each and independent items this is the paired t test.
 
-    Raises: `ValueError` for fewer items than `least_items`.
+    Raises: `ValueError` for fewer items than `least_items`, and for losses that are not finite.
     """
     found = _compare([_pair(losses, reference_losses, overlap)], overlap)
     return Comparison(float(found.statistic[..., 0]), float(found.p_value[..., 0]))
@@ -151,7 +151,7 @@ def skill_interval(losses: Array, reference_losses: Array, overlap: int | None =
     By the delta method: near its mean, L/R varies as the mean of lossₜ - (L/R) reference_lossₜ does, divided by R, and
     other seeds move it as they move L. Where nothing varies, the interval is a point; without a reference loss, NaN.
 
-    Raises: `ValueError` for fewer items than `least_items`.
+    Raises: `ValueError` for fewer items than `least_items`, and for losses that are not finite.
     """
     mean, reference_mean = losses.mean(), reference_losses.mean()
     if reference_mean <= 0:

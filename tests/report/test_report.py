@@ -238,6 +238,16 @@ def sure(name: str) -> Entry:
     return entry(name, 0.5, 1e-9)
 
 
+def test_the_columns_that_others_read_keep_their_places(tmp_path: Path) -> None:
+    write([section(sure("a"))], tmp_path / "reports")
+    columns = list(pd.read_csv(tmp_path / "reports/leaderboard.csv").columns)
+    assert " ".join(columns[:16]) == (
+        "task name kind metric direction mean ci_low ci_high rank seeds trials parameters state_size train_seconds "
+        "steps_per_second verdict"
+    )
+    assert columns[16:] == ["reference", "p_value", "solved"]
+
+
 def test_intervals_are_over_seeds_and_items_and_absent_for_a_cell_of_one_seed() -> None:
     found = {row.name: row for row in rows(section(entry("one", 0.5, 1.0, seeds=1), entry("several", 0.7, 1e-9)))}
     assert found["one"].ci_low is None
