@@ -81,7 +81,7 @@ def test_only_cells_that_stand_in_every_task_are_ranked() -> None:
     assert found.cells == ["x", "y"]
     assert rank([section("a", {"x": 1, "y": 2})]) is None
     assert found.left_out == ["z"]
-    assert in_words(found).endswith("Left out, as they have no finite score on some of the tasks: z.")
+    assert in_words(found).endswith("Left out, as they are not judged on every task, or have no finite score there: z.")
     assert rank([section("a", {"x": 1}), section("b", {"y": 1})]) is None
 
 

@@ -66,8 +66,9 @@ def _cells(row: Row) -> list[str]:
         )
     )
     trials = "" if row.kind != "cell" else "by hand" if row.trials is None else str(row.trials)
+    seeds = str(row.seeds) if row.kind == "cell" else ""
     name = row.name if row.kind == "cell" else f"{row.name} (baseline)"
-    return [str(row.rank), name, f"{row.mean:.4f}", interval, str(row.seeds), trials, *numbers, row.verdict]
+    return [str(row.rank), name, f"{row.mean:.4f}", interval, seeds, trials, *numbers, row.verdict]
 
 
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:

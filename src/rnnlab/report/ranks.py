@@ -262,7 +262,8 @@ def in_words(found: Ranking | None) -> str:
     order = ", ".join(f"{cell} {mean:.2f}" for cell, mean in zip(found.cells, found.mean_ranks, strict=True))
     text = f"Mean rank over {len(found.tasks)} tasks ({', '.join(found.tasks)}): {order}. {_verdict(found)}"
     if found.left_out:
-        text += f" Left out, as they have no finite score on some of the tasks: {', '.join(found.left_out)}."
+        names = ", ".join(found.left_out)
+        text += f" Left out, as they are not judged on every task, or have no finite score there: {names}."
     if found.few:
         text += f" Fewer than three seeds of a cell on {', '.join(found.few)}: others might turn the ranks there."
     if found.unequal:
