@@ -18,7 +18,8 @@ OTHERS = ("earlier", "seeds alone", "items alone", "Nadeau and Bengio", "nested 
 
 
 def write() -> None:
-    rows = store.read("calibration")
+    order = [setting.name for setting in settings()]
+    rows = sorted(store.read("calibration"), key=lambda row: order.index(row["stage"]))
     if rows:
         PAGE.write_text("\n\n".join(page(rows)) + "\n", encoding="utf-8")
         print(f"wrote {PAGE.relative_to(CHECKOUT)}")
