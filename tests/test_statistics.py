@@ -387,6 +387,7 @@ def test_shares_of_units_are_no_single_hits() -> None:
     assert high - low < 0.02
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_statsmodels(values: list[float]) -> None:
     assert holm(values) == pytest.approx(multipletests(values, method="holm")[1])

@@ -47,7 +47,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
         "a kernel's tile": ("unroll/cpp/kernel.py", "TILE = ", "TILE = 2 * ", of("train") | of("evaluate")),
         "another layout": ("layouts/ctc.py", "embedding_size: Positive = 64", "embedding_size: Positive = 32", set()),
         "a constant of the statistics": (
-            "statistics.py", "confidence: float = 0.95", "confidence: float = 0.99", judged | {"report/leaderboard"},
+            "statistics.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.99", judged | {"report/leaderboard"},
         ),
         "a comment": ("modules/module.py", "# one sum, not a list", "# a sum, and not a list", set()),
         "a check": ("training/check.py", "torch sees no CUDA", "there is no CUDA", set()),
