@@ -56,7 +56,7 @@ def test_a_finder_that_refuses_a_package_counts_as_its_absence(monkeypatch: pyte
 
 
 def test_the_extra_brings_what_the_tasks_name() -> None:
-    assert {*NEEDED.values(), "babel"} == set(PACKAGES)
+    assert {*NEEDED.values(), "babel", "rapidfuzz"} == set(PACKAGES)
     assert all(find_spec(package) for package in PACKAGES)
     assert not any(line.startswith(tuple(PACKAGES)) for line in PROJECT["dependencies"])
 
@@ -86,6 +86,7 @@ def test_only_the_tasks_that_need_a_package_ask_for_it(task: str) -> None:
         ("babel", ["task=translate"]),
         ("sacrebleu", ["task=caption"]),
         ("jiwer", ["task=transcribe", "task.source=full"]),
+        ("rapidfuzz", ["task=translate"]),
         ("mido", ["task=music"]),
     ],
 )

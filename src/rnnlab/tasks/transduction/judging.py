@@ -187,23 +187,12 @@ def exact(predictions: pd.DataFrame) -> Array:
 
 def edits(written: list[str], reference: list[str], measure: str) -> tuple[Array, Array]:
     """Of each text, how many edits make it its reference, and how long that is; measure: of which of `ERROR_RATES`."""
+    from rapidfuzz.distance import Levenshtein
+
     tokens: Callable[[str], list[str]] = str.split if measure == "word_error_rate" else list
-    pairs = [
-        (np.array(tokens(text), str), np.array(tokens(true), str))
-        for text, true in zip(written, reference, strict=True)
-    ]
-    errors, sizes = zip(*((_distance(*pair), len(pair[1])) for pair in pairs), strict=True)
-    return np.array(errors, np.float64), np.array(sizes, np.float64)
-
-
-def _distance(one: NDArray[np.str_], other: NDArray[np.str_]) -> int:
-    """Levenshtein's, a row of his table at a time."""
-    inserted = np.arange(len(other) + 1)
-    row = inserted
-    for deleted, token in enumerate(one, 1):
-        row = np.append(deleted, np.minimum(row[1:] + 1, row[:-1] + (other != token)))
-        row = np.minimum.accumulate(row - inserted) + inserted
-    return int(row[-1])
+    pairs = [(tokens(text), tokens(true)) for text, true in zip(written, reference, strict=True)]
+    errors = np.array([Levenshtein.distance(text, true) for text, true in pairs], np.float64)
+    return errors, np.array([len(true) for _, true in pairs], np.float64)
 
 
 def _pseudo_values(bleu: "BLEU", written: list[str], reference: list[str], unit: "pd.Series[Any]") -> Array:

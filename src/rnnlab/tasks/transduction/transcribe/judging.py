@@ -24,9 +24,9 @@ class TranscribeJudging(TransductionJudging):
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
-        """Raises: `MissingExtra` without jiwer, beside what each judging raises."""
+        """Raises: `MissingExtra` without jiwer or rapidfuzz, beside what each judging raises."""
         super().check_options(options)
-        require("tasks", "task=transcribe", "jiwer")
+        require("tasks", "task=transcribe", "jiwer", "rapidfuzz")
 
     def text(self, numbers: list[int]) -> str:
         """As of any text; of letters, with one space between two words."""

@@ -24,9 +24,9 @@ class TranslateJudging(TransductionJudging):
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> None:
-        """Raises: `MissingExtra` without sacrebleu, beside what each judging raises."""
+        """Raises: `MissingExtra` without sacrebleu or rapidfuzz, beside what each judging raises."""
         super().check_options(options)
-        require("tasks", "task=translate", "sacrebleu")
+        require("tasks", "task=translate", "sacrebleu", "rapidfuzz")
 
     @property
     def parts(self) -> str:
