@@ -105,9 +105,9 @@ def test_more_noise_makes_no_difference_more_significant() -> None:
 
 
 @pytest.mark.parametrize("spread", [0.0, 1.0, 3.0, 10.0])
-@pytest.mark.parametrize(("seeds", "count"), [(3, 6), (3, 20), (5, 6)])
+@pytest.mark.parametrize(("seeds", "count"), [(3, 6), (3, 12), (5, 6)])
 def test_a_table_without_any_difference_holds_a_verdict_in_one_of_twenty(seeds: int, count: int, spread: float) -> None:
-    """With the variance and the freedom of each cell's own seeds one of six did, of twenty cells one of three."""
+    """With the variance and the freedom of each cell's own seeds one of six did, of twelve cells one of four."""
     rng = np.random.default_rng(5)
     shared = rng.normal(size=(600, 1, 100))
     cells = [
