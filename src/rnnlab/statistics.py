@@ -47,8 +47,9 @@ class Verdicts(NamedTuple):
 
     reference: each method against the reference, (..., methods), corrected by Holm for all others; of the reference
     itself 0 and 1. trivial: each cell against the trivial baseline, (..., cells), corrected for the cells. among: each
-    cell against each other, (..., cells, cells), corrected for all pairs. mean, low, high: of each method's loss over
-    other seeds and other items, (..., methods); NaN ends for a cell of one seed, which says nothing of others.
+    cell against each other, (..., cells, cells), corrected for all pairs. low, high: the ends of the interval of each
+    method's mean loss over other seeds and other items, (..., methods); NaN for a cell of one seed, which says nothing
+    of others.
     uneven: cells of which some seeds solve the task and some do not, or whose seeds fall into two groups
     (`two_groups`), so that their mean stands for neither and no verdict should be given of it, (..., cells).
     """
@@ -56,7 +57,6 @@ class Verdicts(NamedTuple):
     reference: Comparison
     trivial: Comparison
     among: Comparison
-    mean: Array
     low: Array
     high: Array
     uneven: NDArray[np.bool_]
@@ -124,7 +124,6 @@ def verdicts(
         Comparison(*of_rows),
         _compare([(method, simple) for method in methods[:count]], overlap),
         Comparison(statistic, p_value),
-        np.stack([method.mean for method in methods], axis=-1),
         low,
         high,
         uneven,

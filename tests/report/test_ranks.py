@@ -30,6 +30,7 @@ from rnnlab.report.ranks import (
 )
 from rnnlab.report.results_table import Entry, Section
 from rnnlab.statistics import holm
+from tests.report.parts import RAIN
 
 
 def section(task: str, scores: dict[str, float], direction: str = "min", metric: str = "score") -> Section:
@@ -37,19 +38,7 @@ def section(task: str, scores: dict[str, float], direction: str = "min", metric:
         Entry(name, "cell", {metric: value}, [{metric: value}] * 3, np.ones((3, 2))) for name, value in scores.items()
     ]
     naive = Entry("naive", "baseline", {metric: 0.0}, [{metric: 0.0}], np.ones((1, 2)))
-    return Section(
-        task=task,
-        data="d1",
-        metric=metric,
-        direction=direction,
-        reference="naive",
-        trivial="naive",
-        unit="day",
-        overlap=None,
-        solved=None,
-        parts="steps ahead",
-        entries=[*entries, naive],
-    )
+    return replace(RAIN, task=task, metric=metric, direction=direction, entries=[*entries, naive])
 
 
 def ranking(errors: NDArray[np.float64], names: str = "abcdefgh") -> Ranking:

@@ -18,6 +18,7 @@ from rnnlab.report.page import by_part, write
 from rnnlab.report.results_table import Entry, Section, _chosen, _named, _section, _told_apart
 from rnnlab.results.paths import Results
 from tests.conftest import Run
+from tests.report.parts import RAIN
 
 ITEMS = 400
 
@@ -42,18 +43,8 @@ def entry(name: str, value: float, p_value: float, kind: str = "cell", seeds: in
 
 
 def section(*entries: Entry, direction: str = "min", naive: Entry | None = None) -> Section:
-    return Section(
-        task="rain",
-        data="d1",
-        metric="score",
-        direction=direction,
-        reference="naive",
-        trivial="naive",
-        unit="day",
-        overlap=None,
-        solved=None,
-        parts="steps ahead",
-        entries=[*entries, naive or entry("naive", 1.0, 1.0, "baseline", seeds=1)],
+    return replace(
+        RAIN, direction=direction, entries=[*entries, naive or entry("naive", 1.0, 1.0, "baseline", seeds=1)]
     )
 
 

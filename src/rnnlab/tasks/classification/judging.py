@@ -103,14 +103,10 @@ def right_answers(predictions: pd.DataFrame) -> Array:
 
 
 def losses_by(column: str, predictions: pd.DataFrame) -> Array:
-    """The share of wrong answers among those that have a value of the column in common, such as a sentence.
-
-    Where not all have as many, as `losses_of_ratio` has it: the mean is 1 - accuracy in any case.
-    """
+    """The share of wrong answers among those that have a value of the column in common, such as a sentence; where not
+    all have as many, as `losses_of_ratio` has it. The mean is 1 - accuracy."""
     wrong = pd.Series(1 - right_answers(predictions)).groupby(predictions[column].to_numpy())
-    errors, sizes = (np.asarray(found, np.float64) for found in (wrong.sum(), wrong.size()))
-    # each share as it is, without what rounding would add
-    return errors / sizes if (sizes == sizes[0]).all() else losses_of_ratio(errors, sizes)
+    return losses_of_ratio(*(np.asarray(found, np.float64) for found in (wrong.sum(), wrong.size())))
 
 
 def f1_by_class(predictions: pd.DataFrame, classes: int) -> Array:
