@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rnnlab.data.splits import split_at_random, split_by_class
+from rnnlab.data.splits import split_at_random, split_by_class, with_training
 from rnnlab.datasets import chorales
 from rnnlab.datasets.dataset import Dataset, File, members, read_member
 from rnnlab.datasets.mnist import SAMPLE, Mnist
@@ -214,3 +216,22 @@ def test_a_class_too_small_to_be_shared_out_is_named() -> None:
         split_by_class(np.array([0] * 20 + [1] * 2), 0.1, 0.2, names=["pos", "neg"])
     with pytest.raises(UserError, match="4 examples are too few: none is left for the validation part"):
         split_at_random(4, 0.1, 0.5)
+
+
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=80), st.data())
+def test_fewer_training_examples_keep_the_shares_of_the_classes(labels: list[int], data: st.DataObject) -> None:
+    of_all = np.array(labels)
+    whole = {"train": np.arange(0, len(labels), 2), "validation": np.arange(1, len(labels), 2), "test": np.array([0])}
+    size = data.draw(st.integers(1, len(whole["train"])))
+    kept = with_training(whole, size, of_all)
+    assert len(kept["train"]) == size
+    assert set(kept["train"].tolist()) <= set(whole["train"].tolist())
+    assert [kept[split] is whole[split] for split in ("validation", "test")] == [True, True]
+    of_class = np.bincount(of_all[whole["train"]], minlength=4)
+    wanted = of_class * size / len(whole["train"])
+    assert np.abs(np.bincount(of_all[kept["train"]], minlength=4) - wanted).max() <= 1.5
+    smaller = with_training(whole, max(1, size - 1), of_all)["train"]
+    assert set(smaller.tolist()) <= set(kept["train"].tolist())
+    assert with_training(whole, None) is whole
+    with pytest.raises(UserError, match=f"task.train must be at most {len(whole['train'])}"):
+        with_training(whole, len(whole["train"]) + 1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.arguments import refusal
 from rnnlab.errors import UserError
 
 SPLIT_SEED = 0
@@ -64,3 +65,26 @@ def split_at_random(size: int, validation: float, test: float) -> Splits:
                 f"{size} examples are too few: none is left for the {name} part. Give more, or other shares."
             )
     return {name: np.sort(indices) for name, indices in parts.items()}
+
+
+def with_training(splits: Splits, size: int | None, labels: NDArray[np.integer] | None = None) -> Splits:
+    """The same parts with `size` of the training examples, the same at each call; None: all.
+
+    labels: of all examples; where they are given, as many of each class are kept as its share allows. What a smaller
+    size keeps, a larger one keeps as well.
+
+    Raises: `UserError` where there are fewer.
+    """
+    if size is None:
+        return splits
+    training = splits["train"]
+    if size > len(training):
+        raise UserError(refusal("task.train", f"at most {len(training)}, the size of the training part", size))
+    rng = np.random.default_rng(SPLIT_SEED)
+    place = np.empty(len(training))
+    classes = np.zeros(len(training)) if labels is None else labels[training]
+    for label in np.unique(classes):
+        of_class = np.flatnonzero(classes == label)
+        # evenly from 0 to 1, so that those up to any place hold the share of each class
+        place[rng.permutation(of_class)] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+    return {**splits, "train": np.sort(training[np.argsort(place, kind="stable")[:size]])}

@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
-from rnnlab.data.splits import split_at_random
+from rnnlab.data.splits import Splits, split_at_random, with_training
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
 from rnnlab.losses import BinaryCrossEntropy
 from rnnlab.spec import TaskSpec
@@ -36,7 +36,8 @@ class MusicData(Task):
     The full set keeps its official splits. Of the sample, a piece that repeats another in whatever key is left out, and
     the splits are drawn, the same whatever the seed.
 
-    validation, test: shares of the sample's pieces. batch_size: pieces. transpose: in training, each piece is moved up
+    validation, test: shares of the sample's pieces. train: how many of the training part are used; None: all.
+    batch_size: pieces. transpose: in training, each piece is moved up
     or down by at most so many semitones, drawn again in each epoch; more than an octave is no new key.
     """
 
@@ -47,6 +48,7 @@ class MusicData(Task):
         name: str,
         validation: Part = 0.2,
         test: Part = 0.2,
+        train: Positive | None = None,
         batch_size: Positive = 16,
         transpose: Annotated[int, Range(at_least=0, at_most=OCTAVE)] = 0,
     ) -> None:
@@ -54,6 +56,7 @@ class MusicData(Task):
         self.task_name = name
         self.validation = validation
         self.test = test
+        self.train = train
         self.batch_size = batch_size
         self.transpose = transpose
 
@@ -86,9 +89,12 @@ class MusicData(Task):
 
     def _split(self, pieces: list[Piece], official: bool) -> dict[str, list[Piece]]:
         if official:
-            return {split: [piece for piece in pieces if piece.part == split] for split in SPLITS}
-        drawn = split_at_random(len(pieces), self.validation, self.test)
-        return {split: [pieces[index] for index in indices] for split, indices in drawn.items()}
+            part = np.array([piece.part for piece in pieces])
+            splits: Splits = {split: np.flatnonzero(part == split) for split in SPLITS}
+        else:
+            splits = split_at_random(len(pieces), self.validation, self.test)
+        splits = with_training(splits, self.train)
+        return {split: [pieces[index] for index in indices] for split, indices in splits.items()}
 
     def open(self, folder: Path, meta: dict[str, Any], seed: int) -> None:
         self.restore(meta)

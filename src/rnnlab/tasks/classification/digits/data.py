@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rnnlab.arguments import OneOf, Part, Positive
 from rnnlab.data.batches import Batch, Batches, Order
-from rnnlab.data.splits import split_by_class
+from rnnlab.data.splits import split_by_class, with_training
 from rnnlab.datasets.mnist import SIDE, Mnist
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
@@ -42,6 +42,7 @@ class DigitsData(ClassificationData):
         order: Annotated[str, OneOf(ORDERS)] = "rows",
         validation: Part = 0.1,
         test: Part = 0.2,
+        train: Positive | None = None,
         batch_size: Positive = 64,
     ) -> None:
         super().__init__()
@@ -49,6 +50,7 @@ class DigitsData(ClassificationData):
         self.order = order
         self.validation = validation
         self.test = test
+        self.train = train
         self.batch_size = batch_size
 
     def check(self) -> None:
@@ -58,6 +60,7 @@ class DigitsData(ClassificationData):
     def prepare(self, dataset: Mnist, raw: Path, folder: Path) -> dict[str, Any]:
         digits = dataset.read(raw)
         splits = split_by_class(digits.labels, self.validation, self.test, digits.is_test)
+        splits = with_training(splits, self.train, digits.labels)
         for split, indices in splits.items():
             np.save(folder / f"{split}_images.npy", digits.images[indices])
             np.save(folder / f"{split}_labels.npy", digits.labels[indices])

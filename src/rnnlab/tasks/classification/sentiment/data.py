@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
-from rnnlab.data.splits import split_by_class
+from rnnlab.data.splits import split_by_class, with_training
 from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from rnnlab.data.words import words
 from rnnlab.datasets.reviews import LabelledTexts, Reviews
@@ -50,6 +50,7 @@ class SentimentData(ClassificationData):
         longest: Positive = 400,
         validation: Part = 0.1,
         test: Part = 0.2,
+        train: Positive | None = None,
         batch_size: Positive = 32,
     ) -> None:
         super().__init__()
@@ -58,6 +59,7 @@ class SentimentData(ClassificationData):
         self.longest = longest
         self.validation = validation
         self.test = test
+        self.train = train
         self.batch_size = batch_size
 
     def options(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class SentimentData(ClassificationData):
             if contradicted:
                 notes.append(f"of {contradicted} texts that stand under both labels, the first label is kept")
         splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
+        splits = with_training(splits, self.train, reviews.labels)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
         training = (
             words(reviews.texts[index]) for index in progress(splits["train"], f"{self.task_name}: learning the words")
