@@ -22,11 +22,13 @@ def report(cfg: DictConfig) -> None:
         from rnnlab.report.length_sweep import write_lengths
         from rnnlab.report.page import write
         from rnnlab.report.results_table import sections
+        from rnnlab.report.training_sizes import write_sizes
 
-        write(sections(cfg.report.folder, wanted), folder, wanted.words)
+        found = sections(cfg.report.folder, wanted)
+        write(found, folder, wanted.words)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
         if cfg.report.folder == "runs":
-            for picture in write_lengths(folder / "lengths"):
+            for picture in [*write_lengths(folder / "lengths"), *write_sizes(found, folder / "sizes")]:
                 log.info("wrote %s", picture)
     if cfg.tracking.get("sync"):
         from rnnlab.commands.tracking import sync_store  # here: champions are read and crowned only then
