@@ -84,7 +84,7 @@ def test_the_pipeline_runs_from_nothing_to_the_leaderboard(project: Path, reprod
         "steps_per_second,verdict,reference,p_value,solved"
     )
     assert list(table.columns) == columns.split(",")
-    assert set(table["name"]) == {"lstm", "gru", "persistence", "drift", "ridge"}
+    assert set(table["name"]) == {"lstm", "gru", "persistence", "drift", "ridge", "ets", "theta", "arima"}
     cells = table[table["kind"] == "cell"].set_index("name")
     assert (cells["seeds"] == 3).all()
     assert dict(cells["state_size"]) == {"lstm": 64, "gru": 32}

@@ -15,6 +15,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.datasets.series import Series, SeriesTable, whole
 from rnnlab.datasets.weather import KINDS, Weather
 from rnnlab.errors import UserError
+from rnnlab.tasks.forecasting import baselines
 from rnnlab.tasks.forecasting.baselines import ForecastingBaselines
 from rnnlab.tasks.forecasting.data import DIFFERENCES
 from rnnlab.tasks.forecasting.series.data import SeriesData
@@ -202,7 +203,96 @@ def test_seasonal_naive_is_the_last_value_of_the_same_phase(tmp_path: Path, seas
 
 
 def test_without_a_season_there_is_no_seasonal_naive(tmp_path: Path) -> None:
-    assert set(judged(tmp_path, frame())[1]) == {"persistence", "drift", "ridge"}
+    """Nor are there anomalies: the training part has no whole year either."""
+    assert set(judged(tmp_path, frame())[1]) == {"persistence", "drift", "ridge", "ets", "theta", "arima"}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_what_is_fitted_knows_nothing_of_the_future(tmp_path: Path, missing: bool) -> None:
+    """A test part that goes another way from some row on: all that is forecast before it stays as it is."""
+    ours = frame()
+    if missing:
+        ours.iloc[[200, 201, 450], 0] = np.nan
+    theirs = ours.copy()
+    theirs.iloc[460:] = 50 - 2 * theirs.iloc[460:]
+    one, other = (
+        judging_of(prepared(tmp_path / name, table, season=7, calendar=[]))
+        for name, table in (("a", ours), ("b", theirs))
+    )
+    fitted, refitted = (ForecastingBaselines(judging).fitted() for judging in (one, other))
+    before = one.task.dates[one.task.origins["test"]] < ours.index.to_numpy("datetime64[us]")[460]
+    assert before.sum() > 20
+    for name, predict in fitted.items():
+        assert predict("validation").equals(refitted[name]("validation")), name
+        forecasts = [each[name]("test")["predicted"].to_numpy().reshape(-1, 3)[before] for each in (fitted, refitted)]
+        assert np.array_equal(*forecasts), name
+
+
+def test_what_lasts_of_an_anomaly_is_found(tmp_path: Path) -> None:
+    """Of noise that loses 0.3 of itself a day on a yearly wave, nothing can forecast better than that wave and 0.7ʰ of
+    the noise: what knows the wave comes close, and neither the line in the window nor climatology does."""
+    series = frame(rows=1461)
+    days = np.arange(1, 1461)
+    judging, tables = judged(tmp_path, series, "weather", horizon=4, season=None)
+    steps = np.arange(1, 5)
+    wave = 15 + 10 * np.sin(2 * np.pi * np.append(days, days[-1] + steps) / 365.2425)
+    origins = judging.task.origins["test"]
+    noise = judging.task.level[origins] - wave[origins]
+    best_of_all = wave[origins[:, None] + steps] + noise[:, None] * 0.7**steps
+    table = tables["persistence"]
+    least = judging.losses(table.assign(predicted=best_of_all.ravel())).mean()
+    errors = {name: judging.losses(table).mean() / least for name, table in tables.items()}
+    for name in ("damped_persistence", "anomaly_ridge", "arima"):
+        assert errors[name] < 1.06, name
+    assert min(errors["climatology"], errors["persistence"]) > 1.2
+    assert best(judging) in ("damped_persistence", "anomaly_ridge", "arima")
+
+
+def test_a_season_that_grows_with_the_series_is_found(tmp_path: Path) -> None:
+    """As sales do that rise by a hundredth a month: of the logarithm the season is always the same."""
+    rows = np.arange(240)
+    noise = np.random.default_rng(0).normal(0, 0.01, 240)
+    level = np.exp(3 + 0.01 * rows + 0.3 * np.sin(2 * np.pi * rows / 12) + noise)
+    series = pd.DataFrame({"level": level}, index=pd.date_range("2000-01-01", periods=240, freq="MS"))
+    judging, tables = judged(tmp_path, series, window=12, horizon=6, season=12, calendar=[])
+    errors = {name: judging.losses(table).mean() for name, table in tables.items()}
+    old = min(errors[name] for name in ("persistence", "drift", "seasonal_naive"))
+    for name in ("ets", "theta", "arima"):
+        assert errors[name] < old / 3, name
+
+
+def test_values_around_a_gap_are_taken_for_filled_only_where_they_repeat_the_last(tmp_path: Path) -> None:
+    series = frame()
+    series.iloc[[100, 101, 450], 0] = np.nan  # array row i is table row i + 1
+    series.iloc[301, 0] = series.iloc[300, 0]
+    task = prepared(tmp_path, series)
+    assert list(np.flatnonzero(~ForecastingBaselines(judging_of(task))._measured())) == [99, 100, 449]
+
+
+@pytest.mark.parametrize("rows", [34, 40, 60])
+def test_a_short_series_has_baselines_that_are_numbers(tmp_path: Path, rows: int) -> None:
+    series = frame(rows=rows)
+    series["level"] = np.where(np.arange(rows) < rows // 2, 3.0, series["level"])  # that long it does not move
+    _, tables = judged(tmp_path, series, season=7)
+    assert {"persistence", "ridge"} < set(tables)
+    for name, table in tables.items():
+        assert np.isfinite(table[["predicted", "low", "high"]]).all(axis=None), name
+
+
+@pytest.mark.parametrize("failure", [np.linalg.LinAlgError("singular"), np.nan])
+def test_what_cannot_be_fitted_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Any
+) -> None:
+    def fails(series: Any, seen: int, horizon: int, *_: Any) -> Any:
+        if isinstance(failure, Exception):
+            raise failure
+        return np.full((len(series), horizon), failure)
+
+    monkeypatch.setattr(baselines, "arima", fails)
+    with caplog.at_level("INFO", "rnnlab"):
+        assert "arima" not in judged(tmp_path, frame())[1]
+    (line,) = [record.message for record in caplog.records]
+    assert line == "series: the baseline arima is left out: it cannot be fitted to this series"
 
 
 def test_relative_mae_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:
@@ -305,7 +395,7 @@ def test_a_wider_interval_covers_more(tmp_path: Path) -> None:
 
 
 def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
-    """Of a wave without noise it is exact, and far ahead of persistence; it is then what all is tested against."""
+    """Of a wave without noise it is exact, and far ahead of persistence; what knows the wave is then the reference."""
     series = frame(rows=1461)
     days = np.arange(1461)
     series["level"] = 15 + 10 * np.sin(2 * np.pi * days / 365.2425)
@@ -313,7 +403,7 @@ def test_climatology_finds_the_wave_of_the_year(tmp_path: Path) -> None:
     metrics = judging.judge(tables["climatology"])
     assert metrics["mae"] < 1e-6
     assert metrics["skill"] > 0.999
-    assert best(judging) == "climatology"
+    assert best(judging) in ("climatology", "damped_persistence", "anomaly_ridge")
 
 
 def test_the_best_on_validation_is_what_is_hard_to_beat(tmp_path: Path) -> None:
@@ -322,7 +412,7 @@ def test_the_best_on_validation_is_what_is_hard_to_beat(tmp_path: Path) -> None:
     assert best(judging_of(prepared(tmp_path / "a", walk, season=7))) in ("persistence", "drift", "ridge")
     weekly = frame()
     weekly["level"] = np.tile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 20.0], ROWS)[:ROWS] + 0.01 * frame()["wind"]
-    assert best(judging_of(prepared(tmp_path / "b", weekly, season=7))) == "seasonal_naive"
+    assert best(judging_of(prepared(tmp_path / "b", weekly, season=7))) in ("seasonal_naive", "damped_persistence")
 
 
 def test_the_figure_shows_fans_and_all_simple_baselines(tmp_path: Path) -> None:
