@@ -184,8 +184,9 @@ def test_baselines_and_nets_are_judged_on_the_same_items(opened: Any, example: E
 @by_example
 def test_a_table_of_predictions_keeps_its_meaning_on_disk(opened: Any, example: Example, tmp_path: Path) -> None:
     cfg, task = opened(example)
-    judging, baselines = judging_of(cfg, task), baselines_of(cfg, task)
-    table = baselines.fitted()[baselines.trivial]("test")
+    torch.manual_seed(0)
+    judging = judging_of(cfg, task)
+    table = judging.predict(build_module(cfg, task))
     table.to_parquet(tmp_path / "predictions.parquet", index=False)
     again = pd.read_parquet(tmp_path / "predictions.parquet")
     assert judging.metrics([again]) == judging.metrics([table])
