@@ -190,6 +190,7 @@ def test_the_baseline_is_far_better_than_chance(opened: Callable[..., NamesData]
     fitted = NamesBaselines(judging).fitted()
     metrics = {name: judging.judge(predict("test"))["macro_f1"] for name, predict in fitted.items()}
     assert metrics["ngrams"] > 0.3
+    assert metrics["svm"] > 0.3
     assert metrics["frequency"] < 0.05
 
 

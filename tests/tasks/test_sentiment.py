@@ -281,6 +281,7 @@ def test_the_baseline_finds_the_word_that_decides(opened: Callable[..., Sentimen
     fitted = SentimentBaselines(judging).fitted()
     for split in ("validation", "test"):
         assert judging.judge(fitted["nb_svm"](split))["accuracy"] == 1
+        assert judging.judge(fitted["naive_bayes"](split))["accuracy"] > 0.9
         assert judging.judge(fitted["frequency"](split))["nll"] == pytest.approx(np.log(2))
 
 

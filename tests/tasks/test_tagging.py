@@ -298,12 +298,13 @@ def test_the_kinds_of_words_and_their_frequent_tags_agree_with_counting(task: Ta
 def test_a_window_holds_the_neighbours_within_the_sentence(task: TaggingData, baselines: TaggingBaselines) -> None:
     size = len(task.vocabulary)
     windows = baselines._windows("test")
-    place = 0
+    row = 0
     for index in range(5):
-        numbers = [0, *task.words["test"][index].tolist(), 0]
-        for before, here, behind in zip(numbers, numbers[1:], numbers[2:], strict=False):
-            assert sorted(windows[place].indices) == [before, size + here, 2 * size + behind]
-            place += 1
+        numbers = [*3 * [0], *task.words["test"][index].tolist(), *3 * [0]]
+        for first in range(len(numbers) - 6):
+            around = numbers[first : first + 7]
+            assert sorted(windows[row].indices) == [place * size + number for place, number in enumerate(around)]
+            row += 1
 
 
 def test_metrics_agree_with_counting_sentence_by_sentence(judging: TaggingJudging, table: pd.DataFrame) -> None:

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rnnlab.data.ragged import Ragged
-from rnnlab.tasks.baselines.linear import Classify, logistic_regression
+from rnnlab.output import progress
+from rnnlab.tasks.baselines.classifiers import Classify, Score, best_classifier, classify_by
+from rnnlab.tasks.baselines.linear import logistic_regression
+
+SMOOTHING = (0.1, 0.3, 1.0, 3.0)
 
 
 class NGrams:
@@ -47,6 +51,28 @@ class NGrams:
                 numbers = numbers * self.tokens + sequences.values[offset : offset + places]
             inside = rows[:places] == rows[len(rows) - places :]
             yield rows[:places][inside], numbers[inside]
+
+
+def complement_naive_bayes(
+    x: Any,
+    y: NDArray[np.integer],
+    x_validation: Any,
+    y_validation: NDArray[np.integer],
+    classes: int,
+    score: Score | None = None,
+) -> Classify:
+    """Complement naive Bayes (Rennie et al. 2003), fitted: each class by the features of all others.
+
+    Of two classes it is naive Bayes with both as likely beforehand. x: counts, sparse. What is added to each count is
+    the one of `SMOOTHING` that is the best on the validation part: see `best_classifier`.
+    """
+    from sklearn.naive_bayes import ComplementNB
+
+    def fitted() -> Iterator[Classify]:
+        for alpha in progress(SMOOTHING, "naive Bayes"):
+            yield classify_by(ComplementNB(alpha=alpha).fit(x, y), classes)
+
+    return best_classifier(fitted(), x_validation, y_validation, score)
 
 
 def nb_svm(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer]) -> Classify:

@@ -5,20 +5,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnlab.tasks.classification.judging import BINS, bins_of_confidence, calibration_error
+from rnnlab.tasks.classification.judging import BINS, bins_of_confidence, calibration_error, has_probabilities
 from rnnlab.tasks.figures import Figures
 
 SHOWN_CLASSES = 26
 
 
 class ClassificationFigures(Figures):
-    """The confusion matrix and the reliability diagram."""
+    """The confusion matrix and, of a method that has probabilities, the reliability diagram."""
 
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        return {
-            "confusion": draw_confusion(predictions, self.task.classes, name),
-            "reliability": draw_reliability(predictions, name),
-        }
+        figures = {"confusion": draw_confusion(predictions, self.task.classes, name)}
+        if all(map(has_probabilities, predictions)):
+            figures["reliability"] = draw_reliability(predictions, name)
+        return figures
 
 
 def draw_confusion(predictions: list[pd.DataFrame], classes: list[str], name: str) -> Figure:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
 
@@ -19,7 +20,8 @@ BINS = 10
 
 class ClassificationJudging(Judging):
     """The table of predictions has a row for each example of a split: its `label`, the `predicted` class, the
-    probability of that (`confidence`) and of the true one (`p_true`), and what `columns` adds.
+    probability of that (`confidence`) and of the true one (`p_true`), and what `columns` adds. The two probabilities
+    are NaN where a method has none.
     """
 
     task: ClassificationData
@@ -32,15 +34,16 @@ class ClassificationJudging(Judging):
         """Predictions from the probability of each class for each example of the split, (examples, classes)."""
         predicted = probabilities.argmax(axis=1)
         rows, labels = np.arange(len(predicted)), self.task.labels[split]
-        return pd.DataFrame(
-            {
-                "label": labels,
-                "predicted": predicted,
-                "confidence": probabilities[rows, predicted],
-                "p_true": probabilities[rows, labels],
-                **self.columns(split),
-            }
-        )
+        return self._table(predicted, probabilities[rows, predicted], probabilities[rows, labels], split)
+
+    def table_of_answers(self, predicted: NDArray[np.integer], split: Split = "test") -> pd.DataFrame:
+        """Predictions of a method that knows no probabilities, from a class for each example of the split."""
+        none = np.full(len(predicted), np.nan)
+        return self._table(predicted, none, none, split)
+
+    def _table(self, predicted: NDArray[np.integer], confidence: Array, p_true: Array, split: Split) -> pd.DataFrame:
+        first = {"label": self.task.labels[split], "predicted": predicted, "confidence": confidence, "p_true": p_true}
+        return pd.DataFrame({**first, **self.columns(split)})
 
     def predict(self, model: Model) -> pd.DataFrame:
         return self.table(softmax(self.outputs(model), axis=1))
@@ -77,17 +80,21 @@ class ClassificationJudging(Judging):
         macro_f1           the mean over the classes of 2 TP / (2 TP + FP + FN), 0 for a class never met or named
         nll                -ln of the probability of the true class, in nats
         calibration_error  Σ over ten bins of confidence of share · |accuracy - confidence| (Guo et al. 2017)
+
+        The last two are left out where a method has no probabilities.
         """
         right = right_answers(predictions)
         low, high = proportion_interval(right)
-        return {
+        metrics = {
             "accuracy": float(right.mean()),
             "accuracy_low": low,
             "accuracy_high": high,
             "macro_f1": float(f1_by_class(predictions, len(self.task.classes)).mean()),
-            "nll": float(-np.log(predictions["p_true"].clip(lower=1e-12)).mean()),
-            "calibration_error": calibration_error(predictions),
         }
+        if has_probabilities(predictions):
+            metrics["nll"] = float(-np.log(predictions["p_true"].clip(lower=1e-12)).mean())
+            metrics["calibration_error"] = calibration_error(predictions)
+        return metrics
 
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """Accuracy by class."""
@@ -96,6 +103,10 @@ class ClassificationJudging(Judging):
         met = np.unique(label)
         scores = [right[label == number].mean() for number in met]
         return pd.DataFrame({"part": [self.task.classes[number] for number in met], "score": scores})
+
+
+def has_probabilities(predictions: pd.DataFrame) -> bool:
+    return not predictions["confidence"].isna().all()
 
 
 def right_answers(predictions: pd.DataFrame) -> Array:

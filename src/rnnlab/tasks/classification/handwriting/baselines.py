@@ -1,12 +1,16 @@
 """What finds the radical of a character without recurrence."""
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.datasets.strokes import SIDE
 from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Predict
-from rnnlab.tasks.baselines.linear import Classify, logistic_regression
+from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.baselines.neighbours import nearest_neighbours
+from rnnlab.tasks.baselines.svm import rbf_svm
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.handwriting.data import HandwritingData
 from rnnlab.tasks.task import SPLITS, Array, Split
@@ -14,44 +18,56 @@ from rnnlab.tasks.task import SPLITS, Array, Split
 PATH_POINTS = 64
 """Points that stand for a whole character where all must have as many."""
 
-PARTS, DIRECTIONS = 4, 8
-"""The square is cut into 4 x 4 parts, a turn into 8 directions."""
-
-NEIGHBOURS = (1, 3, 5, 9)
+PARTS, DIRECTIONS = 5, 8
+"""The square is cut into 5 x 5 parts, a turn into 8 directions."""
 
 
 class HandwritingBaselines(ClassificationBaselines):
-    """linear: logistic regression on how often the pen goes in each of 8 directions in each of 4 x 4 parts of the
-    square (Kimura et al. 1987). nearest: the votes of the nearest neighbours, a character being 64 points at equal
-    distances along the pen's whole path. frequency: each class as often as in training."""
+    """svm: a support vector machine on how far the pen goes in each of 8 directions in each of 5 x 5 parts of the
+    square (Kimura et al. 1987), on the paper and above it. linear: logistic regression on the same. nearest: the votes
+    of the nearest neighbours, a character being 64 points at equal distances along the pen's whole path. frequency:
+    each class as often as in training."""
 
     task: HandwritingData
 
     def fitted(self) -> dict[str, Predict]:
-        y, count = self.task.labels, len(self.task.classes)
-        x = {split: self._features(split) for split in SPLITS}
+        directions = {split: self._directions(split) for split in SPLITS}
         paths = {split: np.array([path_points(moves) for moves in self.task.characters(split)]) for split in SPLITS}
-        linear = logistic_regression(x["train"], y["train"], x["validation"], y["validation"], count)
-        nearest = nearest_neighbours(paths["train"], y["train"], paths["validation"], y["validation"], count)
         return {
-            "linear": self.predict_by(linear, x),
-            "nearest": self.predict_by(nearest, paths),
+            "svm": self.answered(rbf_svm, directions),
+            "linear": self.classified(logistic_regression, directions),
+            "nearest": self.classified(nearest_neighbours, paths),
             **super().fitted(),
         }
 
-    def _features(self, split: Split) -> Array:
+    def _directions(self, split: Split) -> Array:
         characters = progress(self.task.characters(split), f"{self.task.spec.task}: directions")
         return np.array([direction_features(moves, self.task.spacing) for moves in characters])
 
 
 def direction_features(moves: NDArray[np.float32], spacing: float) -> Array:
-    """(PARTS² · DIRECTIONS,): square roots of how often the pen goes in each direction in each part of the square."""
-    places = np.cumsum(moves[:, :2], axis=0) * spacing / SIDE + 0.5
-    cells = np.clip(np.floor(places * PARTS), 0, PARTS - 1).astype(np.int64)
-    turns = np.rint(np.arctan2(moves[:, 1], moves[:, 0]) / (2 * np.pi) * DIRECTIONS).astype(np.int64) % DIRECTIONS
-    feature = (cells[:, 1] * PARTS + cells[:, 0]) * DIRECTIONS + turns
-    counts = np.bincount(feature[moves[:, 2] == 1], minlength=PARTS**2 * DIRECTIONS)
-    return np.sqrt(counts)
+    """(2 · PARTS² · DIRECTIONS,): square roots of how far the pen goes above the paper, then on it, in each part of the
+    square in each direction, in units of `spacing`.
+
+    A move counts where its middle is, and is shared out between the parts and the directions that it stands between,
+    so that nothing hangs on a border.
+    """
+    steps = moves[:, :2].astype(np.float64)
+    middles = (np.cumsum(steps, axis=0) - steps / 2) * spacing / SIDE + 0.5
+    places = np.clip(middles * PARTS - 0.5, 0, PARTS - 1)
+    turns = np.arctan2(steps[:, 1], steps[:, 0]) / (2 * np.pi) * DIRECTIONS
+    found = np.zeros((2, PARTS, PARTS, DIRECTIONS))
+    positions = np.column_stack([places[:, ::-1], turns])  # down, to the right, direction
+    lower = np.floor(positions).astype(np.int64)
+    upper_share = positions - lower
+    is_drawn, lengths = moves[:, 2].astype(np.int64), np.linalg.norm(steps, axis=1)
+    for corner in product((0, 1), repeat=3):
+        row, column, direction = (lower + corner).T
+        share = np.where(corner, upper_share, 1 - upper_share).prod(axis=1)
+        # beyond the last part there is none, and its share is 0
+        cell = (is_drawn, np.minimum(row, PARTS - 1), np.minimum(column, PARTS - 1), direction % DIRECTIONS)
+        np.add.at(found, cell, share * lengths)
+    return np.sqrt(found).ravel()
 
 
 def path_points(moves: NDArray[np.float32]) -> Array:
@@ -60,24 +76,3 @@ def path_points(moves: NDArray[np.float32]) -> Array:
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     places = np.linspace(0, along[-1], PATH_POINTS)
     return np.concatenate([np.interp(places, along, points[:, axis]) for axis in range(2)])
-
-
-def nearest_neighbours(
-    x: Array, y: NDArray[np.integer], x_validation: Array, y_validation: NDArray[np.integer], classes: int
-) -> Classify:
-    """Shares of the votes of the nearest training examples (Euclid), near ones counting more, fitted.
-
-    How many vote is the one of `NEIGHBOURS` that is right most often on the validation part.
-    """
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = [KNeighborsClassifier(count, weights="distance").fit(x, y) for count in NEIGHBOURS if count <= len(x)]
-    best = max(models, key=lambda model: model.score(x_validation, y_validation))
-
-    def probabilities(x: Array) -> Array:
-        """Of all classes, those that training lacks included."""
-        found = np.zeros((len(x), classes))
-        found[:, best.classes_] = best.predict_proba(x)
-        return found
-
-    return probabilities

@@ -2,14 +2,15 @@
 
 from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Predict
-from rnnlab.tasks.baselines.ngrams import NGrams, nb_svm
+from rnnlab.tasks.baselines.ngrams import NGrams, complement_naive_bayes, nb_svm
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.sentiment.data import SentimentData
 from rnnlab.tasks.task import SPLITS
 
 
 class SentimentBaselines(ClassificationBaselines):
-    """nb_svm: NB-SVM on words and pairs of neighbouring words. frequency: each class as often as in training."""
+    """naive_bayes: complement naive Bayes on which words and pairs of neighbouring words occur. nb_svm: NB-SVM on the
+    same. frequency: each class as often as in training."""
 
     task: SentimentData
 
@@ -21,4 +22,8 @@ class SentimentBaselines(ClassificationBaselines):
             for split in progress(SPLITS, f"{self.task.spec.task}: n-grams")
         }
         classify = nb_svm(x["train"], y["train"], x["validation"], y["validation"])
-        return {"nb_svm": self.predict_by(classify, x), **super().fitted()}
+        return {
+            "naive_bayes": self.classified(complement_naive_bayes, x),
+            "nb_svm": self.predict_by(classify, x),
+            **super().fitted(),
+        }

@@ -8,16 +8,20 @@ from scipy import sparse
 
 from rnnlab.data.vocabulary import PADDING
 from rnnlab.tasks.baselines.baselines import Predict
-from rnnlab.tasks.baselines.linear import logistic_regression
+from rnnlab.tasks.baselines.linear import linear_svm, logistic_regression
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.tagging.data import TaggingData
 from rnnlab.tasks.classification.tagging.judging import TaggingJudging
 from rnnlab.tasks.task import SPLITS, Split
 
+AROUND = 3
+"""Words on either side of one that its tag is told by."""
+
 
 class TaggingBaselines(ClassificationBaselines):
-    """window: multinomial logistic regression on a word and its two neighbours. frequent: each word's own tags.
-    frequency: each tag as often as in training, whatever the word.
+    """svm: a linear support vector machine on a word and the three on either side of it. window: multinomial logistic
+    regression on the same. frequent: each word's own tags. frequency: each tag as often as in training, whatever the
+    word.
 
     `frequent` gives each tag as often as the word had it in training, or, of a word that training did not have, as
     often as the rare words of its shape and ending had it; all tags together count as one more observation.
@@ -27,24 +31,28 @@ class TaggingBaselines(ClassificationBaselines):
     judging: TaggingJudging
 
     def fitted(self) -> dict[str, Predict]:
-        x, y = {split: self._windows(split) for split in SPLITS}, self.task.labels
-        met = np.isin(y["validation"], y["train"])
-        window = logistic_regression(
-            x["train"], y["train"], x["validation"][met], y["validation"][met], len(self.task.classes)
-        )
-        return {"window": self.predict_by(window, x), "frequent": self._frequent(), **super().fitted()}
+        x = {split: self._windows(split) for split in SPLITS}
+        return {
+            "svm": self.answered(linear_svm, x),
+            "window": self.classified(logistic_regression, x),
+            "frequent": self._frequent(),
+            **super().fitted(),
+        }
 
     def _windows(self, split: Split) -> Any:
-        """A sparse matrix (words, 3 vocabularies): which word stands before, here, and behind, in the same sentence."""
+        """A sparse matrix (words, 7 vocabularies): which word stands at each place around, in the same sentence."""
         words, size = self.task.words[split], len(self.task.vocabulary)
         here = np.array(words.values, np.int64)
-        before, behind = np.roll(here, 1), np.roll(here, -1)
-        before[words.offsets[:-1].numpy()] = PADDING
-        behind[words.offsets[1:].numpy() - 1] = PADDING
-        columns = np.stack([before, here + size, behind + 2 * size], axis=1)
-        rows = np.arange(len(here)).repeat(3)
+        sentence = np.repeat(np.arange(len(words)), words.lengths.numpy())
+        padded, sentences = np.pad(here, AROUND, constant_values=PADDING), np.pad(sentence, AROUND, constant_values=-1)
+        columns = np.empty((len(here), 2 * AROUND + 1), np.int64)
+        for place in range(2 * AROUND + 1):
+            there = slice(place, place + len(here))
+            inside = sentences[there] == sentence
+            columns[:, place] = np.where(inside, padded[there], PADDING) + place * size
+        rows = np.arange(len(here)).repeat(columns.shape[1])
         ones = np.ones(len(rows), np.float32)
-        return sparse.csr_matrix((ones, (rows, columns.ravel())), shape=(len(here), 3 * size))
+        return sparse.csr_matrix((ones, (rows, columns.ravel())), shape=(len(here), columns.shape[1] * size))
 
     def _frequent(self) -> Predict:
         overall = self.judging.counts.sum(axis=0) / self.judging.counts.sum()

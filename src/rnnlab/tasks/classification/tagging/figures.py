@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnnlab.tasks.classification.figures import ClassificationFigures, draw_confusion, draw_reliability
+from rnnlab.tasks.classification.figures import ClassificationFigures
 from rnnlab.tasks.classification.tagging.baselines import TaggingBaselines
 from rnnlab.tasks.classification.tagging.judging import KINDS
 from rnnlab.tasks.judging import Judging
@@ -26,11 +26,7 @@ class TaggingFigures(ClassificationFigures):
         return {name: fitted[name]("test") for name in ("frequent", "window")}
 
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
-        return {
-            "confusion": draw_confusion(predictions, self.task.classes, name),
-            "reliability": draw_reliability(predictions, name),
-            "by_kind": draw_by_kind(predictions, self._beside, name),
-        }
+        return {**super().figures(predictions, name), "by_kind": draw_by_kind(predictions, self._beside, name)}
 
 
 def draw_by_kind(predictions: list[pd.DataFrame], baselines: dict[str, pd.DataFrame], name: str) -> Figure:
