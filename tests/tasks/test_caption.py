@@ -23,7 +23,7 @@ from rnnlab.datasets.mnist import MEMBER, SAMPLE, Mnist
 from rnnlab.results.files import write_json
 from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.caption import baselines as module
-from rnnlab.tasks.transduction.caption.baselines import CaptionBaselines
+from rnnlab.tasks.transduction.caption.baselines import CaptionBaselines, pieces, things_of
 from rnnlab.tasks.transduction.caption.data import (
     HEIGHT,
     LONGEST,
@@ -112,7 +112,7 @@ def test_the_example_of_the_docstring() -> None:
 @given(things)
 def test_a_caption_says_what_is_there_and_nothing_else_does(stands: list[Thing]) -> None:
     text = caption(stands)
-    assert read(text) == stands
+    assert read(text) == things_of(text) == stands
     assert text.count(" and ") == (len(set(re.split(", | and ", text))) > 1 or ", " in text)
     assert len(tokens_of(text)) + 1 <= LONGEST
 
@@ -204,6 +204,33 @@ def test_nearest_is_what_comparing_all_pairs_finds(
         distances = [np.square(picture - other).sum() for other in task.pictures["train"].astype(float)]
         expected.append(task.captions["train"][int(np.argmin(distances))])
     assert baselines_of(task)["nearest"]["written"].tolist() == expected
+
+
+def test_pieces_stand_between_empty_columns() -> None:
+    picture = np.zeros((HEIGHT, WIDTH), np.uint8)
+    picture[3:6, 2:4] = 51
+    picture[0, 20:50] = 255  # wider than the square that a piece is put into
+    picture[15, 63] = 102
+    small, wide, corner = (piece.reshape(HEIGHT, HEIGHT) for piece in pieces(picture))
+    assert small[6:9, 7:9] == pytest.approx(np.full((3, 2), 0.2))
+    assert wide[7].tolist() == [1] * HEIGHT
+    assert corner[7, 7] == pytest.approx(0.4)
+    assert [np.count_nonzero(piece) for piece in (small, wide, corner)] == [6, HEIGHT, 1]
+    assert pieces(np.zeros((HEIGHT, WIDTH), np.uint8)) == []
+
+
+def test_pictures_cut_into_pieces_are_read(tmp_path: Path) -> None:
+    """Digits that are bars of their own height, in two sizes: never the picture that was seen, always its parts."""
+    images = np.zeros((len(LABELS), 28, 28))
+    for image, label in zip(images, LABELS, strict=True):
+        image[14 - label : 15 + label, 12:16] = 200
+    wheel(tmp_path, images, LABELS)
+    task = CaptionData("caption", images=300, validation=0.2, test=0.2)
+    task.open(tmp_path, {**task.prepare(Mnist("mnist", "sample"), tmp_path, tmp_path), "digest": ""}, seed=0)
+    judging = CaptionJudging(task)
+    tables = baselines_of(task)
+    scores = {name: judging.judge(table)["exact_match"] for name, table in tables.items()}
+    assert scores["pieces"] > 0.8 > 0.3 > scores["nearest"], scores
 
 
 def test_validation_pictures_are_judged_as_test_pictures_are(opened: Callable[..., CaptionData]) -> None:

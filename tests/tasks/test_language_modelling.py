@@ -33,7 +33,7 @@ from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.modules.rnn import RNN
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.baselines.kneser_ney import KneserNey
+from rnnlab.tasks.baselines.kneser_ney import Grown, KneserNey, Mixed
 from rnnlab.tasks.language_modelling import baselines, data
 from rnnlab.tasks.language_modelling.baselines import LanguageModellingBaselines
 from rnnlab.tasks.language_modelling.data import LanguageModellingData
@@ -312,6 +312,47 @@ def test_at_the_beginning_of_a_text_kneser_ney_takes_the_few_tokens_there_are(se
         assert sum(p[0] for p, _ in each) == pytest.approx(1, rel=1e-5)
         assert whole[place] == each[begins[place]][0][0]
         assert max(p[0] for p, _ in each) == pytest.approx(each[likeliest[place]][0][0])
+
+
+@given(st.integers(0, 30), st.integers(2, 5), st.integers(30, 200))
+@settings(deadline=None, max_examples=40)
+def test_a_mixture_is_one_of_kneser_ney_of_all_lengths(seed: int, size: int, length: int) -> None:
+    """Its p sum to one, and are between the lowest and the highest of the lengths; so also where a text begins."""
+    rng = np.random.default_rng(seed)
+    tokens = (rng.integers(0, size, length) * rng.integers(0, 2, length)).astype(np.uint8)
+    text, validation, test = np.split(tokens, [length // 2, 3 * length // 4])
+    grown = Grown.fit(text, size, validation)
+    mixed = Mixed.fit(grown, validation)
+    assert mixed.weights.sum(axis=1) == pytest.approx(1)
+    single = [KneserNey(size, [*grown.shorter[:place], top]) for place, top in enumerate(grown.tops)]
+    for place in range(len(test)):
+        for history in (test[:place], np.concatenate([text, test[:place]])):
+            asked = [np.append(history, x).astype(np.uint8) for x in range(size)]
+            found = np.array([mixed.predict(each, len(history))[0][0] for each in asked])
+            assert found.sum() == pytest.approx(1, rel=1e-5)
+            each = np.array([[model.predict(one, len(history))[0][0] for one in asked] for model in single])
+            assert (found <= each.max(axis=0) + 1e-6).all()
+            assert (found >= each.min(axis=0) - 1e-6).all()
+            assert mixed.predict(asked[0], len(history))[1][0] in [
+                model.predict(asked[0], len(history))[1][0] for model in single
+            ]
+
+
+def test_the_mixture_is_likelier_than_each_length_where_it_was_fitted(
+    task: LanguageModellingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnlab.tasks.baselines.kneser_ney.PRIOR", 1e-6)
+    first, _ = task.meta["splits"]["test"]
+    validation = task.tokens[: task.meta["splits"]["validation"][1]]
+    grown = Grown.fit(task.tokens[first - 4000 : first], len(task.vocabulary), validation)
+    mixed = Mixed.fit(grown, validation)
+
+    def loss(model: KneserNey | Mixed) -> float:
+        return float(-np.log(model.predict(validation, 0)[0]).mean())
+
+    assert loss(mixed) < min(
+        loss(KneserNey(grown.size, [*grown.shorter[:place], top])) for place, top in enumerate(grown.tops)
+    )
 
 
 def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModellingData) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import struct
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +48,9 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> MusicData:
         opened = open_task(compose_task("music"), 0)
     assert isinstance(opened, MusicData)
     return opened
+
+
+PIECES = {"train": 20, "validation": 5, "test": 5}
 
 
 def notes(frame: NDArray[np.generic]) -> list[int]:
@@ -248,7 +252,35 @@ def test_training_alone_is_moved_and_anew_in_each_epoch(task: MusicData) -> None
     )
 
 
-def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData) -> None:
+def test_the_regressions_see_the_last_frames_and_their_pairs(task: MusicData) -> None:
+    """Pieces in which a key follows where the one before, or the two of the frame two before, sounded."""
+    rng = np.random.default_rng(0)
+
+    def piece() -> NDArray[np.uint8]:
+        roll = np.zeros((60, KEYS), np.uint8)
+        roll[:, 40:42] = rng.integers(2, size=(60, 2))
+        roll[2:, 50] = roll[:-2, 40]  # two frames before
+        roll[1:, 51] = roll[:-1, 40] ^ roll[:-1, 41]  # two keys of the last frame
+        return roll
+
+    small = copy(task)
+    small.rolls = {split: Ragged.of([piece() for _ in range(count)]) for split, count in PIECES.items()}
+    judging = MusicJudging(small)
+    tables = {name: predict("test") for name, predict in MusicBaselines(judging).fitted().items()}
+    actual = small.actual("test")
+    nats = {
+        name: {key: -np.log(np.where(actual[:, key], table[f"p_{LOWEST + key}"], 1 - table[f"p_{LOWEST + key}"])).mean()
+               for key in (50, 51)}
+        for name, table in tables.items()
+    }  # fmt: skip
+    assert nats["linear"][50] < 0.1 < 0.5 < nats["repetition"][50]
+    assert nats["chords"][51] < 0.1 < 0.5 < min(nats["linear"][51], nats["repetition"][51])
+    assert judging.judge(tables["chords"])["nll"] < judging.judge(tables["linear"])["nll"]
+
+
+def test_baselines_and_metrics_agree_with_counting_by_hand(task: MusicData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnlab.tasks.music.baselines.FRAMES", (1,))
+    monkeypatch.setattr("rnnlab.tasks.music.baselines.PENALTIES", (1e-3,))
     seen, test = pieces(task, "train"), pieces(task, "test")
     counts = np.zeros((2, 2, KEYS))  # by what was before, and what is now
     for roll in seen:

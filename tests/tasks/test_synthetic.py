@@ -26,13 +26,14 @@ from rnnlab.tasks.classification.judging import ClassificationJudging
 from rnnlab.tasks.synthetic.adding.baselines import AddingBaselines
 from rnnlab.tasks.synthetic.adding.data import AddingData
 from rnnlab.tasks.synthetic.adding.judging import AddingJudging
-from rnnlab.tasks.synthetic.baselines import BagBaselines, ChanceBaselines
+from rnnlab.tasks.synthetic.baselines import BagBaselines, ChanceBaselines, WindowBaselines
 from rnnlab.tasks.synthetic.copy.data import CopyData
 from rnnlab.tasks.synthetic.data import SyntheticClassificationData, SyntheticData
 from rnnlab.tasks.synthetic.delay.data import DelayData
 from rnnlab.tasks.synthetic.modular.data import ModularData
 from rnnlab.tasks.synthetic.next_word_gap.data import LANGUAGES, NextWordGapData
 from rnnlab.tasks.synthetic.parity.data import ParityData
+from rnnlab.tasks.synthetic.recall.baselines import RecallBaselines
 from rnnlab.tasks.synthetic.recall.data import RecallData
 from rnnlab.tasks.synthetic.xor.baselines import XorBaselines
 from rnnlab.tasks.synthetic.xor.data import XorData
@@ -284,6 +285,38 @@ def test_the_baselines_of_adding_are_what_theory_says(tmp_path: Path) -> None:
     assert constant["solved"] == 0
     exact = judging.judge(judging.table(task.sums("test")))
     assert exact == {key: float(key.startswith("solved")) for key in exact}
+    products = judging.judge(fitted["products"]("test"))
+    assert products == pytest.approx(exact, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "solved"),
+    [
+        ("delay", {"length": 12, "delay": 5, "symbols": 4, "test_lengths": [30]}, {"12", "30"}),
+        ("copy", {"length": 4, "items": 6, "symbols": 4, "test_lengths": [9]}, {"4"}),
+        ("next_word_gap", {"length": 6, "shortest": 5, "test_lengths": [30]}, {"6", "30"}),
+        ("parity", {"length": 12}, set()),
+    ],
+)
+def test_a_window_solves_what_stands_at_a_fixed_place_and_nothing_else(
+    tmp_path: Path, name: str, options: dict[str, Any], solved: set[str]
+) -> None:
+    """Of copy the place moves with the length; a parity is in no place."""
+    task = prepared(tmp_path, name, train=600, test=100, **options)
+    judging = judging_of(task)
+    metrics = judging.judge(WindowBaselines(judging).fitted()["window"]("test"))
+    for length in map(str, task.lengths):
+        accuracy = metrics[f"accuracy_{length}"]
+        assert accuracy == 1 if length in solved else accuracy < 0.7
+
+
+def test_what_stands_beside_the_letter_asked_for_is_found_at_any_length(tmp_path: Path) -> None:
+    task = prepared(tmp_path, "recall", length=4, train=600, test=100, test_lengths=[2, 8], keys=8, values=4)
+    judging = judging_of(task)
+    fitted = RecallBaselines(judging).fitted()
+    beside, linear, window = (judging.judge(fitted[name]("test")) for name in ("beside", "linear", "window"))
+    for length in (2, 4, 8):
+        assert beside[f"accuracy_{length}"] == 1 > max(linear[f"accuracy_{length}"], window[f"accuracy_{length}"])
 
 
 def test_an_untold_order_tells_the_bag_little(tmp_path: Path) -> None:
@@ -327,22 +360,22 @@ def test_a_table_of_validation_is_judged_as_one_of_the_test(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", [*TASKS])
 def test_whoever_knows_the_rule_has_solved_the_task(tmp_path: Path, name: str) -> None:
-    """And no baseline has."""
+    """And chance has not."""
     task = prepared(tmp_path, name, train=300, **({"length": 4, "keys": 26} if name == "recall" else {"length": 12}))
     judging, rank_by, solved = judging_of(task), task.spec.rank_by, task.spec.solved
     baselines = instantiate(OmegaConf.load(CONF / "task" / f"{name}.yaml").baselines, judging)
-    scores = [judging.judge(predict("test"))[rank_by] for predict in baselines.fitted().values()]
+    trivial = judging.judge(baselines.fitted()[baselines.trivial]("test"))[rank_by]
     if name == "adding":
         assert judging.judge(judging.table(task.sums("test") + 0.09))["solved"] == 1
         assert judging.judge(judging.table(task.sums("test") + 0.11))["solved"] == 0
-        assert solved == 0.01 < min(scores)
+        assert solved == 0.01 < trivial
         return
     said = []
     for index in range(len(task.inputs["test"])):
         words = [task.tokens[number] for number in task.inputs["test"][index]]
         said += [task.classes.index(word) for word in known(name, words) if word is not None]
     right = judging.judge(judging.table(np.eye(len(task.classes))[said]))
-    assert right["accuracy"] == 1 >= solved == 0.99 > max(scores)
+    assert right["accuracy"] == 1 >= solved == 0.99 > trivial
 
 
 def known(name: str, words: list[str]) -> list[str | None]:
@@ -364,7 +397,8 @@ def test_xor_has_its_four_rows_everywhere(tmp_path: Path) -> None:
         assert sorted(rows) == sorted([(x, y, x ^ y) for x in (0, 1) for y in (0, 1)] * times)
     assert task.spec.solved == 1
     judging = ClassificationJudging(task)
-    assert judging.judge(XorBaselines(judging).fitted()["linear"]("test"))["accuracy"] <= 0.75
+    linear, product = (judging.judge(XorBaselines(judging).fitted()[name]("test")) for name in ("linear", "product"))
+    assert linear["accuracy"] <= 0.75 < product["accuracy"] == 1
 
 
 @pytest.mark.parametrize("name", [*TASKS, "xor"])

@@ -187,7 +187,10 @@ def test_kinds_of_errors_are_told_apart(recorded: TranscribeJudging) -> None:
     assert [judged[kind] * 7 for kind in ("substitutions", "deletions", "insertions")] == pytest.approx([1, 2, 1])
 
 
-def test_the_baseline_without_memory_hears_what_a_few_frames_say(tmp_path: Path) -> None:
+def test_the_baseline_without_memory_hears_what_a_few_frames_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rnnlab.tasks.transduction.transcribe.baselines.REACHES", (5,))
     task = opened(tmp_path, size=400, digits=3)
     judging = TranscribeJudging(task)
     fitted = TranscribeBaselines(judging).fitted()
@@ -198,6 +201,16 @@ def test_the_baseline_without_memory_hears_what_a_few_frames_say(tmp_path: Path)
         # better than writing nothing
         assert 0.5 < scores["frequent"] < 1
         assert tables["window"]["timesteps"].tolist() == task.frames[split].lengths.tolist()
+
+
+def test_the_window_is_as_wide_as_validation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baselines = TranscribeBaselines(TranscribeJudging(opened(tmp_path)))
+    rates = {5: 0.3, 15: 0.2}
+    monkeypatch.setattr(baselines, "_window", lambda reach: reach)
+    monkeypatch.setattr(baselines, "_written", lambda reach, split: [f"{reach} {split}"])
+    monkeypatch.setattr(baselines, "_word_error_rate", lambda written, split: rates[int(written[0].split()[0])])
+    monkeypatch.setattr(baselines.judging, "table", lambda written, split: pd.DataFrame({"written": written}))
+    assert baselines.fitted()["window"]("test")["written"].tolist() == ["15 test"]
 
 
 def test_what_shares_recordings_is_one_item(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from rnnlab.tasks.transduction.judging import TransductionJudging, by_length
 from rnnlab.tasks.transduction.translate.baselines import dictionary, most_alike
 from rnnlab.tasks.transduction.translate.data import TOKEN, TranslateData
 from rnnlab.tasks.transduction.translate.judging import TranslateJudging
+from rnnlab.tasks.transduction.translate.templates import templates
 from rnnlab.training.prepare import open_task
 from tests.conftest import Run
 from tests.tasks.parts import baselines_of, figures_of, judging_of
@@ -244,12 +245,33 @@ def test_a_known_text_is_most_like_itself(texts: list[str]) -> None:
     assert most_alike(texts)(texts[::-1]).tolist() == list(range(len(texts)))[::-1]
 
 
+def test_templates_find_out_where_year_month_and_day_stand() -> None:
+    known = {
+        "en_GB 04/03/2019": "2019-03-04",
+        "en_GB 25/12/2001": "2001-12-25",
+        "en_US 3/4/19": "2019-03-04",
+        "en_US 12/25/31": "2031-12-25",
+        "en_US Monday, March 4, 2019": "2019-03-04",
+        "en_US Monday, April 8, 2019": "2019-04-08",
+        "en_US Friday, March 1, 1957": "1957-03-01",
+        "ar_EG ٤ مارس ٢٠١٩": "2019-03-04",
+    }
+    translate = templates(list(known), list(known.values()))
+    assert {source: translate(source) for source in known} == known
+    assert translate("en_GB 07/06/1988") == "1988-06-07"
+    assert translate("en_US 7/6/31") == "2031-07-06"
+    assert translate("en_US Friday, April 5, 2041") == "2041-04-05"
+    assert translate("ar_EG ٧ مارس ٢٠٢٠") == "2020-03-07"
+    assert translate("en_US 2041.4.5") == "", "of a shape that was never seen nothing is known"
+    assert translate("pt_PT 07/06/1988") == "1988-06-07", "of an unknown locale, as in all others"
+
+
 def test_baselines_know_training_alone(small: Any) -> None:
     cfg, task = small()
     baselines = baselines_of(cfg, task)
     fitted = baselines.fitted()
     tables = {name: predict("test") for name, predict in fitted.items()}
-    assert set(tables) == {"dictionary", "copy", "nearest"}
+    assert set(tables) == {"templates", "dictionary", "copy", "nearest"}
     assert set(tables["nearest"]["written"]) <= set(task.texts("train")[1])
     assert tables["copy"]["written"].tolist() == [text.partition(" ")[2] for text in task.texts("test")[0]]
     assert baselines.judging.judge(tables["nearest"])["exact_match"] == 0, "no day of the test split occurs in training"

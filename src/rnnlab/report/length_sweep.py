@@ -54,8 +54,8 @@ def read_runs() -> pd.DataFrame:
     Of one seed of one setting under several states of the code: the run that was started last.
 
     task, unit (what the length counts), name (the cell, and the settings in which its runs differ), length, seed;
-    metric, direction, score, reference (a baseline's name), reference_score; timesteps (of the sequences); for the
-    largest state-carrying cell of the net and the weights that were kept: memory_length, beyond, growth_rate,
+    metric, direction, score, reference (the trivial baseline's name), reference_score; timesteps (of the sequences);
+    for the largest state-carrying cell of the net and the weights that were kept: memory_length, beyond, growth_rate,
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
@@ -83,7 +83,8 @@ def _row(path: Path) -> dict[str, Any] | None:
     judged = is_judged(results, seed)
     if LENGTH not in run["params"] or measured is None or not judged or not is_current(facts):
         return None
-    spec, reference = (read_json(facts)[key] for key in ("spec", "reference"))
+    # of all baselines the trivial one: another may look up what a cell has to remember, and be perfect
+    spec, reference = (read_json(facts)[key] for key in ("spec", "trivial"))
     metric = spec["rank_by"]
     number, cell = max(enumerate(measured["cells"]), key=lambda pair: pair[1]["memory_length"] or 0)
     return {
@@ -157,7 +158,8 @@ def _shown(value: Any) -> str:
 def learnt_up_to(runs: pd.DataFrame) -> pd.DataFrame:
     """For each name the longest length it has learnt, with all shorter ones; 0 where it has learnt none.
 
-    Learnt: the mean score over seeds lies nearer to perfect, 0 of an error or 1 of a share, than to the reference.
+    Learnt: the mean score over seeds lies nearer to perfect, 0 of an error or 1 of a share, than to the trivial
+    baseline.
     """
     rows = []
     for name, of_name in runs.groupby("name", sort=False):

@@ -1,4 +1,7 @@
-"""The next token by the few before it: n-grams with modified Kneser-Ney smoothing, without a loop over the text."""
+"""The next token by the few before it: n-grams with modified Kneser-Ney smoothing, of one length or of all mixed.
+
+There is no loop over the text.
+"""
 
 from typing import NamedTuple
 
@@ -12,6 +15,12 @@ LONGEST = 10
 
 LEAST_DISCOUNT = 0.1
 """So that something is left for what never followed."""
+
+BUCKETS = 8
+"""Of contexts, for each length."""
+
+ROUNDS, PRIOR = 50, 10
+"""Of expectation and maximisation, and the tokens that each bucket has beside its own, as they are on the whole."""
 
 Tokens = NDArray[np.integer]
 Grams = NDArray[np.int64]
@@ -50,29 +59,8 @@ class KneserNey:
 
     @classmethod
     def fit(cls, tokens: Tokens, size: int, validation: Tokens) -> "KneserNey":
-        """Count in `tokens`, numbers below `size`; lengths grow as long as what follows becomes likelier by it.
-
-        validation: what follows `tokens` in the text.
-        """
-        bits = _bits(size)
-        longest = min(LONGEST, 63 // bits - 1, len(tokens) - 1)
-        both = np.concatenate([tokens[-longest:], validation])
-        p_of_shorter = np.full(len(validation), 1 / size)
-        shorter: list[_Order] = []
-        best, lowest = cls(size, []), np.inf
-        grams, counts = _counted(_grams(tokens, 1, bits))
-        for length in progress(range(1, longest + 1), "n-grams"):
-            below = shorter[-1] if shorter else None
-            top = _order(grams, counts, below, size, length)
-            following = _grams(both, length, bits)[-len(validation) :]
-            loss = -np.log(_extended(p_of_shorter, top, following, bits)).mean()
-            if loss >= lowest:
-                break
-            best, lowest = cls(size, [*shorter, top]), loss
-            grams, counts = _counted(_grams(tokens, length + 1, bits))
-            shorter.append(_order(*_counted(grams & _mask(length, bits)), below, size, length))
-            p_of_shorter = _extended(p_of_shorter, shorter[-1], following, bits)
-        return best
+        """Of the length under which what follows becomes the likeliest: see `Grown.fit`."""
+        return Grown.fit(tokens, size, validation).best
 
     @property
     def longest(self) -> int:
@@ -92,6 +80,119 @@ class KneserNey:
             at, known = _find(order.contexts, grams >> bits)
             likeliest[begin:] = np.where(known, order.likeliest[at], likeliest[begin:])
         return p, likeliest
+
+
+class Grown(NamedTuple):
+    """Kneser-Ney of the lengths 1, 2, ..., each with its losses: what `tops` holds of length n is the longest order of
+    the model of that length, above the n - 1 first ones of `shorter`."""
+
+    size: int
+    tops: list[_Order]
+    shorter: list[_Order]
+    losses: list[float]
+
+    @classmethod
+    def fit(cls, tokens: Tokens, size: int, validation: Tokens) -> "Grown":
+        """Count in `tokens`, numbers below `size`; up to the first length by which what follows becomes less likely.
+
+        validation: what follows `tokens` in the text.
+        """
+        bits = _bits(size)
+        longest = min(LONGEST, 63 // bits - 1, len(tokens) - 1)
+        both = np.concatenate([tokens[-longest:], validation])
+        p_of_shorter = np.full(len(validation), 1 / size)
+        found = cls(size, [], [], [])
+        grams, counts = _counted(_grams(tokens, 1, bits))
+        for length in progress(range(1, longest + 1), "n-grams"):
+            below = found.shorter[-1] if found.shorter else None
+            found.tops.append(_order(grams, counts, below, size, length))
+            following = _grams(both, length, bits)[-len(validation) :]
+            found.losses.append(float(-np.log(_extended(p_of_shorter, found.tops[-1], following, bits)).mean()))
+            if found.losses[-1] >= min(found.losses[:-1], default=np.inf):
+                break
+            grams, counts = _counted(_grams(tokens, length + 1, bits))
+            found.shorter.append(_order(*_counted(grams & _mask(length, bits)), below, size, length))
+            p_of_shorter = _extended(p_of_shorter, found.shorter[-1], following, bits)
+        return found
+
+    @property
+    def best(self) -> KneserNey:
+        length = int(np.argmin(self.losses)) + 1
+        return KneserNey(self.size, [*self.shorter[: length - 1], self.tops[length - 1]])
+
+
+class Mixed:
+    """p(x | h) = Σ w(n | b) pₙ(x | h), pₙ the p of Kneser-Ney of length n, for the lengths that `Grown` has.
+
+    b: a bucket of the context h, by the longest length that training has it in and by the share that this one leaves to
+    shorter ones: few things that often followed, or many that did once. The weights are those under which what they are
+    fitted to is the likeliest, by expectation and maximisation (Jelinek and Mercer 1980).
+    """
+
+    def __init__(self, grown: Grown) -> None:
+        self.grown = grown
+        lengths = len(grown.tops)
+        self.weights = np.full((lengths * BUCKETS, lengths), 1 / lengths)
+
+    @classmethod
+    def fit(cls, grown: Grown, tokens: Tokens) -> "Mixed":
+        """tokens: a text that `grown` has not counted."""
+        mixed = cls(grown)
+        walked = mixed._walked(tokens, 0)
+        for _ in range(ROUNDS):
+            share = mixed.weights[walked.bucket] * walked.p
+            share /= share.sum(axis=1, keepdims=True)
+            weights = np.stack([np.bincount(walked.bucket, each, len(mixed.weights)) for each in share.T], axis=1)
+            weights += PRIOR * share.mean(axis=0)
+            mixed.weights = weights / weights.sum(axis=1, keepdims=True)
+        return mixed
+
+    def predict(self, tokens: Tokens, first: int) -> tuple[Array, NDArray[np.int32]]:
+        """The p of each of tokens[first:], after those before it, and which token was the likeliest there: of those
+        that are so by one of the lengths, the one that these give the most of p."""
+        walked = self._walked(tokens, first)
+        weights = self.weights[walked.bucket]
+        given = weights * walked.highest
+        votes = [(given * (walked.likeliest == each[:, None])).sum(axis=1) for each in walked.likeliest.T]
+        chosen = np.argmax(votes, axis=0)
+        return (weights * walked.p).sum(axis=1), walked.likeliest[np.arange(len(chosen)), chosen]
+
+    def _walked(self, tokens: Tokens, first: int) -> "_Walked":
+        size, bits = len(tokens) - first, _bits(self.grown.size)
+        shape = (size, len(self.grown.tops))
+        found = _Walked(np.empty(shape), np.empty(shape, np.int32), np.empty(shape), np.zeros(size, np.int64))
+        left = np.ones(size)
+        p_of_shorter = np.full(size, 1 / self.grown.size)
+        for place, top in enumerate(self.grown.tops):
+            # at the beginning of a text too few tokens are before it: what fewer of them say stays
+            begin = min(max(0, place - first), size)
+            before = max(0, place - 1)
+            for column in (found.p, found.likeliest, found.highest):
+                column[:begin, place] = column[:begin, before]
+            if begin == size:
+                continue
+            grams = _grams(tokens[first + begin - place :], place + 1, bits)
+            found.p[begin:, place] = _extended(p_of_shorter[begin:], top, grams, bits)
+            at, known = _find(top.contexts, grams >> bits)
+            found.likeliest[begin:, place] = np.where(known, top.likeliest[at], found.likeliest[begin:, before])
+            found.highest[begin:, place] = np.where(known, top.highest[at], found.highest[begin:, before])
+            found.bucket[begin:] = np.where(known, place, found.bucket[begin:])
+            left[begin:] = np.where(known, top.left[at], left[begin:])
+            if place < len(self.grown.shorter):
+                p_of_shorter[begin:] = _extended(p_of_shorter[begin:], self.grown.shorter[place], grams, bits)
+        found.bucket[:] = found.bucket * BUCKETS + np.minimum(left * BUCKETS, BUCKETS - 1).astype(np.int64)
+        return found
+
+
+class _Walked(NamedTuple):
+    """Of each token and length: p, the likeliest token, and the p of that one, (tokens, lengths). bucket: of what is
+    before the token, (tokens,).
+    """
+
+    p: Array
+    likeliest: NDArray[np.int32]
+    highest: Array
+    bucket: NDArray[np.int64]
 
 
 def _bits(size: int) -> int:

@@ -1,5 +1,6 @@
 """What predicts the next token without a net: n-grams and single tokens."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 
 from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines, Predict
-from rnnlab.tasks.baselines.kneser_ney import LONGEST, KneserNey
+from rnnlab.tasks.baselines.kneser_ney import LONGEST, Grown, KneserNey, Mixed
 from rnnlab.tasks.language_modelling.judging import LanguageModellingJudging
 from rnnlab.tasks.task import Split
 
@@ -16,10 +17,11 @@ PIECE = 500_000
 
 
 class LanguageModellingBaselines(Baselines):
-    """ngram: Kneser-Ney, of the length that makes the validation part the likeliest. unigram: each token's share.
+    """ngram: Kneser-Ney, of the length that makes the validation part the likeliest. mixed: of all lengths
+    up to that one and the next, weighted by how well what was read is known. unigram: each token's share.
 
     So that memory suffices, n-grams are counted on the last `COUNTED` tokens of the training part, and their length
-    is chosen on the first `PIECE` of the validation part.
+    and weights are chosen on the first `PIECE` of the validation part. Nothing is learnt from what is predicted.
     """
 
     judging: LanguageModellingJudging
@@ -31,10 +33,10 @@ class LanguageModellingBaselines(Baselines):
         size = len(self.task.vocabulary)
         counted = self.task.tokens[max(train, train_end - COUNTED) : train_end]
         chosen_on = self.task.tokens[validation : min(validation_end, validation + PIECE)]
-        model = KneserNey.fit(counted, size, chosen_on)
+        grown = Grown.fit(counted, size, chosen_on)
         share = (self.task.counts + 1) / (self.task.counts.sum() + size)
 
-        def ngram(split: Split) -> pd.DataFrame:
+        def ngrams(model: KneserNey | Mixed, split: Split) -> pd.DataFrame:
             first, end = splits[split]
             pieces = []
             for start in progress(range(first + 1, end, PIECE), f"n-grams: predicting the {split} part"):
@@ -48,4 +50,8 @@ class LanguageModellingBaselines(Baselines):
             tokens = self.task.tokens[first + 1 : end]
             return self.judging.table(-np.log(share[tokens]), tokens == share.argmax(), split)
 
-        return {"ngram": ngram, "unigram": unigram}
+        return {
+            "mixed": partial(ngrams, Mixed.fit(grown, chosen_on)),
+            "ngram": partial(ngrams, grown.best),
+            "unigram": unigram,
+        }

@@ -21,13 +21,17 @@ from rnnlab.tasks.transduction.transcribe.judging import TranscribeJudging
 CANDIDATES, JUDGED = 100, 400
 """Strings that may be the one always written, and training examples that it is chosen on, at most."""
 
-REACH, WIDTH, EPOCHS, LEARNING_RATE = 5, 64, 20, 0.003
-"""Of the net without memory."""
+REACHES = (5, 15)
+"""Frames on either side that the net without memory may see: a sound, or most of a word."""
+
+WIDTH, EPOCHS, LEARNING_RATE = 64, 20, 0.003
+"""Of that net."""
 
 
 class TranscribeBaselines(Baselines):
-    """window: a convolution over `REACH` frames on either side, trained by the same loss: what can be heard without any
-    memory. frequent: always the same string, the one of the commonest in training that makes the fewest errors.
+    """window: a convolution over the frames around each, trained by the same loss: what can be heard without any
+    memory. How many frames, of `REACHES`, the word error rate on validation decides. frequent: always the same string,
+    the one of the commonest in training that makes the fewest errors.
     """
 
     task: TranscribeData
@@ -35,7 +39,9 @@ class TranscribeBaselines(Baselines):
     trivial: ClassVar[str] = "frequent"
 
     def fitted(self) -> dict[str, Predict]:
-        net, commonest = self._window(), self._frequent()
+        nets = [self._window(reach) for reach in REACHES]
+        net = min(nets, key=lambda each: self._word_error_rate(self._written(each, "validation"), "validation"))
+        commonest = self._frequent()
 
         def window(split: Split) -> pd.DataFrame:
             return self.judging.table(self._written(net, split), split)
@@ -55,16 +61,19 @@ class TranscribeBaselines(Baselines):
             (text for text, _ in commonest), key=lambda text: float(word_error_rate([text] * len(judged), judged))
         )
 
-    def _window(self) -> nn.Module:
+    def _word_error_rate(self, written: list[str], split: Split) -> float:
+        return self.judging.judge(self.judging.table(written, split))["word_error_rate"]
+
+    def _window(self, reach: int) -> nn.Module:
         order = ByLength(self.task.frames["train"].lengths, seed=0)
         batches = Batches(lambda indices: self.task.take("train", indices), order, self.task.batch_size)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            net = _Window(self.task.filters, len(self.task.vocabulary))
+            net = _Window(self.task.filters, len(self.task.vocabulary), reach)
         loss_of = ConnectionistTemporal()
         optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
         lowest, best = np.inf, net.state_dict()
-        for epoch in progress(range(EPOCHS), f"{self.task.spec.task}: window"):
+        for epoch in progress(range(EPOCHS), f"{self.task.spec.task}: window of {reach} frames on either side"):
             order.set_epoch(epoch)
             for batch in batches:
                 optimizer.zero_grad()
@@ -94,9 +103,9 @@ class TranscribeBaselines(Baselines):
 class _Window(nn.Module):
     """ln p of each token from the frames around it: (batch, time, features) -> (batch, time, tokens)."""
 
-    def __init__(self, features: int, tokens: int) -> None:
+    def __init__(self, features: int, tokens: int, reach: int) -> None:
         super().__init__()
-        self.around = nn.Conv1d(features, WIDTH, 2 * REACH + 1, padding=REACH)
+        self.around = nn.Conv1d(features, WIDTH, 2 * reach + 1, padding=reach)
         self.head = make_head(WIDTH, tokens)
 
     def forward(self, inputs: Tensor) -> Tensor:

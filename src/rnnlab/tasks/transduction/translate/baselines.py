@@ -11,14 +11,17 @@ from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.translate.data import WORD, TranslateData
 from rnnlab.tasks.transduction.translate.judging import TranslateJudging
+from rnnlab.tasks.transduction.translate.templates import templates
 
 
 class TranslateBaselines(Baselines):
     """What stands for the source, of a date without its locale.
 
-    dictionary: each word becomes the one that most often stands opposite it in training, see `dictionary`; of a date,
-    joined by hyphens. copy: the source as it is. nearest: the target of the training source that is most alike, by the
-    cosine of their characters' n-grams, n up to 3, weighed by tf-idf.
+    templates: of dates alone, where in a text the year, the month and the day stand, counted by locale and shape; it
+    knows that there are these three, see `templates`. dictionary: each word becomes the one that most often stands
+    opposite it in training, see `dictionary`; of a date, joined by hyphens. copy: the source as it is. nearest: the
+    target of the training source that is most alike, by the cosine of their characters' n-grams, n up to 3, weighed by
+    tf-idf.
     """
 
     task: TranslateData
@@ -42,10 +45,17 @@ class TranslateBaselines(Baselines):
             return self.judging.table([targets[index] for index in alike(self._sources(split))], split)
 
         return {
+            **self._templates(),
             "dictionary": translated,
             "copy": lambda split: self.judging.table(self._sources(split), split),
             "nearest": nearest,
         }
+
+    def _templates(self) -> dict[str, Predict]:
+        if self.task.source != "dates":
+            return {}
+        translate = templates(*self.task.texts("train"))
+        return {"templates": lambda split: self.judging.table(list(map(translate, self.task.texts(split)[0])), split)}
 
     def _sources(self, split: Split) -> list[str]:
         sources, _ = self.task.texts(split)
