@@ -95,6 +95,7 @@ class Task:
     judging: dict[str, Any] = group("what predictions mean", Decides.DECODING, made=True)
     figures: dict[str, Any] = group("how they are drawn", Decides.DECODING, made=True)
     baselines: dict[str, Any] = group("what stands beside them", Decides.DECODING, made=True)
+    question: str = option("what is asked of the data set, in titles behind its name", default="")
     batch_options: tuple[str, ...] = option(
         "options of data that decide training alone: the prepared arrays are the same", default=()
     )
