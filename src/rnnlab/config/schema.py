@@ -165,7 +165,7 @@ class Config:
         "of one's own, whose classes the config may name; on the command line alone, or by RNNLAB_PACKAGES"
     )
     model: str | None = option(
-        "predict, export: a run's folder, a model's, or an address, models:/rnnlab-price@champion; null: the net that "
+        "predict, export: a run's folder, a model's, or an address, models:/<name>@champion; null: the net that "
         "train made under the same overrides"
     )
     input: Any = option("predict: a file, a folder of files, or a text")
