@@ -146,7 +146,8 @@ class ForecastingData(Task):
             # what raw input is compared with: dates in words, the step in seconds, of each column the least and most
             "seen": {
                 "rows": seen + 1,
-                "first": str(table.report["first"]),
+                # of a change the date before it, which the report has
+                "first": str(table.report.get("first") or iso(pd.Timestamp(steps.dates[0]))),
                 "last": iso(pd.Timestamp(steps.dates[seen - 1])),
                 "step": float(step),
                 "ranges": {str(name): [float(each.min()), float(each.max())] for name, each in numbers.items()},
