@@ -7,12 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
 from rnnlab.commands import main
 from rnnlab.training import prepare
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -71,6 +75,12 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixtur
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def experiment_of(client: "MlflowClient", task: str) -> str:
+    """The id of the experiment of the only data set that this task was run on."""
+    (found,) = client.search_experiments(filter_string=f"tags.task = '{task}'")
+    return str(found.experiment_id)
 
 
 def start(

@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 import rnnlab
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, experiment_of
 
 Shell = Callable[..., str]
 
@@ -217,12 +217,12 @@ def test_a_queue_of_experiments_runs_what_was_queued_and_its_runs_reach_the_stor
     edit(code, '"0+queued"', version)
     shell("dvc", "exp", "run", "--run-all", "-j", "2")
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("price").experiment_id], "tags.rnnlab = '0+queued'")
+    runs = client.search_runs([experiment_of(client, "price")], "tags.rnnlab = '0+queued'")
     assert {run.data.params["seed"] for run in runs} == {"5", "6"}
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert all("test/relative_mae" in run.data.metrics for run in runs)
     shell("dvc", "exp", "apply", "first")
     assert (project / "results/price/gru/train/seed=5/weights.safetensors").is_file()
     shell("python", "pipelines/report.py", "report.write=false", "tracking=sync")
-    again = client.search_runs([client.get_experiment_by_name("price").experiment_id], "params.seed = '5'")
+    again = client.search_runs([experiment_of(client, "price")], "params.seed = '5'")
     assert len(again) == 1, "the same run, though its folder is another now"

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 import rnnlab
 from rnnlab.results import paths
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, experiment_of
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_dvc_repro_in_a_workspace(reproduced: str, shell: Shell, workspace: Path
     assert set(cells["task"]) == {"mine"}
     assert dict(cells["seeds"]) == {"rnn": 1, "slow": 1}
     client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
+    runs = client.search_runs([experiment_of(client, "mine")])
     assert len(runs) == 2
     assert {run.data.tags["rnnlab"] for run in runs} == {rnnlab.__version__}
     assert "| slow" in shell("rnnlab", "report", "report.write=false")
@@ -147,7 +147,7 @@ def test_runs_by_hand_from_anywhere_in_the_workspace(reproduced: str, shell: She
     deep = workspace / "data"
     words = ("task=mine", "trainer.max_epochs=1", "tracking=none")
     shell("rnnlab", "train", "-m", *words, "cell=rnn,slow", folder=deep)
-    assert len(list(workspace.glob("runs/mine/*/*/train/seed=0/weights.safetensors"))) == 2
+    assert len(list(workspace.glob("runs/mine/*/*/*/train/seed=0/weights.safetensors"))) == 2
     shell("rnnlab", "predict", *words, "cell=rnn", "input=mine.csv", "output=answers.csv", folder=deep)
     answers = pd.read_csv(deep / "answers.csv")
     assert set(answers["horizon"]) == {1, 2, 3}

@@ -22,7 +22,7 @@ def test_each_job_of_a_sweep_returns_its_validation_loss(run: Run, root: Path) -
     folders = (f"hydra.sweep.dir={root}/sweep", "hydra.sweep.subdir=${hydra.job.num}", "hydra.output_subdir=.hydra")
     outcome = run("train", "-m", *SHORT, "seed=0,1", *KEPT, *folders)
     assert outcome.code == 0, outcome.err
-    kept = [read_json(root.glob(f"runs/digits/rnn/*/train/seed={seed}/metrics.json").__next__()) for seed in (0, 1)]
+    kept = [read_json(root.glob(f"runs/digits/*/rnn/*/train/seed={seed}/metrics.json").__next__()) for seed in (0, 1)]
     assert returned(root) == [facts["validation_loss"] for facts in kept]
 
 

@@ -1,6 +1,7 @@
 """The command `rnnlab`, and the workspace that `rnnlab init` makes."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -224,9 +225,11 @@ def test_a_workspace_that_was_moved_writes_nothing_to_where_it_was(
     shutil.rmtree(tmp_path / "after/mlartifacts")
     # in processes of their own: MLflow holds on to the database that is gone
     train = start(tmp_path / "after", *short, "seed=1", "tracking=sync")
-    assert train.wait(timeout=120) == 0, train.stdout
+    printed, _ = train.communicate(timeout=120)
+    assert train.returncode == 0, printed
     assert not (tmp_path / "before").exists()
-    predict = start(tmp_path / "after", "predict", "model=models:/rnnlab-xor@champion", "input=[0,1]")
+    (named,) = re.findall(r"rnnlab predict (model=models:/rnnlab-xor-two-bits-\S+@champion)", printed)
+    predict = start(tmp_path / "after", "predict", named, "input=[0,1]")
     assert predict.wait(timeout=120) == 0, predict.stdout
 
 

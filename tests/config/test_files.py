@@ -27,7 +27,7 @@ def own(root: Path) -> Path:
 
 def test_groups_of_the_workspace_s_own_are_options_like_any_other(run: Run, root: Path, own: Path) -> None:
     assert run("train", "experiment=both", *FAST).code == 0
-    assert list(root.glob("runs/tiny/narrow/*/train/seed=0/weights.safetensors"))
+    assert list(root.glob("runs/tiny/*/narrow/*/train/seed=0/weights.safetensors"))
     assert compose_task("tiny", "cell=narrow").cell.hidden_size == 3
     assert find("cell/narrow") == own / "cell/narrow.yaml"
     options = run("train", "--help").out

@@ -152,7 +152,7 @@ def test_a_callback_and_a_tracker_of_ones_own_are_a_class_each(
     tracker = ("tracking._target_=ownpackage.Listing", f"+tracking.path={root / 'list.txt'}")
     outcome = run("train", *SHORT, *OWN_CALLBACK, *tracker, *words)
     assert outcome.code == 0, outcome.err
-    (folder,) = root.glob("runs/digits/rnn/*/train/seed=0")
+    (folder,) = root.glob("runs/digits/*/rnn/*/train/seed=0")
     assert (folder / "count.txt").read_text().startswith("digits 42 rnn h64 ")
     assert (root / "list.txt").read_text() == "rnn 0\n"
     without = run("train", *SHORT, *OWN_CALLBACK)
@@ -167,8 +167,8 @@ def test_a_callback_that_may_change_the_training_is_part_of_its_setting(run: Run
         outcome = run("train", *SHORT, *words)
         assert outcome.code == 0, outcome.err
         assert ("already trained" in outcome.out) is (words == ("callbacks=[norms,timestep_gradients]",))
-    assert len(list(root.glob("runs/digits/rnn/*"))) == 2
-    params = [pd.read_json(path, typ="series")["params"] for path in root.glob("runs/digits/rnn/*/train/*/run.json")]
+    assert len(list(root.glob("runs/digits/*/rnn/*"))) == 2
+    params = [pd.read_json(path, typ="series")["params"] for path in root.glob("runs/digits/*/rnn/*/train/*/run.json")]
     assert {(each.get("callbacks.swa"), each.get("callbacks.swa.swa_lrs")) for each in params} == {
         (None, None),
         ("StochasticWeightAveraging", 0.1),
@@ -195,4 +195,4 @@ def test_the_processes_of_a_launcher_may_name_the_same_packages(
     )  # fmt: skip
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0, printed
-    assert len(list(root.glob("runs/digits/rnn/*/train/seed=*/count.txt"))) == 2
+    assert len(list(root.glob("runs/digits/*/rnn/*/train/seed=*/count.txt"))) == 2

@@ -378,14 +378,14 @@ def test_a_value_of_a_search_that_its_key_cannot_have_is_refused(
 
 def test_a_run_with_words_is_that_of_the_truth_values(run: Run, root: Path) -> None:
     assert run("train", *SMALL, "cell.bidirectional=false").code == 0
-    (folder,) = root.glob("runs/xor/rnn/*")
+    (folder,) = root.glob("runs/xor/*/rnn/*")
     outcome = run(
         "train", *SMALL, "cell.bidirectional=no", "cell.layer_norm=off", "force=n",
         "discard=NO", "trainer.deterministic=yes",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     assert "already trained under this setting" in outcome.out
-    assert [*root.glob("runs/xor/rnn/*")] == [folder]
+    assert [*root.glob("runs/xor/*/rnn/*")] == [folder]
     assert not (root / "mlflow.db").exists()
     assert OmegaConf.load(folder / "train/seed=0/config.yaml").cell.bidirectional is False
 
@@ -394,7 +394,7 @@ def test_a_wrong_value_of_a_sweep_fails_its_job_alone(run: Run, root: Path) -> N
     outcome = run("train", "-m", *SMALL, "cell.bidirectional=maybe,no")
     assert outcome.code != 0
     assert "error: cell.bidirectional must be true or false, got maybe." in outcome.err
-    assert len([*root.glob("runs/xor/rnn/*/train/seed=0")]) == 1
+    assert len([*root.glob("runs/xor/*/rnn/*/train/seed=0")]) == 1
     assert not (root / "mlflow.db").exists()
 
 

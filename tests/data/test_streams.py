@@ -241,14 +241,14 @@ def test_a_killed_run_on_a_stream_goes_on_and_ends_as_if_nothing_had_happened(ru
     )  # fmt: skip
 
     def weights() -> dict[str, Tensor]:
-        (path,) = root.glob("runs/text/lstm/*/train/seed=0/weights.safetensors")
+        (path,) = root.glob("runs/text/*/lstm/*/train/seed=0/weights.safetensors")
         return load_file(path)
 
     process = start(root, "train", *command)
-    wait_for(process, lambda: list(root.glob("runs/text/lstm/*/checkpoints/seed=0/last.ckpt")))
+    wait_for(process, lambda: list(root.glob("runs/text/*/lstm/*/checkpoints/seed=0/last.ckpt")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not list(root.glob("runs/text/lstm/*/train/*"))
+    assert not list(root.glob("runs/text/*/lstm/*/train/*"))
     resumed = run("train", *command)
     assert resumed.code == 0, resumed.err
     assert "going on where it stopped" in resumed.out

@@ -149,13 +149,13 @@ LOGGED = (
 
 def test_a_training_logs_them_and_ends_in_the_same_weights(run: Run, root: Path) -> None:
     assert run("train", *SHORT, "trainer.log_every_n_steps=10").code == 0
-    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/lstm/*/train/seed=0")
     plain = shutil.copytree(folder, root / "plain")
     history = pd.read_parquet(plain / "history.parquet")
     assert not history["key"].str.contains("norm|gradient").any()
 
     assert run("train", *SHORT, *LOGGED, "force=true").code == 0
-    (logged,) = root.glob("runs/price/lstm/*/train/seed=0")
+    (logged,) = root.glob("runs/price/*/lstm/*/train/seed=0")
     assert logged == folder, "what looks into a training is no part of its setting"
     history = pd.read_parquet(logged / "history.parquet")
     weights = load_file(plain / "weights.safetensors")
@@ -185,7 +185,7 @@ def test_running_statistics_do_not_count_what_was_only_looked_at(run: Run, root:
     found = []
     for options in ((), ("callbacks=timestep_gradients", "force=true")):
         assert run("train", *caption, *options).code == 0
-        (weights,) = root.glob("runs/caption/*/*/train/seed=0/weights.safetensors")
+        (weights,) = root.glob("runs/caption/*/*/*/train/seed=0/weights.safetensors")
         found.append(load_file(weights))
     one, other = found
     assert any("running_mean" in name for name in one)
@@ -195,7 +195,7 @@ def test_running_statistics_do_not_count_what_was_only_looked_at(run: Run, root:
 def test_the_logged_gradient_is_not_yet_clipped(run: Run, root: Path) -> None:
     overrides = (*SHORT, *LOGGED, "trainer.gradient_clip_val=1e-6")
     assert run("train", *overrides).code == 0
-    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/lstm/*/train/seed=0")
     history = pd.read_parquet(folder / "history.parquet")
     assert history[history["key"] == "gradient_norm/all_step"]["value"].min() > 1e-4
 

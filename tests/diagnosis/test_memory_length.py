@@ -252,7 +252,7 @@ SHORT = ("tracking=none", "task=adding", "task.length=12", "task.test_lengths=[]
 
 
 def trained(root: Path) -> Path:
-    (folder,) = root.glob("runs/*/*/*/train/seed=0")
+    (folder,) = root.glob("runs/*/*/*/*/train/seed=0")
     return folder
 
 
@@ -306,7 +306,7 @@ def test_a_run_that_the_code_made_anew_counts_once_in_a_sweep_over_lengths(run: 
         assert run(stage, *sweep).code == 0
     before = read_runs()
     assert list(before["length"]) == [5, 9]
-    path = next(path for path in root.glob("runs/*/*/*") if of_length(path) == 9)
+    path = next(path for path in root.glob("runs/*/*/*/*") if of_length(path) == 9)
     other = path.with_name("0123456789")
     shutil.copytree(path, other)
     judged, about = other / "evaluate/seeds/seed=0/metrics.json", other / "train/seed=0/run.json"
@@ -382,11 +382,11 @@ def test_a_diagnosis_goes_into_the_store_and_into_a_rebuilt_one(run: Run, root: 
 def test_a_resumed_training_has_looked_at_all_epochs(root: Path) -> None:
     overrides = [*SHORT, "callbacks=memory", "trainer.max_epochs=400", "trainer.patience=400"]
     process = start(root, "train", *overrides)
-    while not list(root.glob("runs/adding/lstm/*/checkpoints/seed=0/memory/epoch_0003.json")):
+    while not list(root.glob("runs/adding/*/lstm/*/checkpoints/seed=0/memory/epoch_0003.json")):
         assert process.poll() is None
     process.kill()
     process.communicate()
-    (measured,) = root.glob("runs/adding/lstm/*/checkpoints/seed=0/memory")
+    (measured,) = root.glob("runs/adding/*/lstm/*/checkpoints/seed=0/memory")
     before = {path.name: path.read_bytes() for path in sorted(measured.glob("epoch_*.json"))[:3]}
     again = start(root, "train", *overrides)
     while not (measured / "epoch_0008.json").exists():

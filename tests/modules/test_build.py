@@ -52,7 +52,7 @@ def test_a_cell_of_one_s_own_is_trained_and_evaluated(run: Run, root: Any) -> No
     for job in ("train", "evaluate"):
         outcome = run(job, *overrides)
         assert outcome.code == 0, outcome.err
-    (folder,) = root.glob("runs/digits/paced/*")
+    (folder,) = root.glob("runs/digits/*/paced/*")
     weights = load_file(folder / "train/seed=0/weights.safetensors")
     assert {name.rpartition(".")[2] for name in weights if ".cells.0." in name} == {
         *("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
@@ -71,7 +71,7 @@ def test_a_plain_cell_gives_the_numbers_of_its_module(run: Run, root: Any) -> No
     for name, target in (("one", "rnnlab.cells.gru.GRUCell"), ("other", "rnnlab.modules.gru.GRU")):
         outcome = run("train", *SMALL, f"cell._target_={target}", f"cell.name={name}")
         assert outcome.code == 0, outcome.err
-        (folder,) = root.glob(f"runs/digits/{name}/*/train/seed=0")
+        (folder,) = root.glob(f"runs/digits/*/{name}/*/train/seed=0")
         found.append(load_file(folder / "weights.safetensors"))
         assert Predictor.of_run(folder).module.name == name
     assert all(np.array_equal(found[0][key], found[1][key]) for key in found[1])

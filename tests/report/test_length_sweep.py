@@ -36,7 +36,7 @@ def test_a_sweep_over_lengths_is_reported_and_its_variants_are_told_apart(run: R
     for _, row in table.iterrows():
         assert 0 <= row["memory_length"] <= row["length"] - 1
     trained = {(row["name"], row["length"], row["seed"]): row["score"] for _, row in table.iterrows()}
-    for path in root.glob("runs/adding/rnn/*/evaluate/seeds/seed=1/metrics.json"):
+    for path in root.glob("runs/adding/*/rnn/*/evaluate/seeds/seed=1/metrics.json"):
         run_json = read_json(path.parents[3] / "train/seed=1/run.json")
         assert trained["rnn", run_json["params"]["task.length"], 1] == read_json(path)["mse"]
     # before training the first line is known for what was looked into from the start

@@ -236,7 +236,7 @@ def test_the_columns_that_others_read_keep_their_places(tmp_path: Path) -> None:
         "task name kind metric direction mean ci_low ci_high rank seeds trials parameters state_size train_seconds "
         "steps_per_second verdict"
     )
-    assert columns[16:] == ["reference", "p_value", "solved"]
+    assert columns[16:] == ["reference", "p_value", "solved", "data", "data_digest"]
 
 
 def test_intervals_are_over_seeds_and_items_and_absent_for_a_cell_of_one_seed() -> None:
@@ -286,14 +286,17 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     assert outcome.code == 0
     one, other = sorted(re.split(r"^## ", outcome.out, flags=re.MULTILINE)[1:], key=lambda part: "gru" in part)
     assert len(re.findall(r"\| rnn task.batch_size=(?:32|64) ", one)) == 1
-    assert len(list((root / "runs/price/rnn").glob("*/train"))) == 2
+    assert len(list(root.glob("runs/price/*/rnn/*/train"))) == 2
     assert "gru" in other
     assert "rnn" not in other
     headings = [part.splitlines()[0] for part in (one, other)]
-    assert headings == [f"price with test={part}: relative_mae, lower is better" for part in ("0.15", "0.1")]
-    for table in ("leaderboard", "metrics"):
-        told = set(pd.read_csv(root / f"reports-runs/{table}.csv")["task"])
-        assert told == {"price with test=0.1", "price with test=0.15"}
+    titles = ["price: AAPL, 5 ahead", "price: AAPL, 5 ahead, test=0.1"]
+    assert headings == [f"{title} (relative_mae, lower is better)" for title in titles]
+    for name in ("leaderboard", "metrics"):
+        table = pd.read_csv(root / f"reports-runs/{name}.csv")
+        assert set(table["task"]) == {"price"}
+        assert set(table["data"]) == set(titles)
+        assert table["data_digest"].nunique() == 2
 
 
 def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
@@ -301,8 +304,8 @@ def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
     short = ("task=xor", "cell=rnn", "trainer.max_epochs=1", "tracking=none")
     for name in ("train", "evaluate"):
         assert run(name, *short).code == 0
-    (folder,) = root.glob("runs/xor/rnn/*")
-    shutil.rmtree(root / "runs/xor/baselines")
+    (folder,) = root.glob("runs/xor/*/rnn/*")
+    shutil.rmtree(folder.parents[1] / "baselines")
     reported = run("report", "report.folder=runs", "tracking=none")
     assert reported.code == 2
     said = f"left out, as the baselines on their data are not judged: {folder.relative_to(root)}: run `rnnlab evaluate`"
@@ -323,22 +326,30 @@ def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:
             assert run(name, *short, f"task.order={order}", "tracking=none").code == 0
     assert run("report", "report.folder=runs", "tracking=none").code == 0
     table = pd.read_csv(root / "reports-runs/leaderboard.csv").query("kind == 'cell'")
-    assert list(table["task"]) == ["digits with order=permuted", "digits with order=rows"]
+    assert list(table["data"]) == ["digits: 5,000 of MNIST, permuted", "digits: 5,000 of MNIST, rows"]
+    assert list(table["task"]) == ["digits", "digits"]
     assert list(table["trials"]) == [0, 0]
 
 
-def test_states_of_a_tasks_data_are_told_apart_and_in_order() -> None:
-    def states(*asked: dict[str, object]) -> list[str]:
-        entries = [[replace(tried("gru", 0.1, 0.9, 0.1), settings=each)] for each in asked]
-        found = [replace(section(), data=f"d{i}", entries=of, tried=of) for i, of in enumerate(entries)]
+def test_data_sets_of_a_task_are_in_order_and_those_called_the_same_apart() -> None:
+    def titles(*called: str) -> list[str]:
+        found = [replace(section(), data=f"{i}123456789", called=each) for i, each in enumerate(called)]
         return [section.title for section in _told_apart(found)]
 
-    assert states({"task.length": 5}) == ["rain"]
-    lengths = [{"task.length": length, "task.train": 9, "optimizer.lr": length} for length in (100, 5, 25)]
-    assert states(*lengths) == ["rain with length=5", "rain with length=25", "rain with length=100"]
-    assert states({"task.station": "b"}, {"task.station": None}) == ["rain with station=None", "rain with station=b"]
-    assert states({"task.length": 5}, {"task.length": 5}) == ["rain on data d0", "rain on data d1"]
-    assert states({"task.length": 5}, {}) == ["rain on data d0", "rain on data d1"]
+    assert titles("rain: length 5") == ["rain: length 5"]
+    assert titles("rain: length 100", "rain: length 5") == ["rain: length 5", "rain: length 100"]
+    assert titles("rain: a.csv", "rain: b.csv", "rain: a.csv") == [
+        "rain: a.csv (01234567)", "rain: a.csv (21234567)", "rain: b.csv",
+    ]  # fmt: skip
+
+
+def test_a_bar_in_a_name_breaks_no_table(tmp_path: Path) -> None:
+    write([replace(section(sure("gru columns=a|b")), called='rain: wet|dry.csv, "mm/h" <b>')], tmp_path / "reports")
+    text = (tmp_path / "reports/leaderboard.md").read_text()
+    (line,) = [line for line in text.splitlines() if "gru" in line and line.startswith("|")]
+    assert r"gru columns=a\|b" in line
+    assert len(re.findall(r"(?<!\\)\|", line)) == 12
+    assert "mm/h&#34; &lt;b&gt;" in (tmp_path / "reports/leaderboard.html").read_text()
 
 
 def tried(cell: str, lr: float, validation_loss: float, score: float) -> Entry:

@@ -29,7 +29,7 @@ def judged(run: Run, root: Path) -> Path:
 
 
 def test_a_report_is_of_the_runs_that_its_words_describe(run: Run, judged: Path) -> None:
-    found = [Results(path.parent) for path in sorted(judged.glob("runs/price/*/*/evaluate"))]
+    found = [Results(path.parent) for path in sorted(judged.glob("runs/price/*/*/*/evaluate"))]
 
     def chosen(*words: str) -> list[tuple[str, int]]:
         wanted = Selection(compose_task("price", *words), words)

@@ -17,11 +17,11 @@ def older(run: Run, root: Path) -> Path:
     """A run, evaluated and tracked, as a version that knew no `format` would have left it."""
     assert run("train", *XOR).code == 0
     assert run("evaluate", *XOR).code == 0
-    for path in (*root.glob("runs/xor/rnn/*/train/seed=0/run.json"), *root.glob("runs/xor/baselines/*/task.json")):
+    for path in (*root.glob("runs/xor/*/rnn/*/train/seed=0/run.json"), *root.glob("runs/xor/*/baselines/task.json")):
         content = json.loads(path.read_text())
         del content["format"]
         path.write_text(json.dumps(content))
-    (folder,) = root.glob("runs/xor/rnn/*")
+    (folder,) = root.glob("runs/xor/*/rnn/*")
     return folder
 
 

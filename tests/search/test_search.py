@@ -308,7 +308,7 @@ def test_what_was_found_is_applied_on_request_and_its_trials_stand_in_the_leader
     for name in ("train", "evaluate"):
         output(begin(name, "cell=rnn", "tuning=mine", short))
         assert run(name, "cell=gru", short, "tracking=none").code == 0
-    (path,) = root.glob("runs/price/rnn/*/train/seed=0/run.json")
+    (path,) = root.glob("runs/price/*/rnn/*/train/seed=0/run.json")
     assert read_json(path)["trials"] == 2
     assert read_json(path)["tags"]["tuning"] == "mine"
     assert read_json(path.with_name("metrics.json"))["validation_loss"] == best

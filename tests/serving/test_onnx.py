@@ -87,7 +87,7 @@ def test_what_has_no_step_in_onnx_is_told_and_not_written(root: Path, overrides:
 
 def test_the_command_writes_the_net_of_a_run(run: Run, root: Path) -> None:
     assert run("train", "cell=gru", "trainer.max_epochs=1", "trainer.limit_batches=2", "tracking=none").code == 0
-    (folder,) = root.glob("runs/price/gru/*")
+    (folder,) = root.glob("runs/price/*/gru/*")
     wrong = run("export", f"model={folder}", f"output={root / 'net.pt'}")
     assert wrong.code == 2
     assert "ends in .onnx" in wrong.err

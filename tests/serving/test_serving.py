@@ -54,7 +54,7 @@ TRAINED = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with a short run of each of these tasks, evaluated, under runs/<task>/gru/<fingerprint>."""
+    """A root with a short run of each of these tasks, evaluated, under runs/<task>/<data>/gru/<fingerprint>."""
     root = tmp_path_factory.mktemp("trained")
     rng = np.random.default_rng(0)
     dates = pd.date_range("2020-01-01", periods=200, freq="h")
@@ -72,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(root: Path, task: str) -> Results:
-    (folder,) = root.glob(f"runs/{task}/gru/*")
+    (folder,) = root.glob(f"runs/{task}/*/gru/*")
     return Results(folder)
 
 

@@ -276,11 +276,11 @@ def test_a_trained_net_leaves_its_pictures(run: Run, root: Path) -> None:
     assert run("train", *common, "tracking=none").code == 0
     outcome = run("evaluate", *common, "tracking=none")
     assert outcome.code == 0, outcome.err
-    (folder,) = root.glob("runs/caption/gru/*/evaluate/seeds/seed=0")
+    (folder,) = root.glob("runs/caption/*/gru/*/evaluate/seeds/seed=0")
     assert {"parts.png", "written.png"} <= {path.name for path in folder.iterdir()}
     assert imread(folder / "look" / "attention.png").size
     assert imread(folder / "samples" / "written.png").size
-    assert list(root.glob("runs/caption/gru/*/train/seed=0/samples/epoch_0001/written.png"))
+    assert list(root.glob("runs/caption/*/gru/*/train/seed=0/samples/epoch_0001/written.png"))
 
 
 @pytest.mark.mirror

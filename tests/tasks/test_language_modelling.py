@@ -607,7 +607,7 @@ def test_a_text_is_trained_on_and_written_by_the_byte(run: Run, root: Path) -> N
     judged = run("evaluate", *command)
     assert judged.code == 0, judged.err
     assert "text/ngram: test nats_per_byte" in judged.out
-    (folder,) = root.glob("runs/text/gru/*")
+    (folder,) = root.glob("runs/text/*/gru/*")
     for name in ("train/seed=0/samples/epoch_0002", "evaluate/seeds/seed=0/samples"):
         assert {path.name for path in (folder / name).iterdir()} == {"temperature_0.5.txt", "temperature_1.0.txt"}
     assert (folder / "evaluate/figures/activations.png").is_file()

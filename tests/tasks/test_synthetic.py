@@ -416,7 +416,7 @@ def test_a_gru_learns_parity_and_carries_it_further(run: Run, root: Path) -> Non
     overrides += ("optimizer.lr=0.02", "tracking=none", "trainer.patience=30")
     assert run("train", *overrides).code == 0
     assert run("evaluate", *overrides).code == 0
-    (path,) = root.glob("runs/parity/gru/*/evaluate/metrics.json")
+    (path,) = root.glob("runs/parity/*/gru/*/evaluate/metrics.json")
     metrics = json.loads(path.read_text())
     assert metrics["accuracy"] == metrics["accuracy_8"] > 0.9
     assert {"accuracy_16", "exact_32", "nll_32"} <= metrics.keys()

@@ -204,9 +204,9 @@ def test_a_net_learns_and_shows_it(run: Run, root: Path) -> None:
     command = (*command, "trainer.max_epochs=8", "cell.hidden_size=48", "optimizer.lr=0.01", "tracking=none")
     assert run("train", *command).code == 0
     assert run("evaluate", *command).code == 0
-    (folder,) = root.glob("runs/translate/gru/*/evaluate/seeds/seed=0")
+    (folder,) = root.glob("runs/translate/*/gru/*/evaluate/seeds/seed=0")
     assert json.loads((folder / "metrics.json").read_text())["exact_match"] > 0.5
-    (baseline,) = root.glob("runs/translate/baselines/*/dictionary/metrics.json")
+    (baseline,) = root.glob("runs/translate/*/baselines/dictionary/metrics.json")
     assert json.loads(baseline.read_text())["exact_match"] < 0.5
     kept = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
     assert {"parts.png", "written.png", "look/attention.png"} <= kept

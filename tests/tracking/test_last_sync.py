@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from rnnlab.results.files import write_json
 from rnnlab.results.origin import FORMAT
 from rnnlab.tracking.mlflow.last_sync import LastSync
-from tests.conftest import Run, imported_by
+from tests.conftest import Run, experiment_of, imported_by
 from tests.tracking.test_tracking import client, runs
 
 SYNC = ("report.folder=runs", "report.write=false", "report.show=false", "tracking=sync")
@@ -44,7 +44,7 @@ def tagged(root: Path) -> None:
 
 @pytest.mark.slow
 def test_after_any_change_the_store_is_opened_and_then_again_left_alone(run: Run, synced: Path) -> None:
-    (train,) = synced.glob("runs/*/*/*/train/seed=0")
+    (train,) = synced.glob("runs/*/*/*/*/train/seed=0")
     judged = train.parents[1] / "evaluate/seeds/seed=0"
     changes: dict[str, Callable[[], object]] = {
         "someone wrote into it": lambda: tagged(synced),
@@ -64,7 +64,7 @@ def test_after_any_change_the_store_is_opened_and_then_again_left_alone(run: Run
 def test_nothing_is_kept_while_a_run_is_under_way(run: Run, synced: Path) -> None:
     """Its process may be killed, which changes nothing on disk, and the next sync has to end it."""
     store: MlflowClient = client(synced)
-    begun = store.create_run(store.search_experiments(filter_string="name = 'price'")[0].experiment_id)
+    begun = store.create_run(experiment_of(store, "price"))
     assert run("report", *SYNC).code == 0
     assert not is_valid(synced)
     store.set_terminated(begun.info.run_id)
@@ -77,13 +77,13 @@ def test_a_file_that_another_process_deletes_meanwhile_is_a_change(
     root: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Between the moment that it is found and the moment that it is read."""
-    train = root / "runs/price/rnn/abc/train/seed=0"
+    train = root / "runs/price/aapl-0/rnn/abc/train/seed=0"
     for file in ("run.json", "weights.safetensors"):
         write_json(train / file, {"format": FORMAT})
     (root / "price.db").touch()
 
     def looked_at() -> LastSync:
-        return LastSync(f"sqlite:///{root}/price.db", "price")
+        return LastSync(f"sqlite:///{root}/price.db")
 
     state = looked_at().state()
     assert state is not None

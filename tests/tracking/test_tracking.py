@@ -16,7 +16,7 @@ from mlflow.entities import Run as MLflowRun
 
 from rnnlab.tracking.live import Row
 from rnnlab.tracking.mlflow.store import MLflowStore
-from tests.conftest import Run, start
+from tests.conftest import Run, experiment_of, start
 
 SHORT = ("trainer.max_epochs=2",)
 
@@ -89,14 +89,16 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
         in note
     )
     assert "![forecast](get-artifact?path=evaluate%2Fforecast.png&run_uuid=the run)" in note
-    experiment = client(root).get_experiment_by_name("price")
-    assert experiment is not None
+    experiment = client(root).get_experiment(experiment_of(client(root), "price"))
+    assert experiment.name == f"price: AAPL, 5 ahead ({found['tags']['data_digest'][:6]})"
+    assert found["tags"]["data"] == "price: AAPL, 5 ahead"
+    assert found["tags"]["slug"] == "aapl-5-ahead"
     assert "judged by **relative_mae**" in experiment.tags["mlflow.note.content"]
     views = {key for key in experiment.tags if key.startswith("mlflow.sharedViewState.")}
     assert {view.rpartition(".")[2] for view in views} == {"learning-curves", "results"}
     assert {"test/relative_mae", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
     assert {"train/config.yaml", "train/weights.safetensors", "evaluate/forecast.png"} <= set(found["artifacts"])
-    assert found["datasets"] == [("prices", found["tags"]["data_digest"])]
+    assert found["datasets"] == [("price: AAPL, 5 ahead", found["tags"]["data_digest"])]
 
 
 @pytest.mark.slow
@@ -172,7 +174,7 @@ def test_a_run_that_dies_is_marked_failed_with_its_reason(run: Run, root: Path) 
 @pytest.mark.slow
 def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
     process = start(root, "train", "trainer.max_epochs=500", "trainer.patience=500")
-    while not list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")):
+    while not list(root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")):
         assert process.poll() is None
     other = start(root, "train", *SHORT, "cell=rnn")
     printed, _ = other.communicate(timeout=300)
@@ -250,8 +252,9 @@ def test_the_ui_shows_the_store_of_the_pipelines_from_any_folder(
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     server = start(root, "ui", f"port={port}", folder=elsewhere, terminal=subprocess.DEVNULL)
     try:
-        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=price"
-        assert answer(address, seconds=60).json()["experiment"]["name"] == "price"
+        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search?max_results=9"
+        names = [experiment["name"] for experiment in answer(address, seconds=60).json()["experiments"]]
+        assert any(name.startswith("price: AAPL, 5 ahead (") for name in names)
         assert not list(elsewhere.iterdir())
     finally:
         server.terminate()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import start
+from tests.conftest import experiment_of, start
 from tests.tracking.test_tracking import answer, client, free_port
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ class UI:
         return client(self.root)
 
     def experiment(self, task: str) -> str:
-        found = self.store.get_experiment_by_name(task)
-        assert found is not None
-        return str(found.experiment_id)
+        return experiment_of(self.store, task)
 
     def run(self, task: str, cell: str) -> str:
         (found,) = self.store.search_runs([self.experiment(task)], f"tags.cell = '{cell}'", max_results=1)
@@ -79,7 +77,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory, screenshot: Path | None) -> Ite
         server = start(folder, "ui", f"port={port}")
     assert server.stdout is not None
     lines = iter(server.stdout.readline, "")
-    printed = next(line.split()[1] for line in lines if line.startswith("  price: "))
+    printed = next(line.split()[-1] for line in lines if line.startswith("  price: AAPL, 5 ahead ("))
     try:
         answer(f"http://127.0.0.1:{port}/health", seconds=90)
         yield UI(folder, f"http://127.0.0.1:{port}/", printed)
@@ -159,7 +157,8 @@ def test_the_charts_of_all_metrics_are_drawn(ui: UI, page: "Page") -> None:
 
 
 def test_the_champion_is_in_the_registry(ui: UI, page: "Page") -> None:
-    page.goto(f"{ui.address}#/models/rnnlab-price?workflowType=machine_learning")
+    (name,) = [model.name for model in ui.store.search_registered_models("name LIKE 'rnnlab-price-%'")]
+    page.goto(f"{ui.address}#/models/{name}?workflowType=machine_learning")
     page.get_by_text("champion").first.wait_for()
-    version = ui.store.get_model_version_by_alias("rnnlab-price", "champion")
+    version = ui.store.get_model_version_by_alias(name, "champion")
     page.get_by_role("link", name=f"Version {version.version}").first.wait_for()

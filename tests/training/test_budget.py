@@ -100,14 +100,14 @@ def test_a_matched_run_is_that_of_its_size_and_is_found_by_the_same_words(run: R
     trained = run("train", *words)
     assert trained.code == 0
     assert "matched to 1,500 (parameters.count)" in trained.out
-    (path,) = root.glob("runs/price/gru/*/train/seed=0/run.json")
+    (path,) = root.glob("runs/price/*/gru/*/train/seed=0/run.json")
     about = json.loads(path.read_text())
     size, has = about["params"]["cell.hidden_size"], about["params"]["parameters"]
     assert about["tags"]["parameters"] == f"matched (target 1500, has {has})"
     assert abs(has - 1500) < 75
     assert about["name"].startswith(f"gru h{size} ")
     assert run("evaluate", *words).code == 0
-    assert list(root.glob("runs/price/gru/*/evaluate/metrics.json"))
+    assert list(root.glob("runs/price/*/gru/*/evaluate/metrics.json"))
     again = run("train", "cell=gru", f"cell.hidden_size={size}", "trainer.max_epochs=1", QUIET)
     assert "already trained under this setting" in again.out
 
@@ -156,7 +156,7 @@ def test_the_setting_of_a_run_by_epochs_is_what_it_was() -> None:
 
 
 def facts(root: Path, cell: str) -> tuple[dict, pd.DataFrame]:
-    (folder,) = root.glob(f"runs/price/{cell}/*/train/seed=0")
+    (folder,) = root.glob(f"runs/price/*/{cell}/*/train/seed=0")
     return json.loads((folder / "metrics.json").read_text()), pd.read_parquet(folder / "history.parquet")
 
 
@@ -188,7 +188,7 @@ def test_a_budget_of_steps_ends_within_an_epoch_and_the_rate_falls_to_its_end(ru
 def test_a_budget_of_steps_goes_on_after_a_kill_and_ends_as_if_nothing_had_happened(run: Run, root: Path) -> None:
     long = ("budget=steps", "budget.steps=500", QUIET)
     process = start(root, "train", *long)
-    wait_for(process, lambda: list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")))
+    wait_for(process, lambda: list(root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")))
     process.kill()
     process.communicate()
     assert "going on where it stopped" in run("train", *long).out
@@ -202,11 +202,11 @@ def test_a_budget_of_steps_goes_on_after_a_kill_and_ends_as_if_nothing_had_happe
 def test_a_budget_of_seconds_is_spent_and_no_more_also_over_a_kill(run: Run, root: Path) -> None:
     long = ("budget=seconds", "budget.seconds=3", QUIET)
     process = start(root, "train", *long)
-    wait_for(process, lambda: list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")))
+    wait_for(process, lambda: list(root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")))
     process.kill()
     process.communicate()
     assert "going on where it stopped" in run("train", *long).out
-    (last,) = root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")
+    (last,) = root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")
     content = torch.load(last, weights_only=True)
     assert 3 <= content["callbacks"]["Budget"]["spent"] < 3.5
     found, history = facts(root, "lstm")
@@ -247,7 +247,7 @@ def test_seconds_and_rate_leave_out_validation_and_the_first_step_after_each_sta
 def test_a_run_that_was_killed_before_its_results_were_written_takes_no_step_more(run: Run, root: Path) -> None:
     assert run("train", *STEPS, "cell=rnn").code == 0
     before = weights(root, "rnn")
-    (folder,) = root.glob("runs/price/rnn/*/train")
+    (folder,) = root.glob("runs/price/*/rnn/*/train")
     folder.rename(root / "lost")
     assert "going on where it stopped" in run("train", *STEPS, "cell=rnn").out
     assert facts(root, "rnn")[0]["steps"] == 50
@@ -269,13 +269,13 @@ def test_a_net_trained_on_a_budget_is_made_anew_from_its_folder(run: Run, root: 
     from rnnlab.serving.predictor import Predictor
 
     assert run("train", *STEPS, "cell=rnn").code == 0
-    (folder,) = root.glob("runs/price/rnn/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/rnn/*/train/seed=0")
     assert same(weights(root, "rnn"), Predictor.of_run(folder).module.state_dict())
 
 
 def test_a_budget_stands_among_the_parameters_of_the_run(run: Run, root: Path) -> None:
     assert run("train", *STEPS, "cell=rnn").code == 0
-    (folder,) = root.glob("runs/price/rnn/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/rnn/*/train/seed=0")
     params = json.loads((folder / "run.json").read_text())["params"]
     assert (params["budget"], params["budget.steps"]) == ("steps", 50)
     assert "trainer.max_epochs" not in params

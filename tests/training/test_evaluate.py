@@ -42,7 +42,7 @@ def judged(run: Run, *overrides: str) -> None:
 
 
 def results_of(root: Path, cell: str = "rnn") -> Results:
-    (folder,) = root.glob(f"runs/*/{cell}/*/train")
+    (folder,) = root.glob(f"runs/*/*/{cell}/*/train")
     return Results(folder.parent)
 
 
@@ -122,7 +122,7 @@ def test_what_is_said_of_a_checkpoint_says_how_it_was_judged(run: Run, root: Pat
     assert run("train", *XOR, "cell=rnn").code == 0
     checkpoint = results_of(root).checkpoints(0) / "best.ckpt"
     assert run("evaluate", *XOR, "cell=rnn", f"checkpoint='{checkpoint}'", *WEIGHED, "+task.judging.weight=2").code == 0
-    (facts,) = root.glob("runs/xor/rnn/checkpoint-*/evaluate/seeds/seed=0/evaluated.json")
+    (facts,) = root.glob("runs/xor/*/rnn/checkpoint-*/evaluate/seeds/seed=0/evaluated.json")
     assert read_json(facts)["judging"]["weight"] == 2
 
 
@@ -140,7 +140,7 @@ def test_the_store_has_the_options_of_the_evaluation_that_it_shows(run: Run, roo
 
 def test_what_a_killed_training_left_does_not_stand_in_the_way_of_a_report(run: Run, root: Path) -> None:
     judged(run, *XOR, "cell=rnn")
-    (root / "runs/xor/lstm/abc/train/.seed=0.x.part").mkdir(parents=True)
+    (root / "runs/xor/two-bits-0/lstm/abc/train/.seed=0.x.part").mkdir(parents=True)
     assert list(leaderboard(run, root).index) == ["rnn"]
 
 

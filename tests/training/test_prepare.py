@@ -245,7 +245,7 @@ def test_a_net_is_judged_on_damaged_data_as_on_whole_data(run: Run, root: Path) 
     settings = ("task=xor", "cell=rnn", "trainer.max_epochs=1", "tracking=none")
 
     def result() -> tuple[bytes, bytes]:
-        (folder,) = root.glob("runs/xor/rnn/*/evaluate")
+        (folder,) = root.glob("runs/xor/*/rnn/*/evaluate")
         found = (folder / "metrics.json").read_bytes(), (folder / "seeds/seed=0/losses.npy").read_bytes()
         shutil.rmtree(folder)
         return found

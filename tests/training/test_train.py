@@ -22,14 +22,14 @@ from safetensors.torch import load_file
 
 from rnnlab.results.files import read_json, write_json
 from rnnlab.results.origin import FORMAT
-from tests.conftest import CHECKOUT, Run, start
+from tests.conftest import CHECKOUT, Run, experiment_of, start
 from tests.test_bad_input import GOOD, HEADER
 
 SHORT = ("trainer.max_epochs=2", "tracking=none")
 
 
 def weights(root: Path, cell: str = "lstm", seed: int = 0) -> dict:
-    (path,) = root.glob(f"runs/price/{cell}/*/train/seed={seed}/weights.safetensors")
+    (path,) = root.glob(f"runs/price/*/{cell}/*/train/seed={seed}/weights.safetensors")
     return load_file(path)
 
 
@@ -55,7 +55,7 @@ def test_the_same_setting_finds_its_own_result_and_another_setting_its_own_folde
     rounded = run("train", *SHORT, "trainer.threads=2", "trainer.deterministic=false")
     assert "already trained under this setting" in rounded.out, "what decides rounding alone"
     run("train", *SHORT, "optimizer.lr=0.01")
-    assert len(list(root.glob("runs/price/lstm/*/train/seed=0"))) == 2
+    assert len(list(root.glob("runs/price/*/lstm/*/train/seed=0"))) == 2
     assert {yaml.safe_load(path.read_text())["trainer"]["threads"] for path in root.rglob("seed=0/config.yaml")} == {1}
 
 
@@ -92,7 +92,7 @@ def test_debug_runs_everything_and_keeps_nothing(run: Run, root: Path) -> None:
 def test_what_a_run_leaves_behind(run: Run, root: Path) -> None:
     outcome = run("train", *SHORT)
     assert outcome.code == 0
-    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/lstm/*/train/seed=0")
     names = {"config.yaml", "history.parquet", "learnt.json", "metrics.json", "run.json", "weights.safetensors"}
     assert {path.name for path in folder.iterdir()} == names
     history = pd.read_parquet(folder / "history.parquet")
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_one_s_own_is_not_taken_for_the_best_one(run: Run, root:
         outcome = run("train", *SHORT, *given)
         assert outcome.code == 0, outcome.err
     assert len(list(root.glob("own/*.ckpt"))) == 1
-    with_own, without = (read_json(path) for path in root.glob("runs/price/lstm/*/train/seed=0/metrics.json"))
+    with_own, without = (read_json(path) for path in root.glob("runs/price/*/lstm/*/train/seed=0/metrics.json"))
     assert with_own["validation_loss"] == without["validation_loss"]
 
 
@@ -126,7 +126,7 @@ def test_callbacks_of_one_s_own_may_be_those_that_every_training_has(run: Run, r
     outcome = run("train", *SHORT, *own)
     assert outcome.code == 0, outcome.err
     assert len(list(root.glob("own/*.ckpt"))) == 1
-    (last,) = root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")
+    (last,) = root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")
     states = torch.load(last, weights_only=True)["callbacks"]
     assert states["rnnlab.last"]["dirpath"] == str(last.parent)
     assert sum(state.get("dirpath") == str(root / "own") for state in states.values()) == 1
@@ -149,7 +149,7 @@ def test_the_first_step_is_not_timed(run: Run, root: Path) -> None:
     """It may compile a kernel. Of the only step of a run nothing is left."""
     for epochs in (1, 2):
         assert run("train", f"trainer.max_epochs={epochs}", "trainer.limit_batches=1").code == 0
-    facts = [read_json(path) for path in root.glob("runs/price/lstm/*/train/seed=0/metrics.json")]
+    facts = [read_json(path) for path in root.glob("runs/price/*/lstm/*/train/seed=0/metrics.json")]
     one, two = sorted(facts, key=lambda each: each["steps"])
     assert (one["steps"], one["train_seconds"], one["steps_per_second"]) == (1, 0.0, 0.0)
     assert two["steps"] == 2
@@ -177,7 +177,7 @@ def test_a_command_is_about_one_state_of_data_that_changes_meanwhile(run: Run, r
     assert run("train", "-m", *train).code == 0
     assert next(states).endswith("251.0,5"), "it was fetched once"
     server.shutdown()
-    for path in root.glob("runs/price/*/*/train/seed=0/metrics.json"):
+    for path in root.glob("runs/price/*/*/*/train/seed=0/metrics.json"):
         assert read_json(path)["setting"] == path.parents[2].name
     (prepared,) = root.glob("data/cache/price/*/processed/meta.json")
     assert prepared.parents[1].name.endswith(read_json(prepared)["digest"])
@@ -264,7 +264,7 @@ def wait_for(process: subprocess.Popen[str], condition: object, seconds: float =
 
 
 def epochs_done(root: Path) -> int:
-    return len(list(root.glob("runs/price/lstm/*/checkpoints/seed=0/last.ckpt")))
+    return len(list(root.glob("runs/price/*/lstm/*/checkpoints/seed=0/last.ckpt")))
 
 
 LONG = ("trainer.max_epochs=12", "trainer.patience=12")
@@ -276,14 +276,14 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(run: Run, root
     wait_for(process, lambda: epochs_done(root))
     process.kill()
     process.communicate()
-    assert not list(root.glob("runs/price/lstm/*/train/*"))
+    assert not list(root.glob("runs/price/*/lstm/*/train/*"))
 
     resumed = run("train", *LONG)
     assert resumed.code == 0
     assert "going on where it stopped" in resumed.out
     assert "had been killed: marked FAILED" in resumed.out
     after_kill = weights(root)
-    (folder,) = root.glob("runs/price/lstm/*/train/seed=0")
+    (folder,) = root.glob("runs/price/*/lstm/*/train/seed=0")
     history = pd.read_parquet(folder / "history.parquet")
     assert list(history[history["key"] == "loss/train"]["epoch"]) == list(range(1, 13))
 
@@ -302,7 +302,7 @@ def test_a_stopped_run_says_so_by_its_exit_code_and_its_status(root: Path, numbe
     assert process.returncode == code, printed
     assert "Traceback" not in printed
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
-    (found,) = client.search_runs([client.get_experiment_by_name("price").experiment_id])
+    (found,) = client.search_runs([experiment_of(client, "price")])
     assert found.info.status == "KILLED"
 
 
@@ -326,7 +326,7 @@ def test_what_an_earlier_version_left_unfinished_is_trained_from_the_start(run: 
     """Its rows may say another thing: of FORMAT 2 they counted epochs from 0."""
     for version, resumed in ((FORMAT, True), (FORMAT - 1, False)):
         assert run("train", *SHORT).code == 0
-        (checkpoints,) = root.glob("runs/price/lstm/*/checkpoints/seed=0")
+        (checkpoints,) = root.glob("runs/price/*/lstm/*/checkpoints/seed=0")
         shutil.rmtree(checkpoints.parents[1] / "train")
         begun = read_json(checkpoints / "run.json")
         write_json(checkpoints / "run.json", {**begun, "format": version})
@@ -369,7 +369,7 @@ def test_on_a_machine_with_slurm_a_run_is_one_process_without_hints(
     outcome = run("train", "task=xor", "cell=gru", "cell.unroll=loop", "trainer.max_epochs=1", "tracking=none")
     assert outcome.code == 0, outcome.err
     assert [str(each.message) for each in recwarn if "lightning" in each.filename] == []
-    assert list(root.glob("runs/xor/gru/*/train/seed=0/metrics.json"))
+    assert list(root.glob("runs/xor/*/gru/*/train/seed=0/metrics.json"))
 
 
 def test_a_run_whose_output_nobody_reads_any_longer_goes_on_in_silence(root: Path) -> None:
@@ -382,4 +382,4 @@ def test_a_run_whose_output_nobody_reads_any_longer_goes_on_in_silence(root: Pat
     )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert list(root.glob("runs/*/*/*/train/seed=0/metrics.json"))
+    assert list(root.glob("runs/*/*/*/*/train/seed=0/metrics.json"))

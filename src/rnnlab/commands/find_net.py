@@ -6,7 +6,7 @@ from dataclasses import replace
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
-from rnnlab.results.paths import Results, from_root, of_seeds, root
+from rnnlab.results.paths import Results, from_root, of_seeds, trained_by_hand
 from rnnlab.serving.load import find_predictor
 from rnnlab.serving.predictor import Predictor
 
@@ -23,16 +23,16 @@ def find_net(cfg: DictConfig) -> Predictor:
         return find_predictor(cfg.model, cfg.seed, cfg.tracking.get("uri"))
     untrained = UserError(
         f"{cfg.task.name}/{cfg.cell.name} seed {cfg.seed} is not trained under this config: run `rnnlab train` with "
-        "the same overrides first, or name a net: model=runs/<task>/<cell>/<fingerprint>, or "
-        f"model=models:/rnnlab-{cfg.task.name}@champion."
+        "the same overrides first, or name a net: model=runs/<task>/<data>/<cell>/<fingerprint>, or a champion, "
+        "model=models:/rnnlab-<task>-<data>@champion."
     )
-    pair = f"{cfg.task.name}/{cfg.cell.name}"
-    if not [*of_seeds(root(), f"runs/{pair}/*/train/seed=*"), *of_seeds(root(), f"results/{pair}/train/seed=*")]:
+    pair = (cfg.task.name, cfg.cell.name)
+    if not trained_by_hand(*pair) and not of_seeds(Results.of_pipeline(*pair).folder, "train/seed=*"):
         raise untrained  # before any data is prepared
     from rnnlab.training.run import Run  # here: a net that is named needs nothing of training
 
     run = Run.open(cfg)
-    places = (run.results, Results.of_pipeline(cfg.task.name, cfg.cell.name))
+    places = (run.results, Results.of_pipeline(*pair))
     trained = [results for results in places if replace(run, results=results).is_trained(run.seed)]
     if not trained:
         raise untrained

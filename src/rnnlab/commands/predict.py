@@ -1,8 +1,11 @@
 """Answering raw input: a trained net, an input, and a file of answers."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,11 +35,22 @@ def predict(cfg: DictConfig) -> None:
     torch.set_num_threads(cfg.trainer.threads)
     given = plain(cfg.input) if OmegaConf.is_config(cfg.input) else cfg.input
     raw = read_input(given, predictor.task, notation)
+    if predictor.data:
+        log.info("the net was trained on %s", predictor.trained_on)
+    raw = replace(raw, tables=_looked_at(raw.tables, predictor))
     rows = write_answers(answers_to(raw, predictor, _options(cfg, predictor)), cfg.output)
     if rows is None:  # nobody reads any longer
         return
     where = f" in {cfg.output}" if cfg.output else ""
     log.info("%s/%s: %d rows%s", predictor.task.spec.task, predictor.module.name, rows, where)
+
+
+def _looked_at(tables: Iterable[pd.DataFrame], predictor: Predictor) -> Iterator[pd.DataFrame]:
+    """The same; of the first one is said in what it is unlike the data of training."""
+    for number, table in enumerate(tables):
+        for line in predictor.judging.misfits(table) if number == 0 else ():
+            log.warning("the input may not fit: %s", line)
+        yield table
 
 
 def _options(cfg: DictConfig, predictor: Predictor) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from rnnlab.tracking.tracker import Tracker
 
 
 def open_store(cfg: DictConfig) -> Tracker:
-    """What `cfg.tracking` names, ready for the task; champions are crowned of what was put into it meanwhile.
+    """What `cfg.tracking` names, ready for runs; champions are crowned of what was put into it meanwhile.
 
     Raises: `UserError` when it cannot be reached.
     """
     store: Tracker = instantiate(cfg.tracking)
-    crown_best(store, store.open(cfg.task.name))
+    crown_best(store, store.open())
     return store
 
 
@@ -26,12 +26,12 @@ def sync_store(cfg: DictConfig) -> None:
     """
     store: Tracker = instantiate(cfg.tracking)
     if not isinstance(store, MLflowStore):
-        crown_best(store, store.open(cfg.task.name))
+        crown_best(store, store.open())
         return
-    last = LastSync(store.uri, cfg.task.name)
+    last = LastSync(store.uri)
     if last.is_valid():
         return
-    tracked = store.open(cfg.task.name)
+    tracked = store.open()
     crowned = crown_best(store, tracked)
     state = last.state()  # before the search for runs under way: one that begins after it changes the database
     with store.results_are_kept():

@@ -95,6 +95,7 @@ class Task:
     judging: dict[str, Any] = group("what predictions mean", Decides.DECODING, made=True)
     figures: dict[str, Any] = group("how they are drawn", Decides.DECODING, made=True)
     baselines: dict[str, Any] = group("what stands beside them", Decides.DECODING, made=True)
+    question: str = option("what is asked of the data set, in titles behind its name", default="")
     batch_options: tuple[str, ...] = option(
         "options of data that decide training alone: the prepared arrays are the same", default=()
     )
@@ -164,7 +165,7 @@ class Config:
         "of one's own, whose classes the config may name; on the command line alone, or by RNNLAB_PACKAGES"
     )
     model: str | None = option(
-        "predict, export: a run's folder, a model's, or an address, models:/rnnlab-price@champion; null: the net that "
+        "predict, export: a run's folder, a model's, or an address, models:/<name>@champion; null: the net that "
         "train made under the same overrides"
     )
     input: Any = option("predict: a file, a folder of files, or a text")

@@ -13,10 +13,10 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -68,7 +68,12 @@ class Piece(NamedTuple):
 class Chorales(Dataset):
     """See the module's table."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["sample", "full"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["chorales of Bach" if self.source == "sample" else "JSB Chorales"]
 
     def files(self) -> list[File]:
         return [SAMPLE if self.source == "sample" else FULL]

@@ -12,11 +12,11 @@ import tempfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from rnnlab.arguments import check_arguments
 from rnnlab.data.download import retrieve
@@ -63,8 +63,16 @@ class Dataset(ABC):
     from this one declares; the first ships in a package of the package index and needs no other network.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ()
+    """Options that `in_words` says, or that decide no data: titles do not repeat them."""
+
     name: str
     source: str
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        """What it is called in titles, beside options that differ from the task's file in conf/. facts: what preparing
+        it has found out, `meta` of the open task."""
+        return [self.name]
 
     @abstractmethod
     def files(self) -> list[File]:

@@ -6,9 +6,10 @@
 | full   | recordings of people, see `rnnlab.datasets.spoken_digits`     | CC BY-SA 4.0                         |
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnlab.datasets import spoken_digits, synthetic_speech
 from rnnlab.datasets.dataset import Dataset, File
@@ -18,7 +19,12 @@ from rnnlab.datasets.dataset import Dataset, File
 class DigitStrings(Dataset):
     """See the module's table. Nothing is fetched for source=espeak: it is made when it is prepared."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["espeak", "full"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["digits by eSpeak NG" if self.source == "espeak" else "digits of recordings"]
 
     def files(self) -> list[File]:
         return [spoken_digits.ARCHIVE] if self.source == "full" else []

@@ -1,7 +1,8 @@
 """Examples that a task draws by rule: there is nothing to fetch, and no licence."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,7 +18,12 @@ class Generated(Dataset):
     Its folder holds a record alone, that nothing was fetched.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["generated"] = "generated"
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return []  # what is drawn, the task says
 
     def files(self) -> list[File]:
         return []

@@ -9,9 +9,10 @@
 import gzip
 import io
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,12 @@ class Digits(NamedTuple):
 class Mnist(Dataset):
     """See the module's table."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["sample", "full"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["5,000 of MNIST" if self.source == "sample" else "MNIST"]
 
     def files(self) -> list[File]:
         if self.source == "sample":

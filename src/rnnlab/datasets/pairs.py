@@ -7,10 +7,10 @@
 | multi30k | Elliott et al. (2016), descriptions of photographs   | 29,000, 1,014 and 1,000 (test) | none stated       |
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnlab.arguments import Positive, refusal
 from rnnlab.datasets.dataset import Dataset, File
@@ -28,6 +28,8 @@ class Translations(Dataset):
     locales, examples: of `rnnlab.datasets.dates.Dates`. languages: (read, written), two codes, of the others; None:
     English and French of the names, German and English of multi30k.
     """
+
+    worded: ClassVar[tuple[str, ...]] = ("source",)
 
     source: Literal["dates", "names", "multi30k"]
     locales: Sequence[str] = "latin"
@@ -49,6 +51,9 @@ class Translations(Dataset):
         if found is not None and (isinstance(found, str) or len(found) != 2 or len(set(found)) != 2):
             raise UserError(refusal("task.languages", "two, one read and one written, such as [en, fr]", found))
         self.chosen.check()
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return [{"dates": "dates", "names": "names of languages", "multi30k": "Multi30k"}[self.source]]
 
     def files(self) -> list[File]:
         return self.chosen.files()

@@ -2,11 +2,11 @@
 
 import codecs
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,14 @@ class Text(Dataset):
     path: of the file, which stays where it is. unit: what a token is, "character" or "byte".
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source", "path")
+
     source: Literal["path"] = "path"
     path: str | None = None
     unit: Annotated[str, OneOf(UNITS)] = "character"
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return [Path(str(self.path)).name]
 
     def files(self) -> list[File]:
         return []

@@ -7,10 +7,10 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -40,8 +40,13 @@ class Plays(Dataset):
     genre: of the plays, one of `GENRES` or "all"; of no meaning for the excerpt.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source", "genre")
+
     source: Literal["plays", "tiny"]
     genre: Annotated[str, OneOf(("all", *GENRES))] = "tragedies"
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["tiny" if self.source == "tiny" else "all plays" if self.genre == "all" else self.genre]
 
     def files(self) -> list[File]:
         return [PLAYS if self.source == "plays" else TINY]

@@ -14,10 +14,11 @@
 
 import csv
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from rnnlab.arguments import Natural, Range, check_arguments, refusal, written
 from rnnlab.data.download import retrieve, sha256_of
@@ -83,6 +84,8 @@ class Prices:
     start, end: ISO dates, rows in [start, end). interval: of yahoo. retries, backoff_seconds: how patient a fetch is.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source", "symbol", "path", "target", "retries", "backoff_seconds")
+
     name: str
     source: str
     symbol: str | None = None
@@ -103,6 +106,12 @@ class Prices:
         for name in ("symbol", "path", "date", "target", "volume", "start", "end", "interval"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else str(value))
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        if self.source == "csv":
+            return [self._own().name, str(facts["target"])]
+        symbol = str(self.symbol).upper() + (" of Yahoo" if self.source == "yahoo" else "")
+        return [symbol, self.target or ""]
 
     def check(self) -> None:
         """Raise `UserError` for options that cannot work; reads no data."""

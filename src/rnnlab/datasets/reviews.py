@@ -14,10 +14,10 @@ import csv
 import io
 import math
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ class Reviews(Dataset):
     holds, the negative one first.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source", "path", "text")
+
     source: Literal["sample", "full", "csv"]
     path: str | None = None
     text: str = "text"
@@ -95,6 +97,11 @@ class Reviews(Dataset):
         if is_address(self.path):
             raise UserError(f"task.path={shown(self.path)} is an address: download it, and name the file.")
         OwnTable(self.path).check()
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        if self.source == "csv":
+            return [OwnTable(str(self.path)).name, self.text]
+        return ["sentences on films" if self.source == "sample" else "IMDB"]
 
     def files(self) -> list[File]:
         if self.source == "csv":

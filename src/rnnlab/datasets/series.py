@@ -9,10 +9,10 @@
 
 import csv
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -72,6 +72,8 @@ class Series:
         skip      rows with an empty cell are left out, and those beside a gap follow each other
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("path", "target")
+
     name: str
     path: str | None = None
     date: str | None = None
@@ -87,6 +89,9 @@ class Series:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else str(value))
         object.__setattr__(self, "inputs", names_of(self.inputs))
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["temperature of the sea"] if self.path is None else [OwnTable(self.path).name, str(facts["target"])]
 
     def check(self) -> None:
         """Raises: `UserError` for options that cannot work; reads no data."""

@@ -6,9 +6,10 @@
 | full   | see `rnnlab.datasets.spoken_digits`        | 2,700 to train on, 300 test | CC BY-SA 4.0                    |
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from rnnlab.datasets import spoken_digits, vowels
 from rnnlab.datasets.dataset import Dataset, File
@@ -18,7 +19,12 @@ from rnnlab.datasets.dataset import Dataset, File
 class Speech(Dataset):
     """See the module's table."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["sample", "full"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["Japanese vowels" if self.source == "sample" else "spoken digits"]
 
     def files(self) -> list[File]:
         return [vowels.PACKAGE if self.source == "sample" else spoken_digits.ARCHIVE]

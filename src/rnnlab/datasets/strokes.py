@@ -7,10 +7,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,7 +67,12 @@ class Character(NamedTuple):
 class Kanji(Dataset):
     """See the module's table. Characters under no radical of `RADICALS` are left out."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["kanjivg"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["KanjiVG"]
 
     def files(self) -> list[File]:
         return [ARCHIVE]

@@ -12,10 +12,10 @@ set this takes the 1,892 repetitions in its Arabic list, which published results
 
 import ast
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +108,12 @@ class Names(NamedTuple):
 class Surnames(Dataset):
     """See the module's table."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["sample", "full"]
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["surnames of faker" if self.source == "sample" else "surnames of practical-pytorch"]
 
     def files(self) -> list[File]:
         if self.source == "sample":

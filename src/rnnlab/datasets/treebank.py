@@ -9,10 +9,10 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnlab.arguments import Positive
 from rnnlab.data.download import sha256_of
@@ -56,11 +56,17 @@ class Treebank(Dataset):
     sentences: of generated. path: of file; where validation_path and test_path are null, parts of it are drawn.
     """
 
+    worded: ClassVar[tuple[str, ...]] = ("source", "path")
+
     source: Literal["generated", "full", "file"]
     sentences: Positive = 5000
     path: str | None = None
     validation_path: str | None = None
     test_path: str | None = None
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        named = {"generated": "a small grammar", "full": "UD English EWT"}
+        return [named.get(self.source) or Path(str(self.path)).name]
 
     def files(self) -> list[File]:
         return list(FULL.values()) if self.source == "full" else []

@@ -9,10 +9,10 @@ NOAA's, public domain).
 | drizzle, fog, rain, snow, sun       | 1 on a day of that weather, 0 on any other  |
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rnnlab.data.tables.table import Table
 from rnnlab.datasets.dataset import Dataset, File, read_member
@@ -33,12 +33,17 @@ KINDS = ("drizzle", "fog", "rain", "snow", "sun")
 class Weather(Dataset):
     """target: the column to forecast. inputs: further columns, or ["all"]."""
 
+    worded: ClassVar[tuple[str, ...]] = ("source",)
+
     source: Literal["sample"] = "sample"
     target: str = "temp_max"
     inputs: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", names_of(self.inputs))
+
+    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        return ["Seattle"]
 
     def files(self) -> list[File]:
         return [SAMPLE]

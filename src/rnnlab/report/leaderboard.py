@@ -24,10 +24,11 @@ from rnnlab.statistics import (
 class Row:
     """One line of `leaderboard.csv`; None where there is nothing to say.
 
-    task: with the state of its data where there are several. ci_low, ci_high: what the metric would be with other seeds
+    ci_low, ci_high: what the metric would be with other seeds
     and other test items, 95 %; None for a cell of one seed. trials: of tuning, spent on the entry; None where some were
     made by hand, and not counted. reference, p_value: what the verdict compares with, corrected by Holm for the rows of
     the table. solved: seeds that solve the task, where there is a value of the metric from which it counts as solved.
+    data, data_digest: what its data set is called, and the digest of the prepared arrays.
     """
 
     task: str
@@ -49,6 +50,8 @@ class Row:
     reference: str
     p_value: float | None = None
     solved: int | None = None
+    data: str = ""
+    data_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def _row(judged: JudgedSection, index: int | None, entry: Entry, rank: int) -> R
     section = judged.section
     low, high = (None if index is None else judged.interval(index)) or (None, None)
     row = Row(
-        task=section.title,
+        task=section.task,
         name=entry.name,
         kind=entry.kind,
         metric=section.metric,
@@ -170,6 +173,8 @@ def _row(judged: JudgedSection, index: int | None, entry: Entry, rank: int) -> R
         verdict="the reference",
         reference=section.reference,
         solved=judged.solved_seeds(entry),
+        data=section.called,
+        data_digest=section.data,
     )
     if entry.kind == "baseline" and entry.name == section.reference:
         return row

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from rnnlab.results.files import atomic_folder, read_json
 from rnnlab.results.origin import is_current, is_judged, is_of
-from rnnlab.results.paths import Results, of_seeds, root
+from rnnlab.results.paths import Results, baselines_by_hand, trained_by_hand
 
 LENGTH = "task.length"
 
@@ -59,7 +59,7 @@ def read_runs() -> pd.DataFrame:
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
-    current = [path for path in of_seeds(root(), "runs/*/*/*/train/seed=*/run.json") if is_current(path)]
+    current = [path for folder in trained_by_hand() if is_current(path := folder / "run.json")]
     rows = [row for path in current if (row := _row(path))]
     if not rows:
         return pd.DataFrame()
@@ -79,7 +79,7 @@ def _row(path: Path) -> dict[str, Any] | None:
     results = Results(path.parents[2])
     evaluated = results.evaluate(seed)
     measured = _measured(results, seed)
-    facts = root() / "runs" / run["task"] / "baselines" / run["dataset"]["digest"] / "task.json"
+    facts = baselines_by_hand(run["task"], path.parents[4].name) / "task.json"
     judged = is_judged(results, seed)
     if LENGTH not in run["params"] or measured is None or not judged or not is_current(facts):
         return None

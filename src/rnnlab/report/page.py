@@ -74,7 +74,8 @@ def _cells(row: Row) -> list[str]:
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:
     """Every metric of every entry."""
     rows = [
-        {"task": section.title, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
+        {"task": section.task, "name": entry.name, "kind": entry.kind, "metric": metric, "value": value}
+        | {"data": section.called, "data_digest": section.data}
         for section in sections
         for entry in section.entries
         for metric, value in entry.summary.items()
@@ -83,7 +84,7 @@ def _all_metrics(sections: list[Section]) -> pd.DataFrame:
 
 
 def _headline(section: Section) -> str:
-    return f"{section.title}: {section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better"
+    return f"{section.title} ({section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better)"
 
 
 def _markdown(
@@ -92,15 +93,18 @@ def _markdown(
     parts = ["# Leaderboard", *_chosen_by(words)]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
-        grid = tabulate(
-            [_cells(row) for row in table], _columns(section), "github", colalign=alignment, disable_numparse=True
-        )
+        grid = _table([_cells(row) for row in table], _columns(section), alignment)
         parts += [f"## {_headline(section)}", grid, in_words(section, table)]
     if over_all:
         parts += ["## Over all tasks", over_all]
     if over_tasks is not None:
         parts += _pairs_in_markdown(over_tasks)
     return "\n\n".join(parts) + "\n"
+
+
+def _table(lines: list[list[str]], columns: list[str], alignment: tuple[str, ...]) -> str:
+    escaped = [[cell.replace("|", r"\|") for cell in line] for line in (columns, *lines)]
+    return tabulate(escaped[1:], escaped[0], "github", colalign=alignment, disable_numparse=True)
 
 
 def _pairs_in_markdown(found: ranks.Ranking) -> list[str]:
@@ -112,7 +116,7 @@ def _pairs_in_markdown(found: ranks.Ranking) -> list[str]:
     columns = ["cell", "other", "less error", "won/tied/lost", "p (Holm)"]
     alignment = ("left", "left", "right", "right", "right")
     return [
-        tabulate(lines, columns, "github", colalign=alignment, disable_numparse=True),
+        _table(lines, columns, alignment),
         "Less error: of `cell` than of `other`, as a share of the larger of both, mean over tasks; negative: more.",
     ]
 

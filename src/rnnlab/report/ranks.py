@@ -61,7 +61,7 @@ class Ranking:
     """Cells in the order of their mean rank over `tasks`, 1 being the best.
 
     p_value: of Friedman's test that all cells rank alike. pairs: every two cells once, in order of rank. tasks: by
-    title, with the state of their data. left_out: cells without a finite score on some of the tasks. unequal: tasks on
+    what their data sets are called. left_out: cells without a finite score on some of the tasks. unequal: tasks on
     which the cells were not tuned alike, or not for the same budget. few: tasks on which a cell has fewer seeds than
     evidence takes.
     """
@@ -101,7 +101,7 @@ class Ranking:
 def rank(sections: list[Section]) -> Ranking | None:
     """The cells that stand in every section, ranked in each by the mean of its metric; ties share their mean rank.
 
-    A task that occurs with several states of its data counts once, with the one that has most cells; one with a single
+    A task that occurs with several data sets counts once, with the one that has most cells; one with a single
     cell ranks nothing, and is passed over; so is a cell that stands in a section twice, trained for several losses, or
     whose metric is not finite. None where there are fewer than two tasks or two cells: nothing could be said.
 
@@ -260,15 +260,15 @@ def in_words(found: Ranking | None) -> str:
     if found is None:
         return "No two cells stand on two tasks or more, each once: there are no ranks to compare."
     order = ", ".join(f"{cell} {mean:.2f}" for cell, mean in zip(found.cells, found.mean_ranks, strict=True))
-    text = f"Mean rank over {len(found.tasks)} tasks ({', '.join(found.tasks)}): {order}. {_verdict(found)}"
+    text = f"Mean rank over {len(found.tasks)} tasks ({'; '.join(found.tasks)}): {order}. {_verdict(found)}"
     if found.left_out:
         names = ", ".join(found.left_out)
         text += f" Left out, as they are not judged on every task, or have no finite score there: {names}."
     if found.few:
-        text += f" Fewer than three seeds of a cell on {', '.join(found.few)}: others might turn the ranks there."
+        text += f" Fewer than three seeds of a cell on {'; '.join(found.few)}: others might turn the ranks there."
     if found.unequal:
         text += (
-            f" The cells were not tuned or trained alike on {', '.join(found.unequal)}: not a fair comparison there."
+            f" The cells were not tuned or trained alike on {'; '.join(found.unequal)}: not a fair comparison there."
         )
     return text
 

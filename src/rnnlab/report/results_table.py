@@ -1,7 +1,9 @@
-"""What has been evaluated, read from disk: for each task and state of its data, its cells and its baselines."""
+"""What has been evaluated, read from disk: for each task and data set, its cells and its baselines."""
 
 import json
 import logging
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -12,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from rnnlab.arguments import RESERVED
 from rnnlab.config.schema import deciding
 from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.results.files import read_json
 from rnnlab.results.origin import JUDGING, NAMED, current, digest, is_current, is_judged
-from rnnlab.results.paths import Results, from_root, of_seeds, root
+from rnnlab.results.paths import Results, from_root, of_seeds, root, trained_by_hand
 from rnnlab.statistics import ENOUGH_SEEDS
 
 log = logging.getLogger("rnnlab")
@@ -72,11 +75,12 @@ def best_value(metric: str, direction: str) -> float | None:
 
 @dataclass(frozen=True)
 class Section:
-    """One task on one state of its data: only what was judged on the same test split is compared.
+    """One task on one data set: only what was judged on the same test split is compared.
 
-    reference, trivial: the baselines that are best on validation, and that take nothing to know. unit, overlap, solved,
-    parts: as in `TaskSpec`. entries: each cell and baseline once. tried: every setting of every cell. state: what sets
-    the data apart from other states of it, for a person; empty where there is one.
+    data: the digest of the prepared arrays. called: what the data set is called, the task's name in front. reference,
+    trivial: the baselines that are best on validation, and that take nothing to know. unit, overlap, solved, parts: as
+    in `TaskSpec`. entries: each cell and baseline once. tried: every setting of every cell. state: what sets the data
+    set apart from another that is called the same; empty where there is none.
     """
 
     task: str
@@ -91,6 +95,7 @@ class Section:
     parts: str
     entries: list[Entry]
     tried: list[Entry] = field(default_factory=list)
+    called: str = ""
     state: str = ""
 
     @property
@@ -101,8 +106,8 @@ class Section:
 
     @property
     def title(self) -> str:
-        """The task, with the state of its data where there are several."""
-        return f"{self.task} {self.state}".rstrip()
+        """Of its table."""
+        return f"{self.called or self.task} {self.state}".rstrip()
 
 
 def sections(folder: str, wanted: Selection) -> list[Section]:
@@ -118,33 +123,18 @@ def sections(folder: str, wanted: Selection) -> list[Section]:
 
 
 def _told_apart(found: list[Section]) -> list[Section]:
-    """Sections of one task by what their cells were told of it, and in its order; by digests where that is the same."""
-    if len(found) == 1:
-        return found
-    told = [_told(section) for section in found]
-    shared = [key for key in told[0] if all(key in each for each in told)]
-    differing = [key for key in shared if len({repr(each[key]) for each in told}) > 1]
-    states = [" ".join(f"{key}={_short(each[key])}" for key in differing) for each in told]
-    if len(set(states)) < len(found):
-        return [replace(section, state=f"on data {section.data}") for section in found]
-    by_value = sorted(range(len(found)), key=lambda index: [_in_order(told[index][key]) for key in differing])
-    return [replace(found[index], state=f"with {states[index]}") for index in by_value]
+    """Sections of one task in the order of what their data sets are called; by digests where that is the same."""
+    times = Counter(section.called for section in found)
+    apart = [
+        replace(section, state=f"({section.data[:8]})") if times[section.called] > 1 else section for section in found
+    ]
+    return sorted(apart, key=lambda section: _in_order(section.title))
 
 
-def _told(section: Section) -> dict[str, Any]:
-    """The settings of the task that all its cells share."""
-    first, *others = [entry.settings for entry in section.tried] or [{}]
-    return {
-        key.removeprefix("task."): value
-        for key, value in first.items()
-        if key.startswith("task.") and all(key in other and other[key] == value for other in others)
-    }
-
-
-def _in_order(value: Any) -> tuple[bool, float, str]:
-    """Numbers by size, and before all else."""
-    number = isinstance(value, int | float)
-    return not number, value if number else 0.0, str(value)
+def _in_order(title: str) -> list[tuple[float, str]]:
+    """Numbers in it by their size."""
+    found = re.findall(r"(\D+)|(\d+(?:\.\d+)?)", title)
+    return [(float(number), "") if number else (0.0, text) for text, number in found]
 
 
 def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
@@ -158,13 +148,13 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
                         f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
                         "report.folder=runs."
                     )
-            yield _section(task, root() / "results" / task / "baselines", cells)
+            yield _section(task, root() / "results" / task / RESERVED, cells)
     else:
-        runs = current(of_seeds(root(), "runs/*/*/*/train/seed=*/run.json"))
+        runs = current(folder / "run.json" for folder in trained_by_hand())
         _name_those_without_baselines({path.parents[2] for path in runs})
-        for facts in current(sorted(root().glob("runs/*/baselines/*/task.json"))):
+        for facts in current(sorted(root().glob(f"runs/*/*/{RESERVED}/task.json"))):
             baselines, task = facts.parent, facts.parents[2].name
-            trained = {path.parents[2] for path in runs if path.parents[4].name == task}
+            trained = {path.parents[2] for path in runs if path.is_relative_to(facts.parents[1])}
             cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
             section = _section(task, baselines, cells)
             if section.tried or not wanted.words:
@@ -176,8 +166,7 @@ def _name_those_without_baselines(folders: set[Path]) -> None:
     alone = [
         from_root(folder)
         for folder in sorted(folders)
-        if _is_evaluated(results := Results(folder))
-        and not (folder.parents[1] / "baselines" / _first_run(results)["dataset"]["digest"] / "task.json").exists()
+        if _is_evaluated(Results(folder)) and not (folder.parents[1] / RESERVED / "task.json").exists()
     ]
     if alone:
         named = ", ".join(alone[:NAMED]) + (f" and {len(alone) - NAMED} more" if len(alone) > NAMED else "")
@@ -190,7 +179,7 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
             f"{baselines} is not there, or of an earlier version: run `dvc repro`, which judges the baselines as well."
         )
     facts = read_json(baselines / "task.json")
-    spec, data = facts["spec"], facts["data"]
+    spec, data = facts["spec"], facts["dataset"]["digest"]
     tried: list[Entry] = []
     chosen: list[Entry] = []
     for group in _by_cell([results for results in cells if _first_run(results)["dataset"]["digest"] == data]):
@@ -213,6 +202,7 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
         parts=spec["parts"],
         entries=chosen,
         tried=tried,
+        called=facts["dataset"]["title"],
     )
 
 

@@ -10,10 +10,10 @@ from rnnlab.results.paths import Results, root
 
 log = logging.getLogger("rnnlab")
 
-FORMAT = 3
+FORMAT = 4
 """Of run.json; raised when what an earlier version trained can no longer be used."""
 
-JUDGED = 4
+JUDGED = 5
 """Of evaluated.json and of the baselines' task.json; raised when what an earlier version judged is to be done again."""
 
 JUDGING = "judging"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnlab.arguments import RESERVED
 from rnnlab.errors import UserError
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -74,7 +75,24 @@ def of_seeds(folder: Path, pattern: str) -> list[Path]:
 
 def trained_seeds() -> list[Path]:
     """The folder of every trained seed: what `dvc repro` made, then what was made by hand."""
-    return [*of_seeds(root(), "results/*/*/train/seed=*"), *of_seeds(root(), "runs/*/*/*/train/seed=*")]
+    return [*of_seeds(root(), "results/*/*/train/seed=*"), *trained_by_hand()]
+
+
+def trained_by_hand(task: str = "*", cell: str = "*") -> list[Path]:
+    """The folder of every seed that was trained by hand, and before these, where all are asked for, of those that an
+    earlier version trained: it had no folder for each data set."""
+    earlier = of_seeds(root(), "runs/*/*/*/train/seed=*") if (task, cell) == ("*", "*") else []
+    return [*earlier, *of_seeds(root(), f"runs/{task}/*/{cell}/*/train/seed=*")]
+
+
+def data_folder(slug: str, digest: str) -> str:
+    """The name of the folder of all that is made by hand of one data set. digest: of its prepared arrays."""
+    return f"{slug}-{digest[:8]}"
+
+
+def baselines_by_hand(task: str, data: str) -> Path:
+    """What was reached without a net on a data set. data: see `data_folder`."""
+    return root() / "runs" / task / data / RESERVED
 
 
 @dataclass(frozen=True)
@@ -131,9 +149,10 @@ class Results:
         return cls(root() / "results" / task / cell)
 
     @classmethod
-    def of_run(cls, task: str, cell: str, setting: str) -> "Results":
-        """What a run by hand makes: `setting` keeps one configuration's results apart from another's."""
-        return cls(root() / "runs" / task / cell / setting)
+    def of_run(cls, task: str, data: str, cell: str, setting: str) -> "Results":
+        """What a run by hand makes: `setting` keeps one configuration's results apart from another's. data: see
+        `data_folder`."""
+        return cls(root() / "runs" / task / data / cell / setting)
 
     def train(self, seed: int) -> Path:
         return self.folder / "train" / f"seed={seed}"

@@ -1,9 +1,9 @@
-"""The best model of each task in MLflow's registry: `rnnlab-<task>`, alias `champion`, chosen on validation.
+"""The best model of each data set in MLflow's registry: `rnnlab-<task>-<slug>-<digest>`, alias `champion`, chosen on
+validation.
 
 A run is compared only with a champion of the same yardstick: the same loss on the same data digest. It takes over when
-its validation loss is lower. A champion of another yardstick stays, for the two losses say nothing about each other,
-unless its own results are gone from this machine: then its data is a thing of the past (`dvc repro` on new data writes
-over the old results), and the first run on the new data takes its place.
+its validation loss is lower. A champion by another loss stays, for the two say nothing about each other, unless its own
+results are gone from this machine.
 
 Only champions are kept as models: the weights of every run are among its artifacts, and packing them as a model takes
 longer than many a run (docs/tracking.md has the figures).
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.errors import UserError
 from rnnlab.results.files import locked, read_json
 from rnnlab.results.origin import FORMAT
-from rnnlab.results.paths import Results, store_root
-from rnnlab.tracking.mlflow.models import link_metrics
+from rnnlab.results.paths import Results, data_folder, store_root
+from rnnlab.tracking.mlflow.models import DATA, OURS, TASK, link_metrics
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracked, Tracker
 
@@ -36,11 +36,12 @@ log = logging.getLogger("rnnlab")
 ALIAS = "champion"
 
 _no_model: set[tuple[str, str]] = set()
-"""Pairs of task and cell of which this process has logged why no model can be made."""
+"""Pairs of a registered model and a cell of which this process has logged why no model can be made."""
 
 
 def crown(store: Tracker, tracked: Tracked | None) -> bool:
-    """Register the model of a seed that is in the store as its task's champion, if it is better than the present one.
+    """Register the model of a seed that is in the store as its data set's champion, if it is better than the present
+    one.
 
     Only MLflow has a registry. One that fails stops nothing, as with all that is put into the store.
 
@@ -54,7 +55,7 @@ def crown(store: Tracker, tracked: Tracked | None) -> bool:
         return True
     # one process at a time, from the comparison to the new alias
     with store.results_are_kept(), locked(store_root() / ".champions.lock"):
-        present = champion(store.client, run["task"])
+        present = champion(store.client, name_of(run))
         if present is None or _gives_way(present, run, loss):
             _register(store.client, tracked, run, loss)
         return True
@@ -62,7 +63,7 @@ def crown(store: Tracker, tracked: Tracked | None) -> bool:
 
 
 def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> bool:
-    """The same of the best seeds of each task and yardstick. tracked: in the order of their training.
+    """The same of the best seeds of each data set and yardstick. tracked: in the order of their training.
 
     Returns: False where any failed.
     """
@@ -70,23 +71,24 @@ def crown_best(store: Tracker, tracked: Iterable[Tracked]) -> bool:
     for each in tracked:
         folder = each.results.train(each.seed)
         run, loss = read_json(folder / "run.json"), read_json(folder / "metrics.json")["validation_loss"]
-        kind = (run["task"], run.get("yardstick"))
+        kind = (name_of(run), run.get("yardstick"))
         if kind not in best or loss < best[kind][0]:
             best[kind] = (loss, each)
     crowned = [crown(store, each) for _, each in best.values()]  # each is tried, whatever came of another
     return all(crowned)
 
 
-def name_of(task: str) -> str:
-    return f"rnnlab-{task}"
+def name_of(run: dict[str, Any]) -> str:
+    """Of the registered model of a run's data set. run: the content of run.json."""
+    return f"{OURS}{run['task']}-{data_folder(run['dataset']['slug'], run['dataset']['digest'])}"
 
 
-def champion(client: "MlflowClient", task: str) -> "ModelVersion | None":
-    """The present champion of a task."""
+def champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
+    """The present champion of a registered model."""
     # asked so, because `get_model_version_by_alias` raises one and the same error for much else
-    found = client.search_registered_models(f"name = '{name_of(task)}'")
+    found = client.search_registered_models(f"name = '{name}'")
     version = found[0].aliases.get(ALIAS) if found else None
-    return client.get_model_version(name_of(task), version) if version else None
+    return client.get_model_version(name, version) if version else None
 
 
 def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> bool:
@@ -100,17 +102,14 @@ def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> boo
         return loss < float(present.tags["validation_loss"])
     gone = present.tags["host"] == socket.gethostname() and not _on_disk(present)
     if not gone:
-        _tell_it_stays(run["task"], present.tags["yardstick"], run["yardstick"])
+        _say_it_stays(present.name, present.tags["yardstick"], run["yardstick"])
     return gone
 
 
 @cache
-def _tell_it_stays(task: str, theirs: str, ours: str) -> None:
+def _say_it_stays(name: str, theirs: str, ours: str) -> None:
     """Once, and not for every run of a sweep."""
-    log.info(
-        "%s: the champion in the registry was chosen on other data or by another loss (%s, not %s) and stays",
-        task, theirs, ours,
-    )  # fmt: skip
+    log.info("%s: the champion in the registry was chosen by another loss (%s, not %s) and stays", name, theirs, ours)
 
 
 def _on_disk(present: "ModelVersion") -> bool:
@@ -125,12 +124,13 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
     # here: it builds the net, for which Lightning is imported, and most runs become no champion
     from rnnlab.serving.model import save_model
 
-    name = name_of(run["task"])
+    name, title = name_of(run), run["dataset"]["title"]
     tags = {
         "task": run["task"],
         "cell": run["cell"],
         "seed": str(run["seed"]),
         "validation_loss": repr(loss),
+        "data": title,
         "data_digest": run["dataset"]["digest"],
         "yardstick": run["yardstick"],
         "host": run["tags"]["host"],
@@ -139,19 +139,21 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         "rnnlab.folder": f"{run['folder']}#{run['seed']}",
         "rnnlab.started": str(run["started"]),
     }
-    headline = f"{run['name']} on {run['task']}: validation loss {loss:.4g} ({run['yardstick']})"
+    headline = f"{run['name']} on {title}: validation loss {loss:.4g} ({run['yardstick']})"
     with tempfile.TemporaryDirectory(prefix="rnnlab-") as folder:
         try:
             save_model(tracked.results, tracked.seed, Path(folder) / "model")
         except UserError as error:
-            pair = (run["task"], run["cell"])
+            pair = (name, run["cell"])
             if pair not in _no_model:  # else for every seed, as each is better than none
                 log.info("%s would be the new champion, but cannot be made a model: %s", run["name"], error)
             _no_model.add(pair)
             return
         model = _log_model(client, tracked, run, {**tags, "mlflow.note.content": headline}, Path(folder) / "model")
     try:
-        client.create_registered_model(name, description=f"The best model of the task {run['task']}, by validation.")
+        client.create_registered_model(
+            name, {TASK: run["task"], DATA: title}, f"The best net on {title}, by validation."
+        )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -169,7 +171,10 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
     # a server does this by itself; the list of models shows it
     versions = json.dumps([{"name": name, "version": version.version}])
     client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
-    log.info("%s: version %s of %s, the new champion: validation loss %.4f", run["name"], version.version, name, loss)
+    log.info(
+        "%s: version %s of %s, the new champion: validation loss %.4f; rnnlab predict model=models:/%s@%s",
+        run["name"], version.version, name, loss, name, ALIAS,
+    )  # fmt: skip
 
 
 def _log_model(

@@ -39,11 +39,14 @@ NAMED: dict[str, tuple[type, ...]] = {
 class Predictor:
     """judging: of the task, which is restored, without data. module: with its trained weights, on the processor.
 
+    data: the title of what it was trained on; empty where an earlier version trained it.
+
     `row` in every answer counts the rows of raw input from 0; errors name rows by the same number.
     """
 
-    def __init__(self, judging: Judging, module: SequenceModule) -> None:
+    def __init__(self, judging: Judging, module: SequenceModule, data: str = "") -> None:
         self.judging = judging
+        self.data = data
         self.task = judging.task
         self.module = module.eval()
 
@@ -85,7 +88,13 @@ class Predictor:
         except RuntimeError as error:
             detail = str(error).splitlines()[-1].strip()
             raise UserError(f"{weights} does not fit what this version of rnnlab builds: {detail}") from None
-        return cls(instantiate(cfg.task.judging, task), module)
+        return cls(instantiate(cfg.task.judging, task), module, learnt.get("data", {}).get("title", ""))
+
+    @property
+    def trained_on(self) -> str:
+        """In words: the title, and what else is known."""
+        more = self.judging.learnt_from()
+        return f"{self.data} ({more})" if more else self.data
 
     def stream(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The answers to raw input, piece by piece. options: see `Judging.raw_options`.

@@ -11,10 +11,14 @@ from torch import Tensor
 
 from rnnlab.arguments import check_arguments
 from rnnlab.data.batches import Batch, Batches
+from rnnlab.data.vocabulary import PADDING, SPECIAL, UNKNOWN
 from rnnlab.errors import UserError
 from rnnlab.output import progress
 from rnnlab.tasks.raw_input import check_columns, pieces
 from rnnlab.tasks.task import Array, Split, Task
+
+MANY_UNKNOWN = 0.5
+"""Share of tokens that training had not, above which raw input is of another kind."""
 
 
 class Model(Protocol):
@@ -94,6 +98,28 @@ class Judging(ABC):
     def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
         """The answers to rows of raw input in the task's own words; the index is that of the row each belongs to."""
         raise UserError(f"{type(self).__name__} answers no raw input: it has no `say`.")
+
+    def learnt_from(self) -> str:
+        """What a restored task knows of the data that the net was trained on, in words; empty: nothing."""
+        return ""
+
+    def misfits(self, table: pd.DataFrame) -> list[str]:
+        """In what raw input is unlike the data of training, though it can be answered, a line each; nothing of what
+        cannot be read, which is refused with its place when it is answered."""
+        columns = self.task.raw_columns()
+        try:
+            check_columns(table, columns)
+            inputs = self.task.encode(next(pieces(table))).inputs
+        except UserError:
+            return []
+        found = []
+        if any(column.shape for column in columns.values()) and 0 < inputs.max() <= 1 / 255:
+            found.append("all pixels of the first images are between 0 and 1, where ink is 255")
+        if self.task.meta.get("vocabulary", [])[: len(SPECIAL)] == [*SPECIAL] and self.task.spec.tokens:
+            share = float((inputs == UNKNOWN).sum() / (inputs != PADDING).sum())
+            if share > MANY_UNKNOWN:
+                found.append(f"{share:.0%} of the first tokens are none of those in training")
+        return found
 
     def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The answers to raw input, piece by piece, so that neither need ever be whole in memory."""

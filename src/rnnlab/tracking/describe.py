@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +14,7 @@ from omegaconf import DictConfig
 import rnnlab
 from rnnlab.config.fingerprint import run_params, words_to_keep
 from rnnlab.config.schema import decides_a_run
+from rnnlab.config.titles import DataName
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import CHECKOUT, INSTALLED, Results, root
@@ -29,6 +31,8 @@ class Described(Protocol):
     def cfg(self) -> DictConfig: ...
     @property
     def task(self) -> Task: ...
+    @property
+    def data(self) -> DataName: ...
     @property
     def setting(self) -> str: ...
     @property
@@ -63,8 +67,7 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
         "direction": task.spec.metrics[task.spec.rank_by],
         "yardstick": _yardstick(cfg, task),
         "dataset": {
-            "name": cfg.task.dataset.name,
-            "digest": task.meta["digest"],
+            **asdict(run.data),
             "setting": task.meta["setting"]["dataset"],
         },
         "tags": {
@@ -78,7 +81,9 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
             "parameters": _sizing(cfg, module),
             "sweep": "dvc" if cfg.dvc else os.environ.get("RNNLAB_SWEEP", "none"),
             "stage": f"train@{cfg.task.name}-{cfg.cell.name}" if cfg.dvc else "by hand",
-            "data_digest": task.meta["digest"],
+            "data": run.data.title,
+            "data_digest": run.data.digest,
+            "slug": run.data.slug,
             "git_commit": commit,
             "git_dirty": dirty,
             "device": _device(cfg),

@@ -11,7 +11,7 @@ from rnnlab.tracking.live import LiveRun
 class Tracked(NamedTuple):
     """A finished seed in a store.
 
-    run_id, experiment: the store's own names of the run, and of what holds all runs of its task.
+    run_id, experiment: the store's own names of the run, and of what holds all runs on its data set.
     """
 
     results: Results
@@ -27,8 +27,8 @@ class Tracker:
     constructor connects to nothing. `sync`, where it takes that, is whether `open` puts everything on disk into it.
     """
 
-    def open(self, task: str) -> list[Tracked]:
-        """Be ready for runs of a task. Returns: what was put into the store meanwhile.
+    def open(self) -> list[Tracked]:
+        """Be ready for runs. Returns: what was put into the store meanwhile.
 
         Raises: `UserError` when the store cannot be reached.
         """

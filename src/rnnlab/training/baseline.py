@@ -1,6 +1,7 @@
 """What a task can do without a recurrent net, judged on the same test split."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
+from rnnlab.config.titles import DataName, name_of_data
 from rnnlab.errors import UserError
 from rnnlab.results.files import atomic_folder, locked, read_json, write_json
 from rnnlab.results.origin import JUDGED, is_current
-from rnnlab.results.paths import from_root, root
+from rnnlab.results.paths import baselines_by_hand, from_root, root
 from rnnlab.tasks.baselines.baselines import Baselines
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
@@ -22,22 +24,22 @@ log = logging.getLogger("rnnlab")
 
 def evaluate_baselines(cfg: DictConfig, task: Task) -> None:
     """What the task can do without a recurrent net, on the same test split. task: open, under this config."""
-    data = task.meta["digest"]
-    setting = fingerprint({**baseline_setting(cfg), "data": data})
+    data = name_of_data(cfg, task.meta)
+    setting = fingerprint({**baseline_setting(cfg), "data": data.digest})
     if cfg.dvc:
         folder = root() / "results" / cfg.task.name / "baselines"
     else:
-        folder = root() / "runs" / cfg.task.name / "baselines" / data
+        folder = baselines_by_hand(cfg.task.name, data.folder)
     with locked(folder.parent / ".lock"):
         facts = folder / "task.json"
         if cfg.dvc or not is_current(facts) or read_json(facts)["setting"] != setting:
-            _write_baselines(cfg, task, folder, setting)
+            _write_baselines(cfg, task, data, folder, setting)
             log.info("  baselines in %s", from_root(folder))
         else:
             log.info("%s: baselines already judged under this setting, in %s", cfg.task.name, from_root(folder))
 
 
-def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) -> None:
+def _write_baselines(cfg: DictConfig, task: Task, data: DataName, folder: Path, setting: str) -> None:
     judging: Judging = instantiate(cfg.task.judging, task)
     baselines: Baselines = instantiate(cfg.task.baselines, judging)
     rank_by = task.spec.rank_by
@@ -58,6 +60,6 @@ def _write_baselines(cfg: DictConfig, task: Task, folder: Path, setting: str) ->
             "reference": best(finite, key=lambda name: finite[name]),
             "trivial": baselines.trivial,
             "validation": finite,
-            "data": task.meta["digest"],
+            "dataset": asdict(data),
         }
         write_json(part / "task.json", {"format": JUDGED, **facts, "setting": setting})

@@ -177,7 +177,7 @@ def evaluate_checkpoint(cfg: DictConfig, path: Path, draw_passage: DrawPassage) 
         detail = str(error).splitlines()[1].strip()
         raise UserError(f"{path} does not fit the configured {cell}: {detail} Give its sizes.") from None
     setting = fingerprint([digest(path), ours])
-    results = Results.of_run(run.cfg.task.name, cell, f"checkpoint-{setting}")
+    results = Results.of_run(run.cfg.task.name, run.data.folder, cell, f"checkpoint-{setting}")
     net = Judged(module, _figures(run), draw_passage, f"{cell} of {path.name}")
     metrics = _evaluate_one(net, results, run.seed, {"setting": setting, JUDGING: _judging(run)})
     log.info("%s: test %s %.4f; all in %s", path, task.spec.rank_by, metrics[task.spec.rank_by], results.summary)

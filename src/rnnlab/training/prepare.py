@@ -165,8 +165,7 @@ def _digest_found(prepared: Prepared) -> str | None:
         known = _read(prepared.verified)
         if known.get("files") == files:
             return str(known.get("digest"))
-        facts = {key: value for key, value in _read(prepared.meta).items() if key not in NOT_DIGESTED}
-        digest = _digest(prepared.processed, facts)
+        digest = _digest(prepared.processed, _read(prepared.meta))
     except OSError:
         return None
     with suppress(OSError):  # nothing may be written there: it is read each time
@@ -174,8 +173,8 @@ def _digest_found(prepared: Prepared) -> str | None:
     return digest
 
 
-NOT_DIGESTED = ("fingerprint", "digest", "setting", "report")
-"""Of meta.json: the setting has its fingerprint, and nothing is read from the report again."""
+NOT_DIGESTED = ("fingerprint", "digest", "setting", "report", "seen")
+"""Of meta.json: the setting has its fingerprint, and no net or judgement depends on the others."""
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -210,6 +209,7 @@ def _prepare(cfg: DictConfig, prepared: Prepared) -> None:
 
 def _digest(folder: Path, facts: dict[str, Any]) -> str:
     """Of the content of every array, by name, and of what else makes the task: splits, scalers."""
+    facts = {key: value for key, value in facts.items() if key not in NOT_DIGESTED}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for path in sorted(folder.glob("*.npy")):
         digest.update(path.name.encode())

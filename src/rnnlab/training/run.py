@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from rnnlab.config.fingerprint import fingerprint, train_setting
 from rnnlab.config.stages import grid
+from rnnlab.config.titles import DataName, name_of_data
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
@@ -28,6 +29,7 @@ class Run:
     cfg: the run's own copy of the config, its sizes settled; it cannot be changed.
     prepared: where the task's data is, verified.
     task: open, its training examples in the order of the seed.
+    data: what its data set is called.
     setting: the fingerprint of everything that decides the trained net but its seed: config, code and data.
     results: the folder of this task, cell and setting, with all its seeds.
     label: what the run is called in a line of output.
@@ -36,6 +38,7 @@ class Run:
     cfg: DictConfig
     prepared: Prepared
     task: Task
+    data: DataName
     setting: str
     results: Results
     seed: int
@@ -58,14 +61,15 @@ class Run:
         _settle_threads(cfg)
         own = match_parameters(cfg, task)
         OmegaConf.set_readonly(own, True)
-        setting = fingerprint({**train_setting(own), "data": task.meta["digest"]})
+        data = name_of_data(own, task.meta)
+        setting = fingerprint({**train_setting(own), "data": data.digest})
         if folder is not None:
             results = Results(folder)
         elif own.dvc:
             results = Results.of_pipeline(own.task.name, own.cell.name)
         else:
-            results = Results.of_run(own.task.name, own.cell.name, setting)
-        return cls(own, prepared, task, setting, results, own.seed, _label(own, own.seed))
+            results = Results.of_run(own.task.name, data.folder, own.cell.name, setting)
+        return cls(own, prepared, task, data, setting, results, own.seed, _label(own, own.seed))
 
     @property
     def seeds(self) -> list[int]:

@@ -5,6 +5,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -102,7 +103,8 @@ def _place(run: Run) -> str:
 def _write_net(run: Run, module: SequenceModule, folder: Path) -> None:
     """The weights, and all that raw input needs beside them: a model can be made of this folder alone."""
     save_config(run.cfg, folder / "config.yaml")
-    write_json(folder / "learnt.json", {"spec": run.task.spec.as_dict(), "learnt": run.task.state_dict()})
+    learnt = {"spec": run.task.spec.as_dict(), "data": asdict(run.data), "learnt": run.task.state_dict()}
+    write_json(folder / "learnt.json", learnt)
     save_file(module.state_dict(), folder / "weights.safetensors")
 
 

@@ -12,7 +12,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -194,6 +194,11 @@ class Table:
                 numbers[self.columns[column]] = self._numbers(column, empty)
         self._note_order(dates, target_column)
         return pd.DataFrame(numbers).set_index(pd.DatetimeIndex(dates)).sort_index()
+
+    def unread(self, read: Iterable[str]) -> list[str]:
+        """The columns beside the dates and those that are read."""
+        dates = self._date_column(None)
+        return [name for column, name in enumerate(self.columns) if column != dates and name not in {*read}]
 
     def _all_numbers(self, used: set[int], empty: str | None) -> dict[str, list[float]]:
         """The numbers of all columns but those already used; a column that holds none is left out, and said to be."""

@@ -25,6 +25,11 @@ class OwnTable:
         return shown(self.path)
 
     @property
+    def name(self) -> str:
+        """The file's own, as titles have it."""
+        return re.split(r"[/\\]", self.shown.rstrip("/"))[-1]
+
+    @property
     def is_settled(self) -> bool:
         """Whether it is the same tomorrow, or known by its content: an address is not."""
         return not is_address(self.path)
@@ -62,9 +67,8 @@ class OwnTable:
 
         other_name: what it is called there where its own name could meet one of ours.
         """
-        name = re.split(r"[/\\]", self.shown.rstrip("/"))[-1]
         remote = is_address(self.path)
-        file = folder / (name if name.lower().endswith((".csv", ".tsv", ".txt")) else other_name)
+        file = folder / (self.name if self.name.lower().endswith((".csv", ".tsv", ".txt")) else other_name)
         facts = retrieve(
             file,
             dataset=dataset,

@@ -15,7 +15,7 @@ from rnnlab.arguments import OneOf, Part, Positive, refusal
 from rnnlab.data.batches import Batch, Batches, Order
 from rnnlab.data.scaler import Scaler
 from rnnlab.data.tables.repeats import advice_on_repeats
-from rnnlab.data.tables.table import Table
+from rnnlab.data.tables.table import Table, iso
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.losses import AbsoluteError, Loss, RegressionLoss
@@ -120,6 +120,8 @@ class ForecastingData(Task):
         seen = splits["validation"][0] + 1
         train = slice(*splits["train"])
         facts = self.facts(table, splits)
+        step = np.median(np.diff(steps.dates[:seen]) / np.timedelta64(1, "s"))
+        numbers = table.frame[: seen + 1].select_dtypes("number")
         targets = steps.level[ahead] if self.difference == "none" else changes
         input_scaler, target_scaler = Scaler.fit(inputs[:seen]), Scaler.fit(targets[train][judged[train]])
         np.save(folder / "inputs.npy", input_scaler.scale(inputs).astype(np.float32))
@@ -141,6 +143,15 @@ class ForecastingData(Task):
             "persistence_mae": np.abs(changes[train][judged[train]]).mean(axis=0).tolist(),
             "naive_mae": _naive_mae(steps.level[:seen], steps.measured[:seen], facts.get("season")),
             "mean_change": float(steps.change[:seen].mean()),
+            # what raw input is compared with: dates in words, the step in seconds, of each column the least and most
+            "seen": {
+                "rows": seen + 1,
+                # of a change the date before it, which the report has
+                "first": str(table.report.get("first") or iso(pd.Timestamp(steps.dates[0]))),
+                "last": iso(pd.Timestamp(steps.dates[seen - 1])),
+                "step": float(step),
+                "ranges": {str(name): [float(each.min()), float(each.max())] for name, each in numbers.items()},
+            },
             "report": {
                 **table.report,
                 "target": table.target,
@@ -229,7 +240,7 @@ class ForecastingData(Task):
     def state_dict(self) -> dict[str, Any]:
         """What the data taught: it goes into the checkpoint, so that a model can take the raw series."""
         scalers = ("input_scaler", "target_scaler")
-        kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "digest")
+        kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "seen", "digest")
         return {key: self.meta[key] for key in kept} | self.notation.given()
 
     @property

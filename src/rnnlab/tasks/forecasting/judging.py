@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnlab.statistics import can_tell, compare, least_items, skill_interval
 from rnnlab.tasks.forecasting.data import ForecastingData, Timesteps
+from rnnlab.tasks.forecasting.misfits import in_words, misfits
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.raw_input import unlabelled
 from rnnlab.tasks.task import Array, Split
@@ -156,6 +157,13 @@ class ForecastingJudging(Judging):
                 for step in range(1, self.task.horizon + 1)
             ]
         )
+
+    def learnt_from(self) -> str:
+        return in_words(self.task.meta["seen"]) if "seen" in self.task.meta else ""
+
+    def misfits(self, table: pd.DataFrame) -> list[str]:
+        seen = self.task.meta.get("seen")  # which a model of an earlier version does not have
+        return misfits(seen, self.task.raw_columns(), table) if seen else []
 
     def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """A row for each `origin` that has a whole window behind it, and each `horizon`; the last are of the future.

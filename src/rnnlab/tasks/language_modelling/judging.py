@@ -14,7 +14,7 @@ from rnnlab.arguments import Natural, check_arguments
 from rnnlab.data.batches import Batch
 from rnnlab.data.sampling import Temperature, sample
 from rnnlab.data.vocabulary import END, PADDING, START, UNKNOWN
-from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
+from rnnlab.tasks.judging import MANY_UNKNOWN, Judging, Model, losses_of_ratio
 from rnnlab.tasks.language_modelling.data import WINDOW, LanguageModellingData
 from rnnlab.tasks.raw_input import check_columns, texts
 from rnnlab.tasks.task import Array, Split
@@ -88,6 +88,13 @@ class LanguageModellingJudging(Judging):
     def raw_options(self) -> dict[str, int | float]:
         """See `Continuation`."""
         return asdict(Continuation())
+
+    def misfits(self, table: pd.DataFrame) -> list[str]:
+        given = [self.task.units(text) for text in table.get("prompt", ()) if isinstance(text, str)]
+        known = [unit in self.task.vocabulary for units in given for unit in units]
+        if np.mean(known or [True]) >= 1 - MANY_UNKNOWN:
+            return []
+        return [f"{1 - np.mean(known):.0%} of the {self.task.unit}s are none of those in training"]
 
     def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The `continuation` of each prompt, and the mean of -ln p of the prompt's own tokens, but for the first."""

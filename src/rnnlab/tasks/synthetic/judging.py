@@ -12,8 +12,11 @@ from rnnlab.data.vocabulary import IGNORED
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by
 from rnnlab.tasks.judging import Model
-from rnnlab.tasks.synthetic.data import SyntheticClassificationData
+from rnnlab.tasks.synthetic.data import SyntheticClassificationData, SyntheticData
 from rnnlab.tasks.task import Array, Split
+
+MUCH_LONGER = 2.0
+"""Than the longest of training and test."""
 
 
 class SyntheticClassificationJudging(ClassificationJudging):
@@ -28,6 +31,9 @@ class SyntheticClassificationJudging(ClassificationJudging):
         if self.task.layout == "many_to_one":
             return super().say(model, batch, table)
         return self.named_timesteps(model(batch.to(model.device)), batch, table)
+
+    def misfits(self, table: pd.DataFrame) -> list[str]:
+        return too_long(self.task, table)
 
     def columns(self, split: Split) -> dict[str, Any]:
         sequence = self.task.sequence[split]
@@ -80,6 +86,16 @@ class SyntheticClassificationJudging(ClassificationJudging):
         whole = pd.concat(predictions)
         right = whole["label"] == whole["predicted"]
         return right.groupby(whole["length"]).mean().rename_axis("part").reset_index(name="score")
+
+
+def too_long(task: SyntheticData, table: pd.DataFrame) -> list[str]:
+    """A line where raw input has sequences that are much longer than any of training and test."""
+    (column,) = task.raw_columns()
+    longest = max(map(len, task.raw_example()[column])) * max(task.lengths) / task.length
+    found = max((len(each) for each in table.get(column, ()) if isinstance(each, list | np.ndarray)), default=0)
+    if found <= MUCH_LONGER * longest:
+        return []
+    return [f"a sequence of {found} timesteps: those of training and test had about {longest:.0f} at most"]
 
 
 def _right_by_sequence(predictions: pd.DataFrame) -> Array:

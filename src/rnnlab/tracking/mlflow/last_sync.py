@@ -21,8 +21,8 @@ class LastSync:
     one, nothing is kept.
     """
 
-    def __init__(self, uri: str, task: str) -> None:
-        """uri: of the store. task: the one it is opened for. The results are looked at now, before any sync.
+    def __init__(self, uri: str) -> None:
+        """uri: of the store. The results are looked at now, before any sync.
 
         seeds: how many of them a sync puts into the store: those of an earlier version it skips. Where another process
         deletes a file meanwhile, there is no state of them.
@@ -33,7 +33,7 @@ class LastSync:
         with suppress(FileNotFoundError):
             folders = trained_seeds()
             self.seeds = sum(is_current(folder / "run.json") for folder in folders)
-            self._results = fingerprint([rnnlab.__version__, task, [_state(folder) for folder in folders]])
+            self._results = fingerprint([rnnlab.__version__, [_state(folder) for folder in folders]])
 
     def state(self) -> dict[str, Any] | None:
         """Of the database as it is now, and of the results; None without a database in a file or a state of these."""

@@ -14,7 +14,7 @@ from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import NO_FOLDER, is_locked, locked, read_json
 from rnnlab.results.origin import JUDGING, current, digest, is_judged, is_of
-from rnnlab.results.paths import Results, store_root, trained_seeds
+from rnnlab.results.paths import Results, data_folder, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
@@ -23,7 +23,7 @@ from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 log = logging.getLogger("rnnlab")
 
@@ -35,6 +35,9 @@ DIAGNOSED = "rnnlab.diagnosed"
 END = "rnnlab.end"
 NOTE = "mlflow.note.content"
 
+DIGEST = "data_digest"
+"""Tag of the experiments that are made here, and of all runs."""
+
 UNDER_WAY = "attributes.status = 'RUNNING'"
 
 BATCH = 1000
@@ -45,7 +48,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 class MLflowStore(Tracker):
-    """An MLflow store with one experiment for each task, and flat runs: one for each cell, setting and seed."""
+    """An MLflow store with one experiment for each data set, and flat runs: one for each cell, setting and seed."""
 
     def __init__(self, uri: str | None = None, sync: bool = False) -> None:
         configure()
@@ -65,13 +68,14 @@ class MLflowStore(Tracker):
         with self._alone():
             return MlflowClient(self.uri)
 
-    def open(self, task: str) -> list[Tracked]:
-        """Made where there is none, with an experiment of the task, and the runs of killed processes ended."""
+    def open(self) -> list[Tracked]:
+        """Made where there is none, and the runs of killed processes ended."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            self.experiment(task)
+            for experiment in self.client.search_experiments():
+                self._check_place(experiment)
             completed = self.repair()
             return self.sync() if self._sync else completed
         except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
@@ -87,40 +91,44 @@ class MLflowStore(Tracker):
         """One process at a time: several that make a new SQLite store at once can leave it broken for good."""
         return locked(store_root() / ".mlflow.lock")
 
-    def experiment(self, task: str) -> str:
-        """The id of a task's experiment, made where there is none."""
+    def experiment(self, run: dict[str, Any]) -> str:
+        """The id of the experiment of a run's data set, made where there is none. run: the content of run.json."""
         client = self.client  # before the lock is taken: to make it takes the same lock
-        if task not in self._experiments:
+        data = run["dataset"]
+        name = f"{data['title']} ({data['digest'][:6]})"
+        if name not in self._experiments:
             with self._alone():
-                found = client.get_experiment_by_name(task)
+                found = client.get_experiment_by_name(name)
                 if found is None:
                     # a server decides itself where artifacts go; beside a database of our own they are in the workspace
-                    location = (
-                        (store_root() / "mlartifacts" / task).as_uri() if self.uri.startswith(DATABASES) else None
-                    )
-                    self._experiments[task] = client.create_experiment(task, location)
+                    place = store_root() / "mlartifacts" / f"{run['task']}-{data_folder(data['slug'], data['digest'])}"
+                    location = place.as_uri() if self.uri.startswith(DATABASES) else None
+                    tags = {"task": run["task"], DIGEST: data["digest"]}
+                    self._experiments[name] = client.create_experiment(name, location, tags)
                 else:
                     if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
                         client.restore_experiment(found.experiment_id)
-                    self._check_place(found.artifact_location)
-                    self._experiments[task] = found.experiment_id
-        return self._experiments[task]
+                    self._check_place(found)
+                    self._experiments[name] = found.experiment_id
+        return self._experiments[name]
 
-    def _check_place(self, artifacts: str) -> None:
+    def _check_place(self, experiment: "Experiment") -> None:
         """Raises: `UserError` for the database of a workspace that was moved or copied: it holds whole paths, and what
         is put into it would go to where it was made."""
-        ours = store_root() / "mlartifacts"
+        ours, artifacts = store_root() / "mlartifacts", experiment.artifact_location
+        if DIGEST not in experiment.tags or self.uri != store_uri(None) or not artifacts.startswith("file://"):
+            return  # someone's own, or a server's
         made = Path(artifacts.removeprefix("file://"))
-        if self.uri == store_uri(None) and artifacts.startswith("file://") and not made.resolve().is_relative_to(ours):
+        if not made.resolve().is_relative_to(ours):
             raise UserError(
                 f"{ours.with_name('mlflow.db')} was made in {made.parents[1]}, and the workspace was moved or copied "
                 "since. Delete mlflow.db* and mlartifacts/ here; tracking=sync makes both from results/ and runs/."
             )
 
     def experiments(self) -> dict[str, str]:
-        """The id of the experiment of every task that was ever run, by name."""
+        """The id of the experiment of every data set that was ever run, by name."""
         found = self.client.search_experiments(order_by=["name ASC"])
-        return {one.name: one.experiment_id for one in found if one.name != "Default"}
+        return {one.name: one.experiment_id for one in found if DIGEST in one.tags}
 
     @contextmanager
     def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
@@ -203,12 +211,12 @@ class MLflowStore(Tracker):
                 self._add_evaluation(run_id, run, folder, judged, tags)
         if is_of(results.diagnosis(seed) / "diagnosed.json", results, seed):
             self._add_diagnosis(run_id, results.diagnosis(seed), present)
-        return Tracked(results, seed, run_id, self.experiment(run["task"]))
+        return Tracked(results, seed, run_id, self.experiment(run))
 
     def _find(self, run: dict[str, Any]) -> "Run | None":
         """The run with this key whose training is wholly in the store."""
         found = self.client.search_runs(
-            [self.experiment(run["task"])],
+            [self.experiment(run)],
             f"tags.`{KEY}` = '{run['key']}' AND tags.`{TRAINED}` = 'true'",
             max_results=1,
         )
@@ -218,7 +226,7 @@ class MLflowStore(Tracker):
         """The id of a run whose training is not wholly in the store: the one that was begun before, or a new one."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
-        experiment = self.experiment(run["task"])
+        experiment = self.experiment(run)
         self._introduce(run, experiment)
         begun = self.client.search_runs(
             [experiment], f"tags.`{KEY}` = '{run['key']}' AND attributes.start_time = {run['started']}", max_results=1
@@ -237,7 +245,7 @@ class MLflowStore(Tracker):
             tags=[RunTag("mlflow.source.git.commit", run["tags"]["git_commit"])],
         )
         dataset = Dataset(
-            name=run["dataset"]["name"],
+            name=run["dataset"]["title"],
             digest=run["dataset"]["digest"],
             source_type="local",
             source=str(run["dataset"]["setting"]),
@@ -246,7 +254,7 @@ class MLflowStore(Tracker):
         return run_id
 
     def _introduce(self, run: dict[str, Any], experiment: str) -> None:
-        """Describe a task's experiment and set up its charts, unless someone has described it."""
+        """Describe a data set's experiment and set up its charts, unless someone has described it."""
         if experiment in self._introduced or "asks" not in run:  # as in a folder of an earlier version
             return
         tags = self.client.get_experiment(experiment).tags

@@ -26,7 +26,7 @@ def check_port(port: int) -> None:
 
 
 def serve(uri: str, port: int, experiments: Mapping[str, str]) -> None:
-    """Become the MLflow server, on this machine alone, until it is stopped. experiments: the id of each task's."""
+    """Become the MLflow server, on this machine alone, until it is stopped. experiments: the id of each data set's."""
     configure()
     environment = {
         **os.environ,
@@ -36,8 +36,8 @@ def serve(uri: str, port: int, experiments: Mapping[str, str]) -> None:
     }
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     print(f"MLflow UI: {url(port)} (Ctrl-C stops it)")
-    # by itself the UI opens a task on what it has for language models, where no run is seen
-    for task, experiment in experiments.items():
-        print(f"  {task}: {url(port)}/#/experiments/{experiment}/runs?workflowType=machine_learning")
+    # by itself the UI opens an experiment on what it has for language models, where no run is seen
+    for name, experiment in experiments.items():
+        print(f"  {name}: {url(port)}/#/experiments/{experiment}/runs?workflowType=machine_learning")
     sys.stdout.flush()
     os.execvpe(sys.executable, [sys.executable, "-m", "mlflow", "server", *arguments], environment)  # noqa: S606

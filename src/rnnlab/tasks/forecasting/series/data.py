@@ -101,7 +101,10 @@ class SeriesData(ForecastingData):
 
     def read_table(self, table: Table) -> pd.DataFrame:
         _, target, *inputs = self.raw_columns()
-        return table.series(None, target, inputs).rename_axis("date").reset_index()
+        frame = table.series(None, target, inputs)
+        if unread := table.unread(map(str, frame.columns)):
+            table.notes.append(f"columns that the net does not read: {', '.join(unread)}")
+        return frame.rename_axis("date").reset_index()
 
 
 def phase_of(dates: NDArray[np.datetime64], cycle: str) -> Array:

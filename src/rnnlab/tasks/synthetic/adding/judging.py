@@ -6,6 +6,7 @@ import pandas as pd
 from rnnlab.data.batches import Batch
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.synthetic.adding.data import SOLVED, AddingData
+from rnnlab.tasks.synthetic.judging import too_long
 from rnnlab.tasks.task import Array, Split
 
 
@@ -20,6 +21,9 @@ class AddingJudging(Judging):
         """predicted: the sum."""
         sums = model(batch.to(model.device))[:, 0].double().cpu().numpy()
         return pd.DataFrame({"predicted": sums}, index=table.index)
+
+    def misfits(self, table: pd.DataFrame) -> list[str]:
+        return too_long(self.task, table)
 
     def table(self, sums: Array, split: Split = "test") -> pd.DataFrame:
         """A row for each sequence of the split."""
