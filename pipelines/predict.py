@@ -1,4 +1,4 @@
-"""Answer raw input: python pipelines/predict.py model=runs/<task>/<data>/<cell>/<fingerprint> input=my.csv output=out.csv"""
+"""Answer raw input: python pipelines/predict.py model=runs/<task>/<data>/<cell>/<fingerprint> input=my.csv"""
 
 from checkout import run
 

@@ -22,7 +22,6 @@ from rnnlab.report.ranks import (
     _friedman,
     draw,
     in_words,
-    p_in_words,
     rank,
     relative_difference,
     signed_rank_test,
@@ -341,13 +340,6 @@ def test_a_cell_may_be_first_in_rank_and_lose_to_another() -> None:
     found = of_pairs({(0, 1), (0, 2)}, 3, tasks=12)
     found = replace(found, pairs=[replace(found.pairs[0], signed_ranks=-45.0), *found.pairs[1:]])
     assert "a, the first in rank, is better than c, and worse than b. Of 3 pairs 2 differ" in in_words(found)
-
-
-@pytest.mark.parametrize(
-    ("p_value", "words"), [(0.5, "= 0.50"), (0.0496, "= 0.0496"), (0.002, "= 0.002"), (1e-5, "< 0.0001")]
-)
-def test_p_values_in_words(p_value: float, words: str) -> None:
-    assert p_in_words(p_value) == words
 
 
 def pages(folder: Path, count: int, tasks: int = 12) -> tuple[str, str, pd.DataFrame]:

@@ -69,7 +69,7 @@ def test_a_verdict_is_corrected_for_the_number_of_cells() -> None:
     """p = 0.03 alone is evidence; as the best of three looks it is not."""
     assert verdicts(section(entry("a", 0.9, 0.03)))["a"].startswith("better")
     three = section(entry("a", 0.9, 0.03), entry("b", 0.95, 0.4), entry("c", 0.97, 0.6))
-    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.090)"
+    assert verdicts(three)["a"] == "no difference from naive seen (p = 0.09)"
 
 
 BEST = "naive, the best baseline on validation"
@@ -265,14 +265,48 @@ def test_an_interval_is_of_the_metric_and_does_not_leave_what_it_can_be() -> Non
     assert (other.ci_low, other.ci_high) == pytest.approx((0.40, 0.60), abs=0.005)
 
 
+def test_equal_means_share_a_rank(tmp_path: Path) -> None:
+    equal = [entry("b", 0.1 + 0.2, 1.0), entry("a", 0.3, 1.0), entry("c", 0.4, 1.0)]
+    write([section(*equal)], tmp_path / "reports")
+    ranked = pd.read_csv(tmp_path / "reports/leaderboard.csv")
+    assert dict(zip(ranked["name"], ranked["rank"], strict=True)) == {"b": 1, "a": 1, "c": 3, "naive": 4}
+    markdown = (tmp_path / "reports/leaderboard.md").read_text(encoding="utf-8")
+    assert [line.split("|")[1].strip() for line in markdown.splitlines() if line.startswith("|")][2:6] == list("1134")
+
+
+def test_a_page_has_its_contents_and_a_short_verdict_with_the_whole_one_behind_it(tmp_path: Path) -> None:
+    losing = replace(section(entry("lost_cell", 1.5, 1e-9)), task="snow")
+    write([section(sure("a"), naive=None), losing], tmp_path / "reports")
+    html = (tmp_path / "reports/leaderboard.html").read_text(encoding="utf-8")
+    contents = html[html.index("<nav>") : html.index("</nav>")]
+    for number, (task, who) in enumerate([("rain", "a better than"), ("snow", "no cell seen to be better than")], 1):
+        row = f'<tr><td><a href="#section-{number}">{task}: score, lower is better</a></td><td>{who} naive</td></tr>'
+        assert row in contents
+        assert f'<h2 id="section-{number}">' in html
+    assert '<td title="better than naive (p &lt; 0.0001)">better (p\u00a0&lt;\u00a00.0001)</td>' in html
+
+
 def test_errors_by_part_keep_their_intervals(tmp_path: Path) -> None:
     summary = {"score": 1.0, "score_1": 0.5, "score_low_1": 0.4, "score_high_1": 0.6, "score_2": 0.7}
     found = section(naive=Entry("naive", "baseline", summary, [summary], np.ones((1, 2))))
     table = by_part(found)
-    assert list(table["score"]) == ["0.5 (0.400 to 0.600)", "0.7"]
+    assert list(table["score"]) == ["0.500 (0.400 to 0.600)", "0.700"]
     write([found], tmp_path / "reports")
     metrics = pd.read_csv(tmp_path / "reports/metrics.csv")
     assert set(metrics["metric"]) == set(summary)
+
+
+def test_what_a_baseline_lacks_stays_empty(tmp_path: Path) -> None:
+    """One without probabilities has no nll, whole or by part."""
+    whole = {"score": 1.0, "nll": 12.345, "score_1": 0.5, "nll_1": 3.0, "p_value_1": 1e-9}
+    bare = {"score": 0.9, "score_1": 12.25}
+    baselines = [Entry(name, "baseline", has, [has], np.ones((1, 2))) for name, has in (("naive", whole), ("b", bare))]
+    found = replace(section(naive=baselines[0]), entries=baselines)
+    table = by_part(found)
+    assert list(table.columns) == ["name", "steps ahead", "score", "NLL", "p value"]
+    assert table.to_numpy()[:, 2:].tolist() == [["0.50", "3.00", "< 0.0001"], ["12.25", "", ""]]
+    write([found], tmp_path / "reports")
+    assert "nan" not in (tmp_path / "reports/leaderboard.md").read_text(encoding="utf-8")
 
 
 def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -> None:
@@ -291,7 +325,7 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
     assert "rnn" not in other
     headings = [part.splitlines()[0] for part in (one, other)]
     titles = ["price: AAPL, 5 ahead", "price: AAPL, 5 ahead, test=0.1"]
-    assert headings == [f"{title} (relative_mae, lower is better)" for title in titles]
+    assert headings == [f"{title} (relative MAE, lower is better)" for title in titles]
     for name in ("leaderboard", "metrics"):
         table = pd.read_csv(root / f"reports-runs/{name}.csv")
         assert set(table["task"]) == {"price"}
@@ -399,16 +433,30 @@ def test_what_was_varied_gets_a_picture_with_a_line_for_each_cell() -> None:
     naive = Entry("naive", "baseline", {"score": 1.0}, [{"score": 1.0}], np.ones((1, 4)))
     found = replace(section(settings[1], settings[3], naive=naive), tried=settings)
     figures = draw_curves(found)
-    assert set(figures) == {"score against optimizer.lr", "score against cost"}
-    axes = figures["score against optimizer.lr"].axes[0]
+    assert set(figures) == {"test score against learning rate", "test score against cost"}
+    axes = figures["test score against learning rate"].axes[0]
     assert axes.get_xscale() == "log"
     lines = {line.get_label(): line for line in axes.containers}
     assert [list(line[0].get_xdata()) for line in lines.values()] == [[0.01, 0.1]] * 2
-    assert {text.get_text() for text in figures["score against optimizer.lr"].legends[0].get_texts()} == {
-        "gru",
-        "rnn",
-        "naive",
-    }
+    legend = figures["test score against learning rate"].legends[0]
+    assert {text.get_text() for text in legend.get_texts()} == {"gru", "rnn", "naive, the best baseline"}
+
+
+def test_every_picture_of_a_section_has_the_reference_and_the_best_baseline() -> None:
+    """The one is chosen on validation, the other leads on the test split; one may lack a metric of parts."""
+    parts = {"score_10": 0.5, "score_20": 0.7}
+    cells = [replace(tried("gru", lr, lr, 1 - lr)) for lr in (0.1, 0.01)]
+    cells = [replace(cell, summary=cell.summary | parts, by_seed=[{"score": 1.0} | parts] * 2) for cell in cells]
+    naive = Entry("naive", "baseline", {"score": 0.9} | parts, [{"score": 0.9}], np.ones((1, 4)))
+    ridge = Entry("ridge", "baseline", {"score": 0.8}, [{"score": 0.8}], np.ones((1, 4)))
+    figures = draw_curves(replace(section(cells[0], ridge, naive=naive), tried=cells))
+    assert len(figures) == 3
+    for title, figure in figures.items():
+        texts = {text.get_text().replace("\n", " ") for text in figure.legends[0].get_texts()}
+        said = {"naive, best baseline on validation", "ridge, best baseline on test"}
+        assert said <= texts, title
+        for axes in figure.axes:
+            assert sum(line.get_linestyle() in ("--", ":") for line in axes.lines) == 2, title
 
 
 def test_metrics_of_parts_are_drawn_for_cells_and_baselines() -> None:
@@ -417,5 +465,5 @@ def test_metrics_of_parts_are_drawn_for_cells_and_baselines() -> None:
     naive = Entry("naive", "baseline", summary, [summary], np.ones((1, 4)))
     found = replace(section(cell, direction="max", naive=naive), parts="lengths", tried=[cell])
     figures = draw_curves(found)
-    assert set(figures) == {"score by lengths"}
-    assert list(figures["score by lengths"].axes[0].lines[0].get_xdata()) == [10, 20]
+    assert set(figures) == {"test score by lengths"}
+    assert list(figures["test score by lengths"].axes[0].lines[0].get_xdata()) == [10, 20]

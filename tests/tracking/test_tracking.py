@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
 from rnnlab.tracking.live import Row
+from rnnlab.tracking.mlflow.pages import rounded
 from rnnlab.tracking.mlflow.store import MLflowStore
 from tests.conftest import Run, experiment_of, start
 
@@ -60,8 +61,8 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert run("train", *SHORT, "cell=gru", "seed=3").code == 0
     assert run("evaluate", *SHORT, "cell=gru", "seed=3").code == 0
     (found,) = content(client(root)).values()
-    assert found["name"] == "gru h32 max_epochs=2 seed 3"
-    assert found["tags"]["variant"] == "gru h32 max_epochs=2"
+    assert found["name"] == "gru h32 s3 epochs=2"
+    assert found["tags"]["variant"] == "gru h32 epochs=2"
     assert found["status"] == "FINISHED"
     assert found["params"]["cell.hidden_size"] == "32"
     assert found["params"]["seed"] == "3"
@@ -85,7 +86,7 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
     note = found["tags"]["mlflow.note.content"]
     assert (
-        f"**gru on price: test relative_mae {found['metrics']['test/relative_mae'][0][1]:.4g}** (lower is better)"
+        f"**gru on price: test relative MAE {found['metrics']['test/relative_mae'][0][1]:.4g}** (lower is better)"
         in note
     )
     assert "![forecast](get-artifact?path=evaluate%2Fforecast.png&run_uuid=the run)" in note
@@ -93,10 +94,14 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
     assert experiment.name == f"price: AAPL, 5 ahead ({found['tags']['data_digest'][:6]})"
     assert found["tags"]["data"] == "price: AAPL, 5 ahead"
     assert found["tags"]["slug"] == "aapl-5-ahead"
-    assert "judged by **relative_mae**" in experiment.tags["mlflow.note.content"]
+    assert "judged by **relative MAE**" in experiment.tags["mlflow.note.content"]
     views = {key for key in experiment.tags if key.startswith("mlflow.sharedViewState.")}
     assert {view.rpartition(".")[2] for view in views} == {"learning-curves", "results"}
-    assert {"test/relative_mae", "test/skill", "test/directional_accuracy_low"} <= found["metrics"].keys()
+    assert {"test/relative_mae", "test/skill", "test/directional_accuracy_low", "test_parts/skill_1"} <= found[
+        "metrics"
+    ].keys()
+    assert {"parameters", "validation_loss", "steps_per_second"} <= found["metrics"].keys()
+    assert all(value == rounded(value) for history in found["metrics"].values() for _, value in history)
     assert {"train/config.yaml", "train/weights.safetensors", "evaluate/forecast.png"} <= set(found["artifacts"])
     assert found["datasets"] == [("price: AAPL, 5 ahead", found["tags"]["data_digest"])]
 
@@ -136,7 +141,7 @@ def test_an_old_evaluation_is_not_put_beside_a_new_training(run: Run, root: Path
         assert run(stage, *SHORT, "dvc=true").code == 0
     assert run("train", *SHORT, "cell.hidden_size=8", "dvc=true").code == 0
     judged = {one["name"]: "test/relative_mae" in one["metrics"] for one in content(client(root)).values()}
-    assert judged == {f"lstm h{size} max_epochs=2 seed {seed}": size == 32 for size in (32, 8) for seed in range(3)}
+    assert judged == {f"lstm h{size} s{seed} epochs=2": size == 32 for size in (32, 8) for seed in range(3)}
 
 
 def test_a_result_that_was_not_tracked_is_put_in_the_store_when_it_is_found(run: Run, root: Path) -> None:
@@ -276,3 +281,19 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def test_names_lead_with_what_differs_in_an_order_that_the_command_line_does_not_decide(run: Run, root: Path) -> None:
+    words = ("trainer.max_epochs=1", "trainer.limit_batches=1", "optimizer.lr=0.01", "cell.bias=false")
+    assert run("train", *words, "cell=gru").code == 0
+    assert run("train", "cell=gru", *reversed(words), "seed=1").code == 0
+    found = content(client(root)).values()
+    assert {one["name"] for one in found} == {f"gru h32 s{n} bias=false lr=0.01 batches=1 epochs=1" for n in (0, 1)}
+    assert {one["tags"]["variant"] for one in found} == {"gru h32 bias=false lr=0.01 batches=1 epochs=1"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.1234567, 0.12346), (1234567, 1234567), (1234567.0, 1234567.0), (3.1e-9, 3.1e-9)]
+)
+def test_the_ui_gets_five_digits(value: float, shown: float) -> None:
+    assert rounded(value) == shown

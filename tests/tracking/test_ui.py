@@ -109,7 +109,7 @@ def runs_page(ui: UI, task: str, more: str = "") -> str:
 
 def test_from_the_printed_address_to_the_runs_by_name_and_their_comparison(ui: UI, page: "Page") -> None:
     page.goto(ui.printed)
-    names = [page.get_by_role("link", name=re.compile(f"^{cell} h32 .*seed 0$")) for cell in ("rnn", "gru")]
+    names = [page.get_by_role("link", name=re.compile(f"^{cell} h32 s0 ")) for cell in ("rnn", "gru")]
     for name in names:
         name.wait_for()
     for name in names:
@@ -120,7 +120,7 @@ def test_from_the_printed_address_to_the_runs_by_name_and_their_comparison(ui: U
 
 
 def test_the_saved_charts_show_train_and_validation_in_one(ui: UI, page: "Page", screenshot: Path | None) -> None:
-    task, group = ("digits", "rnn h64") if screenshot else ("price", "rnn h32 max_epochs=2")
+    task, group = ("digits", "rnn h64") if screenshot else ("price", "rnn h32 epochs=2")
     page.goto(runs_page(ui, task))
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Learning curves").first.click()
@@ -140,7 +140,7 @@ def test_the_saved_charts_show_train_and_validation_in_one(ui: UI, page: "Page",
 def test_the_page_of_a_run_tells_its_headline_and_shows_its_picture(ui: UI, page: "Page") -> None:
     run = ui.run("price", "gru")
     page.goto(f"{ui.address}#/experiments/{ui.experiment('price')}/runs/{run}?workflowType=machine_learning")
-    page.get_by_text("gru on price: test relative_mae").first.wait_for()
+    page.get_by_text("gru on price: test relative MAE").first.wait_for()
     picture = page.locator("img[src*='get-artifact']")
     picture.wait_for(state="attached")
     page.wait_for_function("element => element.complete && element.naturalWidth > 300", arg=picture.element_handle())

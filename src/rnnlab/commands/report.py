@@ -1,11 +1,14 @@
 """Writing the leaderboard, showing it, and saying how to browse the runs."""
 
 import logging
+import sys
+from shutil import get_terminal_size
 
 from omegaconf import DictConfig
 
 from rnnlab.errors import UserError
 from rnnlab.report.selection import selection
+from rnnlab.report.terminal import fit
 from rnnlab.results.paths import CHECKOUT, root
 
 log = logging.getLogger("rnnlab")
@@ -38,6 +41,7 @@ def report(cfg: DictConfig) -> None:
         path = folder / "leaderboard.md"
         if not path.exists():
             raise UserError(f"{path} is not there: run `dvc repro`, or leave report.write=true.")
-        log.info("\n%s", path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        log.info("\n%s", fit(text, get_terminal_size().columns) if sys.stdout.isatty() else text)
         command = "make" if root() == CHECKOUT else "rnnlab"  # there it needs no environment to be active
         log.info("Browse the runs: %s ui, then open http://127.0.0.1:%d", command, cfg.port)

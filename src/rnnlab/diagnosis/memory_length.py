@@ -17,6 +17,7 @@ from rnnlab.diagnosis.figures import draw_gradients, draw_summary
 from rnnlab.diagnosis.jacobian import gradients_back, growth_rate, saturation, singular_values, watch_passages
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json, write_json
+from rnnlab.results.pictures import save
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.callback import RunCallback
 
@@ -222,7 +223,7 @@ def write_memory(measurements: list[dict[str, Any]], kept: int, name: str, folde
     gradients.to_parquet(folder / "gradients.parquet", index=False)
     figures = {"gradients_back": draw_gradients(gradients, chosen, name), "memory": draw_summary(measurements, name)}
     for stem, figure in figures.items():
-        figure.savefig(folder / f"{stem}.png", dpi=100, metadata={"Software": None})
+        save(figure, folder / f"{stem}.png")
 
 
 def gradient_table(measurements: list[dict[str, Any]]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from rnnlab.report.results_table import Entry, Section
 from rnnlab.results.learning_curves import LEGEND_WIDTH
+from rnnlab.results.wording import words
 
 COSTS = {
     "parameters": "parameters",
@@ -28,17 +29,19 @@ def draw_curves(section: Section) -> dict[str, Figure]:
     """By title: the metric against each number that was varied, against cost, and by part.
 
     A colour is a cell, a point one of its settings: the mean over seeds, the bar from the lowest to the highest. A ring
-    marks the setting of least validation loss, where there are several. Grey lines are the baselines that matter.
+    marks the setting of least validation loss, where there are several. Grey lines are the reference and, where that is
+    another, the baseline that is best on the test split.
     """
-    figures = {
-        f"{section.metric} against {key}": _draw(section, {key: key}, _setting)
-        for key in dict.fromkeys(key for entry in section.tried for key in entry.settings)
-        if _is_varied(section, key)
-    }
+    metric = f"test {words(section.metric)}"
+    keys = dict.fromkeys(key for entry in section.tried for key in entry.settings)
+    varied = [key for key in keys if _is_varied(section, key)]
+    shown = [words(key) for key in varied]
+    names = {key: name if shown.count(name) == 1 else key for key, name in zip(varied, shown, strict=True)}
+    figures = {f"{metric} against {name}": _draw(section, {key: name}, _setting) for key, name in names.items()}
     if len(section.tried) > 1:
-        figures[f"{section.metric} against cost"] = _draw(section, COSTS, _cost)
+        figures[f"{metric} against cost"] = _draw(section, COSTS, _cost)
     if len(parts(section)) > 1:
-        figures[f"{section.metric} by {section.parts}"] = _draw_parts(section)
+        figures[f"{metric} by {section.parts}"] = _draw_parts(section)
     return figures
 
 
@@ -70,7 +73,7 @@ def _draw(section: Section, keys: dict[str, str], value_of: Callable[[Entry, str
     figure = Figure(figsize=(7.2 if len(keys) == 1 else 4.2 * len(keys), 4.2), layout="constrained")
     panels = figure.subplots(1, len(keys), sharey=True, squeeze=False)[0]
     chosen = {entry.results for entry in section.entries}
-    for (key, label), axes in zip(keys.items(), panels, strict=True):
+    for (key, axis), axes in zip(keys.items(), panels, strict=True):
         seen = []
         for number, (cell, group) in enumerate(_by_cell(section.tried).items()):
             points = sorted(
@@ -81,10 +84,10 @@ def _draw(section: Section, keys: dict[str, str], value_of: Callable[[Entry, str
             best = [(x, entry) for x, entry in points if entry.results in chosen and len(points) > 1]
             for x, entry in best:
                 axes.plot(x, entry.summary[section.metric], "o", ms=11, mfc="none", mec=f"C{number}")
-        for style, entry in zip(DASHES, _baselines(section), strict=False):
-            axes.axhline(entry.summary[section.metric], linestyle=style, color="0.4", lw=1.2, label=entry.name)
+        for style, (label, entry) in zip(DASHES, _baselines(section).items(), strict=False):
+            axes.axhline(entry.summary[section.metric], linestyle=style, color="0.4", lw=1.2, label=label)
         _scale(axes, seen)
-        axes.set_xlabel(label)
+        axes.set_xlabel(axis)
     _finish(figure, panels, section)
     return figure
 
@@ -105,11 +108,12 @@ def _draw_cell(axes: Axes, metric: str, points: list[tuple[float, Entry]], label
 
 
 def parts(section: Section) -> list[int]:
-    """The parts of the test split for which every entry has the metric."""
+    """The parts of the test split for which every cell has the metric; a baseline may lack it."""
     prefix = f"{section.metric}_"
     found = [
         {int(key[len(prefix) :]) for key in entry.summary if key.startswith(prefix) and key[len(prefix) :].isdigit()}
         for entry in section.entries
+        if entry.kind == "cell"
     ]
     return sorted(set.intersection(*found)) if found else []
 
@@ -126,22 +130,24 @@ def _draw_parts(section: Section) -> Figure:
         axes.plot(at, values, color=colour, marker="o", ms=4, lw=1.3, label=entry.name)
         if len(by_seed) > 1:
             axes.fill_between(at, by_seed.min(axis=0), by_seed.max(axis=0), color=colour, alpha=0.15, lw=0)
-    for style, entry in zip(DASHES, _baselines(section), strict=False):
-        values = [entry.summary[f"{section.metric}_{part}"] for part in at]
-        axes.plot(at, values, linestyle=style, color="0.4", lw=1.2, label=entry.name)
+    for style, (label, entry) in zip(DASHES, _baselines(section).items(), strict=False):
+        values = [entry.summary.get(f"{section.metric}_{part}", np.nan) for part in at]
+        axes.plot(at, values, linestyle=style, color="0.4", lw=1.2, label=label)
     _scale(axes, [float(part) for part in at])
     axes.set_xlabel(section.parts)
     _finish(figure, np.array([axes]), section)
     return figure
 
 
-def _baselines(section: Section) -> list[Entry]:
-    """The reference, and the best of the others where that is better."""
+def _baselines(section: Section) -> dict[str, Entry]:
+    """By what a legend says of them: the reference, and the best of the others where that is better."""
     sign = 1 if section.direction == "min" else -1
     baselines = [entry for entry in section.entries if entry.kind == "baseline"]
     best = min(baselines, key=lambda entry: sign * entry.summary[section.metric])
     reference = next(entry for entry in baselines if entry.name == section.reference)
-    return [reference] if best.summary[section.metric] == reference.summary[section.metric] else [reference, best]
+    if best.summary[section.metric] == reference.summary[section.metric]:
+        return {f"{reference.name}, the best baseline": reference}
+    return {f"{reference.name}, best baseline on validation": reference, f"{best.name}, best baseline on test": best}
 
 
 def _scale(axes: Axes, seen: list[float]) -> None:
@@ -159,7 +165,7 @@ def _finish(figure: Figure, panels: "np.ndarray[tuple[int], np.dtype[np.object_]
     """The metric on the first axis, the legend beside the last."""
     for axes in panels:
         axes.grid(linewidth=0.4)
-    panels[0].set_ylabel(f"{section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better")
+    panels[0].set_ylabel(f"{words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better")
     handles, labels = panels[0].get_legend_handles_labels()
     names = [fill(label, LEGEND_WIDTH, break_long_words=False) for label in labels]
     figure.legend(handles, names, loc="outside right upper", frameon=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnlab.report.results_table import Entry, Section, best_value
+from rnnlab.results.wording import p_in_words
 from rnnlab.statistics import (
     ENOUGH_SEEDS,
     SIGNIFICANCE,
@@ -137,7 +138,8 @@ class JudgedSection:
 
 
 def rows(section: Section) -> list[Row]:
-    """The entries ranked, each with its verdict against the reference: the baseline that is best on validation.
+    """The entries ranked, each with its verdict against the reference: the baseline that is best on validation. Equal
+    means share a rank, and the next one is that much lower: 1, 1, 3.
 
     A difference counts as seen when the losses say so, over seeds and items of the test split at once, with p-values
     corrected by Holm for the number of entries. Where the test split has too few items for that, the verdict says so;
@@ -145,9 +147,10 @@ def rows(section: Section) -> list[Row]:
     """
     judged = JudgedSection(section)
     sign = 1 if section.direction == "min" else -1
-    ordered = sorted(enumerate(judged.methods), key=lambda pair: sign * pair[1].summary[section.metric])
-    last = [(None, entry) for entry in judged.diverged]
-    return [_row(judged, index, entry, rank) for rank, (index, entry) in enumerate([*ordered, *last], start=1)]
+    values = [round(sign * entry.summary[section.metric], 12) for entry in judged.methods]
+    ordered = sorted(range(len(values)), key=values.__getitem__)
+    ranked = [_row(judged, index, judged.methods[index], 1 + sorted(values).index(values[index])) for index in ordered]
+    return ranked + [_row(judged, None, entry, len(values) + 1) for entry in judged.diverged]
 
 
 def _row(judged: JudgedSection, index: int | None, entry: Entry, rank: int) -> Row:
@@ -195,10 +198,9 @@ def _joined(verdict: str, solved: str) -> str:
 
 
 def _verdict(row: Row, test: Comparison) -> str:
+    p_value = f"p {p_in_words(test.p_value)}"
     if test.p_value >= SIGNIFICANCE:
-        p_value = f"{test.p_value:.2f}" if test.p_value >= 0.1 else f"{test.p_value:.3f}"  # never 0.05
-        return f"no difference from {row.reference} seen (p = {p_value})"
-    p_value = f"p = {test.p_value:.2g}" if test.p_value >= 1e-4 else "p < 0.0001"
+        return f"no difference from {row.reference} seen ({p_value})"
     word = f"{'better' if test.statistic < 0 else 'worse'} than {row.reference}"
     if row.kind == "cell" and row.seeds < ENOUGH_SEEDS:
         return f"{word} with {'this one seed' if row.seeds == 1 else 'these two seeds'} ({p_value})"
@@ -248,16 +250,41 @@ def in_words(section: Section, table: list[Row]) -> str:
     return text + _unequal_tuning(cells) + _unequal_budgets(section) + _unequal_beams(section)
 
 
-def _against_reference(section: Section, cells: list[Row]) -> str:
+def in_short(section: Section, table: list[Row]) -> str:
+    """The first sentence of `in_words`, in a few words."""
+    cells = [row for row in table if row.kind == "cell"]
+    if not cells:
+        return "no cell evaluated"
+    if JudgedSection(section).too_few:
+        return "too few to test"
+    winners, unsure = _better(cells)
+    if winners or unsure:
+        few = "" if winners else ", but with fewer than three seeds"
+        return f"{', '.join(winners or unsure)} better than {section.reference}{few}"
+    return f"no cell seen to be better than {section.reference}"
+
+
+def short_verdict(row: Row) -> str:
+    """Without the name of the reference, which is the same in all rows, and the interval of a share of seeds."""
+    short = row.verdict.replace(f" than {row.reference}", "", 1).replace(f" from {row.reference}", "", 1)
+    return short.partition(" (share ")[0]
+
+
+def _better(cells: list[Row]) -> tuple[list[str], list[str]]:
+    """Those that are better than the reference: with enough seeds, and with fewer."""
     better = [row for row in cells if row.verdict.startswith("better")]
+    enough = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
+    return enough, [row.name for row in better if row.name not in enough]
+
+
+def _against_reference(section: Section, cells: list[Row]) -> str:
+    winners, unsure = _better(cells)
     worse = [row.name for row in cells if row.verdict.startswith("worse") and row.seeds >= ENOUGH_SEEDS]
-    winners = [row.name for row in better if row.seeds >= ENOUGH_SEEDS]
     reference = f"{section.reference}, the best baseline on validation"
     if winners:
         return f"Better than {reference}, with evidence: {', '.join(winners)}."
-    if better:
-        names = ", ".join(row.name for row in better)
-        return f"Better than {reference}, but with fewer than three seeds: {names}. Train three or more."
+    if unsure:
+        return f"Better than {reference}, but with fewer than three seeds: {', '.join(unsure)}. Train three or more."
     text = f"No cell is seen to be better than {reference}"
     return f"{text}; worse: {', '.join(worse)}." if worse else f"{text}."
 

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from rnnlab.results.files import atomic_folder, read_json
 from rnnlab.results.origin import is_current, is_judged, is_of
 from rnnlab.results.paths import Results, baselines_by_hand, trained_by_hand
+from rnnlab.results.pictures import save
 
 LENGTH = "task.length"
 
@@ -41,7 +42,7 @@ def write_lengths(into: Path) -> list[Path]:
         for task, runs in found.groupby("task"):
             drawn = {f"{task}_lengths": draw_lengths(runs), f"{task}_gradients": draw_gradients(runs)}
             for stem, figure in drawn.items():
-                figure.savefig(part / f"{stem}.png", dpi=100, metadata={"Software": None})
+                save(figure, part / f"{stem}.png")
                 pictures.append(f"{stem}.png")
             runs.drop(columns=["gradient", "gradient_at_start"]).to_csv(part / f"{task}.csv", index=False)
             learnt_up_to(runs).to_csv(part / f"{task}_learnt.csv", index=False)

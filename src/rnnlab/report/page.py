@@ -1,6 +1,9 @@
 """The leaderboard as files: tables, pictures, and one page that needs no other file."""
 
 import base64
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +14,22 @@ from tabulate import tabulate
 
 from rnnlab.report import ranks
 from rnnlab.report.curves import draw_curves
-from rnnlab.report.leaderboard import Row, in_words, rows
+from rnnlab.report.leaderboard import Row, in_short, in_words, rows, short_verdict
 from rnnlab.report.results_table import Section
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
+from rnnlab.results.pictures import save, small
+from rnnlab.results.wording import decimals, p_in_words, words
 
 INTERVAL = "95 %, seeds and items"
+
+BASELINE = " (baseline)"
+
+METRIC_DIGITS = 4
+"""Significant digits of the largest value of the metric that ranks."""
+
+LARGEST = 920_000
+"""Characters of pictures on the page: below a megabyte with its tables."""
 
 DIAGRAM = Path("figures/critical_difference.png")
 
@@ -40,9 +53,11 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
         over_tasks = ranks.rank(sections)
         over_all = ranks.in_words(over_tasks) if len({section.task for section in sections}) > 1 else ""
         (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, words), encoding="utf-8")
-        figures = [_figures(section, part / "figures" / f"{section.task}-{section.data}") for section in sections]
+        figures = [
+            _figures(section, table, part / "figures" / f"{section.task}-{section.data}") for section, table in tables
+        ]
         if over_tasks is not None:
-            ranks.draw(over_tasks).savefig(part / DIAGRAM, dpi=110)
+            save(ranks.draw(over_tasks), part / DIAGRAM)
             pd.DataFrame([asdict(pair) for pair in over_tasks.pairs]).to_csv(part / "pairs.csv", index=False)
         page = _html(tables, figures, over_all, over_tasks, words, part)
         (part / "leaderboard.html").write_text(page, encoding="utf-8")
@@ -50,25 +65,31 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
 
 def _columns(section: Section) -> list[str]:
     middle = [INTERVAL, "seeds", "trials", "parameters", "state", "steps/s", "train s"]
-    return ["rank", "name", section.metric, *middle, "verdict"]
+    return ["rank", "name", words(section.metric), *middle, "verdict"]
 
 
-def _cells(row: Row) -> list[str]:
-    """A row as a person reads it, for `_columns`."""
-    interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}" if row.ci_low is not None else ""
-    numbers = (
-        "" if value is None else f"{value:,.{digits}f}"
-        for value, digits in (
-            (row.parameters, 0),
-            (row.state_size, 0),
-            (row.steps_per_second, 0),
-            (row.train_seconds, 1),
-        )
-    )
-    trials = "" if row.kind != "cell" else "by hand" if row.trials is None else str(row.trials)
-    seeds = str(row.seeds) if row.kind == "cell" else ""
-    name = row.name if row.kind == "cell" else f"{row.name} (baseline)"
-    return [str(row.rank), name, f"{row.mean:.4f}", interval, seeds, trials, *numbers, row.verdict]
+def _cells(table: list[Row]) -> list[list[str]]:
+    """Rows as a person reads them, for `_columns`."""
+    digits = decimals([value for row in table for value in (row.mean, row.ci_low, row.ci_high)], METRIC_DIGITS)
+    columns = [
+        [str(row.rank) for row in table],
+        [row.name if row.kind == "cell" else f"{row.name}{BASELINE}" for row in table],
+        _numbers([row.mean for row in table], digits),
+        [f"{row.ci_low:,.{digits}f} to {row.ci_high:,.{digits}f}" if row.ci_low is not None else "" for row in table],
+        [str(row.seeds) if row.kind == "cell" else "" for row in table],
+        ["" if row.kind != "cell" else "by hand" if row.trials is None else str(row.trials) for row in table],
+        _numbers([row.parameters for row in table], 0),
+        _numbers([row.state_size for row in table], 0),
+        _numbers(speeds := [row.steps_per_second for row in table], decimals(speeds, 2)),
+        _numbers(seconds := [row.train_seconds for row in table], decimals(seconds, 2)),
+        [row.verdict for row in table],
+    ]
+    return [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def _numbers(column: Sequence[float | None], digits: int) -> list[str]:
+    """With as many decimals; empty where there is none."""
+    return ["" if value is None or math.isnan(value) else f"{value:,.{digits}f}" for value in column]
 
 
 def _all_metrics(sections: list[Section]) -> pd.DataFrame:
@@ -84,7 +105,7 @@ def _all_metrics(sections: list[Section]) -> pd.DataFrame:
 
 
 def _headline(section: Section) -> str:
-    return f"{section.title} ({section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better)"
+    return f"{section.title} ({words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better)"
 
 
 def _markdown(
@@ -93,7 +114,7 @@ def _markdown(
     parts = ["# Leaderboard", *_chosen_by(words)]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
-        grid = _table([_cells(row) for row in table], _columns(section), alignment)
+        grid = _table(_cells(table), _columns(section), alignment)
         parts += [f"## {_headline(section)}", grid, in_words(section, table)]
     if over_all:
         parts += ["## Over all tasks", over_all]
@@ -130,7 +151,7 @@ def _count(pair: ranks.Pair) -> str:
 
 
 def _p_value(pair: ranks.Pair) -> str:
-    return ranks.p_in_words(pair.p_holm).removeprefix("= ")
+    return p_in_words(pair.p_holm).removeprefix("= ")
 
 
 def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]]]:
@@ -144,7 +165,7 @@ def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]
         return {
             "difference": _percent(pair.mean_difference),
             "count": _count(pair),
-            "p_value": ranks.p_in_words(pair.p_holm),
+            "p_value": p_in_words(pair.p_holm),
             "shade": round(pair.mean_difference / largest, 2),
             "differs": pair.differs,
         }
@@ -160,33 +181,38 @@ def _chosen_by(words: tuple[str, ...]) -> list[str]:
 
 
 class Figures(NamedTuple):
-    """Pictures by title: of all cells together, and each cell's own."""
+    """Pictures by title: of all cells together, and of each cell in order of rank."""
 
     together: dict[str, Path]
-    own: dict[str, Path]
+    own: list[dict[str, Path]]
 
 
-def _figures(section: Section, folder: Path) -> Figures:
+def _figures(section: Section, table: list[Row], folder: Path) -> Figures:
     folder.mkdir(parents=True)
     together = draw_curves(section)
     curves = {}
-    own: dict[str, Path] = {}
     for entry in section.entries:
-        if entry.results is None:
-            continue
-        curves[entry.name] = learning_curves(entry.results, [facts["seed"] for facts in entry.training])
-        for path in sorted(entry.results.summary.glob("figures/*.png")):
-            if path.stem != "learning_curves":
-                own[f"{entry.name}: {path.stem}"] = path
+        if entry.results is not None:
+            curves[entry.name] = learning_curves(entry.results, [facts["seed"] for facts in entry.training])
+    results = {entry.name: entry.results for entry in section.entries}
+    own = [
+        {
+            f"{row.name}: {words(path.stem)}": path
+            for path in sorted(of_cell.summary.glob("figures/*.png"))
+            if path.stem != "learning_curves"
+        }
+        for row in table
+        if (of_cell := results[row.name]) is not None
+    ]
     if curves:
         together = {"learning curves": draw_learning_curves(curves), **together}
     for title, figure in together.items():
-        figure.savefig(folder / _file_name(title), dpi=100)
+        save(figure, folder / _file_name(title))
     return Figures({title: folder / _file_name(title) for title in together}, own)
 
 
 def _file_name(title: str) -> str:
-    return title.replace(" ", "_") + ".png"
+    return re.sub(r"[^\w.-]+", "_", title) + ".png"
 
 
 def by_part(section: Section) -> pd.DataFrame:
@@ -200,16 +226,31 @@ def by_part(section: Section) -> pd.DataFrame:
             metric, _, step = key.rpartition("_")
             if step.isdigit():
                 table.setdefault((entry.name, int(step)), {})[metric] = value
+    every: dict[str, list[float]] = {}
+    for metrics in table.values():
+        for key, value in metrics.items():
+            every.setdefault(key, []).append(value)
+    digits = {metric: decimals(values) for metric, values in every.items()}
+
+    def written(metrics: dict[str, float], key: str) -> str:
+        value = metrics.get(key)
+        if value is None or math.isnan(value):
+            return ""
+        return p_in_words(value).removeprefix("= ") if key == "p_value" else f"{value:,.{digits[_of_interval(key)]}f}"
+
     shown = []
     for (name, number), metrics in table.items():
         cells: dict[str, str] = {"name": name, section.parts: str(number)}
-        for metric, value in metrics.items():
+        for metric in metrics:
             if not metric.endswith(("_low", "_high")):
-                low, high = metrics.get(f"{metric}_low"), metrics.get(f"{metric}_high")
-                interval = f" ({low:.3f} to {high:.3f})" if low is not None else ""
-                cells[metric.replace("_", " ")] = f"{value:.4g}{interval}"
+                low, high = written(metrics, f"{metric}_low"), written(metrics, f"{metric}_high")
+                cells[words(metric)] = written(metrics, metric) + (f" ({low} to {high})" if low else "")
         shown.append(cells)
     return pd.DataFrame(shown).fillna("")
+
+
+def _of_interval(key: str) -> str:
+    return key.removesuffix("_low").removesuffix("_high")
 
 
 def _html(
@@ -235,14 +276,53 @@ def _html(
                 "units": section.units,
                 "words": in_words(section, table),
                 "columns": _columns(section),
-                "rows": [(row.kind, _cells(row)) for row in table],
+                "short": in_short(section, table),
+                "rows": [_page_row(row, cells) for row, cells in zip(table, _cells(table), strict=True)],
                 "by_part": by_part(section).to_dict("split"),
-                "together": _all_embedded(section_figures.together),
-                "own": _all_embedded(section_figures.own),
+                "together": together,
+                "own": own,
+                "cells": len(section_figures.own),
             }
-            for (section, table), section_figures in zip(tables, figures, strict=True)
+            for (section, table), section_figures, (together, own) in zip(
+                tables, figures, _embedded_within(figures), strict=True
+            )
         ],
     )
+
+
+def _page_row(row: Row, cells: list[str]) -> dict[str, Any]:
+    """setting: what sets a cell apart from its other settings, which has a line of its own."""
+    rank, _, *numbers, verdict = cells
+    name, _, setting = row.name.partition(" ")
+    return {
+        "kind": row.kind,
+        "rank": rank,
+        "name": name,
+        "setting": "baseline" if row.kind == "baseline" else setting,
+        "numbers": numbers,
+        "verdict": verdict,
+        "short": re.sub(r"p ([=<]) ", "p\u00a0\\1\u00a0", short_verdict(row)),  # which stays in one line
+    }
+
+
+def _embedded_within(figures: list[Figures]) -> list[tuple[dict[str, str], list[dict[str, str]]]]:
+    """Of each section its pictures: of all cells together, and the own ones of its first cells, at least of one; of as
+    many in all sections as `LARGEST` allows."""
+    together = [_all_embedded(each.together) for each in figures]
+    own: list[list[dict[str, str]]] = [[] for _ in figures]
+    size = sum(map(_size, together))
+    for place in range(max((len(each.own) for each in figures), default=0)):
+        further = [_all_embedded(each.own[place]) if place < len(each.own) else {} for each in figures]
+        size += sum(map(_size, further))
+        if place > 0 and size > LARGEST:
+            break
+        for of_section, pictures in zip(own, further, strict=True):
+            of_section += [pictures] if pictures else []
+    return list(zip(together, own, strict=True))
+
+
+def _size(pictures: dict[str, str]) -> int:
+    return sum(map(len, pictures.values()))
 
 
 def _all_embedded(pictures: dict[str, Path]) -> dict[str, str]:
@@ -250,4 +330,4 @@ def _all_embedded(pictures: dict[str, Path]) -> dict[str, str]:
 
 
 def _embedded(picture: Path) -> str:
-    return base64.b64encode(picture.read_bytes()).decode()
+    return base64.b64encode(small(picture)).decode()

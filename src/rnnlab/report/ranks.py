@@ -15,6 +15,7 @@ from scipy import stats
 
 from rnnlab.report.leaderboard import trained_alike, tuned_alike
 from rnnlab.report.results_table import Entry, Section, best_value
+from rnnlab.results.wording import p_in_words
 from rnnlab.statistics import ENOUGH_SEEDS, SIGNIFICANCE, holm
 
 Array = NDArray[np.float64]
@@ -271,13 +272,6 @@ def in_words(found: Ranking | None) -> str:
             f" The cells were not tuned or trained alike on {'; '.join(found.unequal)}: not a fair comparison there."
         )
     return text
-
-
-def p_in_words(p_value: float) -> str:
-    """Such as "= 0.012"."""
-    if p_value < 1e-4:
-        return "< 0.0001"
-    return f"= {p_value:.2f}" if p_value >= 0.1 else f"= {p_value:.3g}"  # never 0.05, which would be either
 
 
 def _verdict(found: Ranking) -> str:

@@ -23,6 +23,12 @@ from rnnlab.tasks.task import Task
 NAMED_ANYWAY = ("task", "cell", "cell.hidden_size", "seed")
 """What the name of a run says without being asked."""
 
+LAST = ("task", "budget", "trainer")
+"""Groups that mostly say the same of all runs of a sweep: columns and legends cut off the end of a name."""
+
+SHORT = {"max_epochs": "epochs", "limit_batches": "batches", "batch_size": "batch", "num_layers": "layers"}
+"""What a name calls a key."""
+
 
 class Described(Protocol):
     """What is read of a run: see `rnnlab.training.run.Run`."""
@@ -45,11 +51,11 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
     cfg, task, seed = run.cfg, run.task, run.seed
     commit, dirty = _git()
-    variant = _variant(cfg)
+    cell, varied = f"{cfg.cell.name} h{cfg.cell.hidden_size}", _varied()
     return {
         "format": FORMAT,
         "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{run.setting}/seed={seed}",
-        "name": f"{variant} seed {seed}",
+        "name": " ".join([cell, f"s{seed}", *varied]),
         "task": cfg.task.name,
         "cell": cfg.cell.name,
         "seed": seed,
@@ -73,7 +79,7 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
         "tags": {
             "task": cfg.task.name,
             "cell": cfg.cell.name,
-            "variant": variant,
+            "variant": " ".join([cell, *varied]),
             "layout": task.spec.layout,
             "unroll": module.recurrent.unroll,
             "tuning": cfg.tuning.name,
@@ -95,15 +101,20 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     }
 
 
-def _variant(cfg: DictConfig) -> str:
-    """A run without its seed, for a person: the cell, its width, and what else the command line said of it."""
+def _varied() -> list[str]:
+    """What the command line said of a run beside what is named anyway, in an order that does not depend on it."""
     words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    varying = {}
-    for key, _, value in (word.lstrip("+~").partition("=") for word in words):
+    varied = {}
+    for key, _, value in sorted((word.lstrip("+~").partition("=") for word in words), key=_place):
         if decides_a_run(key) and key not in NAMED_ANYWAY:
-            varying[key.rpartition(".")[2]] = value.strip("'\"").rpartition("/")[2]
-    words = [f"{name}={value}" for name, value in varying.items()]
-    return " ".join([f"{cfg.cell.name} h{cfg.cell.hidden_size}", *words])
+            name = key.rpartition(".")[2]
+            varied[SHORT.get(name, name)] = value.strip("'\"").rpartition("/")[2]
+    return [f"{name}={value}" for name, value in varied.items()]
+
+
+def _place(word: tuple[str, str, str]) -> tuple[bool, str]:
+    key = word[0]
+    return key.partition(".")[0] in LAST, key
 
 
 def _sizing(cfg: DictConfig, module: SequenceModule) -> str:

@@ -1,7 +1,6 @@
 """Figures of a text and of what was predicted in it."""
 
 from collections.abc import Sequence
-from functools import cache
 
 import matplotlib as mpl
 import numpy as np
@@ -9,12 +8,11 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont
-from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
 from rnnlab.data.batches import Batch
 from rnnlab.data.sampling import probabilities
+from rnnlab.results.pictures import can_show
 from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.language_modelling.data import WARM_UP
@@ -87,14 +85,9 @@ class LanguageModellingFigures(Figures):
 
 
 def shown(character: str) -> str:
-    """One that can be seen, and that the font of the pictures has."""
+    """One that can be seen, and that a font has."""
     character = SIGNS.get(character, character)
-    return character if character.isprintable() and ord(character) in _glyphs() else "·"
-
-
-@cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(FT2Font(findfont(FontProperties(family="monospace"))).get_charmap())
+    return character if character.isprintable() and can_show(character, "monospace") else "·"
 
 
 def draw_passage(characters: Sequence[str], nats: Array, title: str) -> Figure:

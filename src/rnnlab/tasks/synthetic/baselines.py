@@ -11,7 +11,8 @@ from sklearn.metrics import accuracy_score
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.tasks.baselines.baselines import Predict
-from rnnlab.tasks.baselines.linear import Classify, logistic_regression
+from rnnlab.tasks.baselines.classifiers import Classify
+from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.synthetic.data import SyntheticClassificationData
 from rnnlab.tasks.synthetic.judging import SyntheticClassificationJudging

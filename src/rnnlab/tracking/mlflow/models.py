@@ -31,7 +31,11 @@ def link_metrics(client: "MlflowClient", run_id: str, model_id: str, dataset: di
     from mlflow.entities import Metric
 
     shown = {_place(metric) for metric in client.get_logged_model(model_id).metrics or []}
-    keys = [key for key in client.get_run(run_id).data.metrics if key.startswith(("summary/validation", "test/"))]
+    keys = [
+        key
+        for key in client.get_run(run_id).data.metrics
+        if key.startswith(("validation_loss", "test/", "test_parts/"))
+    ]
     last = [metric for key in keys if _place(metric := client.get_metric_history(run_id, key)[-1]) not in shown]
     # with one metric among them that is there, or more than a hundred, MLflow's SQL store makes duplicates, and fails
     for first in range(0, len(last), AT_ONCE):

@@ -5,12 +5,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rnnlab.results.wording import words
+
+DIGITS = 5
+"""Significant digits of a metric: the UI shows all it gets, in columns of ten characters. Files have every digit."""
+
 CURVES, TABLE, SECTION = "learning-curves", "results", "charts"
 
 BETTER = {"min": "lower", "max": "higher"}
 
 GROUPED = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "variant"}]}
 """Runs that differ in their seed alone: the mean of other settings or data would be of nothing."""
+
+
+def rounded(value: float) -> float:
+    """A metric as the UI shows it; whole numbers stay as they are."""
+    return value if float(value).is_integer() else float(f"{value:.{DIGITS}g}")
+
+
+def name_of_test(key: str) -> str:
+    """A metric of the test split in the UI, which folds by what stands before the slash: those of the whole split, and
+    those of its parts, which end in a number."""
+    return f"{'test_parts' if key.rpartition('_')[2].isdigit() else 'test'}/{key}"
 
 
 def run_note(run: dict[str, Any], run_id: str, facts: dict[str, Any], evaluation: Path | None) -> str:
@@ -20,23 +36,28 @@ def run_note(run: dict[str, Any], run_id: str, facts: dict[str, Any], evaluation
     if evaluation is not None and "rank_by" in run:
         value = json.loads((evaluation / "metrics.json").read_text(encoding="utf-8"))[run["rank_by"]]
         better = BETTER[run["direction"]]
-        lines.append(f"**{cell} on {task}: test {run['rank_by']} {value:.4g}** ({better} is better)")
+        lines.append(f"**{cell} on {task}: test {words(run['rank_by'])} {value:.4g}** ({better} is better)")
     else:
         lines.append(f"**{cell} on {task}**" if evaluation else f"**{cell} on {task}: not yet evaluated**")
+    names = _pictures(evaluation) if evaluation else []
+    paths = {name: quote(f"evaluate/{name}.png", safe="") for name in names}
+    links = {name: f"get-artifact?path={path}&run_uuid={run_id}" for name, path in paths.items()}
+    if names:
+        lines.append(" · ".join(f"[{words(name)}]({link})" for name, link in links.items()))
     lines.append(
         f"Validation loss {facts['validation_loss']:.4g} in epoch {facts['best_epoch']} of {facts['epochs']}; "
         f"{facts['parameters']:,} parameters; {facts['train_seconds']:.1f} s, "
         f"{facts['steps_per_second']:.0f} steps/s; seed {run['seed']}."
     )
-    if evaluation is not None and (name := _picture(evaluation)):
-        lines.append(f"![{name}](get-artifact?path={quote(f'evaluate/{name}.png', safe='')}&run_uuid={run_id})")
+    if names:
+        # behind three lines, where the UI folds a description: earlier, a sliver of it would be seen
+        lines.append(f"![{names[0]}]({links[names[0]]})")
     return "\n\n".join(lines)
 
 
-def _picture(evaluation: Path) -> str | None:
-    """The task's own picture before the learning curves, which the UI draws itself."""
-    names = sorted(path.stem for path in evaluation.glob("*.png"))
-    return next((name for name in names if name != "learning_curves"), names[0] if names else None)
+def _pictures(evaluation: Path) -> list[str]:
+    """The task's own before the learning curves, which the UI draws itself."""
+    return sorted((path.stem for path in evaluation.glob("*.png")), key=lambda name: (name == "learning_curves", name))
 
 
 def task_note(run: dict[str, Any], experiment: str) -> str:
@@ -44,7 +65,7 @@ def task_note(run: dict[str, Any], experiment: str) -> str:
     address = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
     return (  # the links first: folded, the UI shows one line
         f"[Learning curves]({address}&viewStateShareKey={CURVES}&compareRunsMode=CHART) · "
-        f"[Table of results]({address}&viewStateShareKey={TABLE}) · judged by **{run['rank_by']}**, "
+        f"[Table of results]({address}&viewStateShareKey={TABLE}) · judged by **{words(run['rank_by'])}**, "
         f"{BETTER[run['direction']]} is better\n\n{run['asks']}.\n\n"
         "The metric is of the test split; epochs and champions are chosen on the validation split."
     )
@@ -55,17 +76,18 @@ def saved_views(run: dict[str, Any], created: int) -> dict[str, str]:
 
     created: milliseconds since 1970.
     """
-    test, loss = f"test/{run['rank_by']}", "summary/validation_loss"
+    test, loss = name_of_test(run["rank_by"]), "validation_loss"
     charts = [
         _lines(["loss/train", "loss/validation"]),
+        _chart("BAR", test),
         _lines(["loss/train_step"]),
-        *(_chart("BAR", metric) for metric in (test, loss, "summary/steps_per_second")),
+        *(_chart("BAR", metric) for metric in (loss, "steps_per_second")),
     ]
-    section = {"uuid": SECTION, "name": "Means over seeds", "display": True, "isReordered": True}
+    section = {"uuid": SECTION, "name": "Means over seeds", "display": True, "isReordered": True, "columns": 2}
     sections = [{**section, "deleted": False, "isGenerated": False}]
     columns = [
-        *(f"tags.`{tag}`" for tag in ("cell", "sweep")),
-        *(f"metrics.`{metric}`" for metric in (test, loss, "summary/parameters", "summary/train_seconds")),
+        "tags.`cell`",
+        *(f"metrics.`{metric}`" for metric in (test, loss, "parameters", "train_seconds")),
     ]
     views = {
         CURVES: (

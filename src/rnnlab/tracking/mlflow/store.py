@@ -18,7 +18,7 @@ from rnnlab.results.paths import Results, data_folder, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
-from rnnlab.tracking.mlflow.pages import run_note, saved_views, task_note
+from rnnlab.tracking.mlflow.pages import name_of_test, rounded, run_note, saved_views, task_note
 from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ class MLflowStore(Tracker):
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(row.key, row.value, row.time, row.step if row.key.endswith("_step") else row.epoch) for row in rows
+            Metric(row.key, rounded(row.value), row.time, row.step if row.key.endswith("_step") else row.epoch)
+            for row in rows
         ]
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
@@ -271,7 +272,7 @@ class MLflowStore(Tracker):
         ended = int(facts["ended"] * 1000)
         sizes, speeds = ("parameters", "state_size", "multiply_adds"), ("train_seconds", "steps_per_second")
         keys = (*sizes, *speeds, "best_epoch", "validation_loss")
-        self.client.log_batch(run_id, metrics=[Metric(f"summary/{key}", facts[key], ended, 0) for key in keys])
+        self.client.log_batch(run_id, metrics=[Metric(key, rounded(facts[key]), ended, 0) for key in keys])
         self.client.log_artifacts(run_id, str(folder), "train")
         # what was asked for, `auto` mostly, becomes what was taken
         self.client.set_tag(run_id, "unroll", facts["unroll"])
@@ -285,7 +286,8 @@ class MLflowStore(Tracker):
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(f"test/{key}", value, now, 0) for key, value in read_json(folder / "metrics.json").items()]
+        found = read_json(folder / "metrics.json")
+        metrics = [Metric(name_of_test(key), rounded(value), now, 0) for key, value in found.items()]
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "evaluate")
         self.client.set_tag(run_id, NOTE, run_note(run, run_id, read_json(training / "metrics.json"), folder))
@@ -312,7 +314,10 @@ class MLflowStore(Tracker):
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(f"diagnosis/{key}", value, now, 0) for key, value in facts["metrics"].items()]
+        metrics = [
+            Metric(f"diagnosis/{key.removeprefix('memory/')}", rounded(value), now, 0)
+            for key, value in facts["metrics"].items()
+        ]
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "diagnosis")
         self.client.set_tag(run_id, DIAGNOSED, content)
