@@ -17,7 +17,7 @@ SYNC = ("report.folder=runs", "report.write=false", "report.show=false", "tracki
 
 
 def is_valid(root: Path) -> bool:
-    return LastSync(f"sqlite:///{root}/mlflow.db", "price").is_valid()
+    return LastSync(f"sqlite:///{root}/mlflow.db").is_valid()
 
 
 @pytest.fixture
