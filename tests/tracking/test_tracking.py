@@ -89,7 +89,7 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
         f"**gru on price: test relative MAE {found['metrics']['test/relative_mae'][0][1]:.4g}** (lower is better)"
         in note
     )
-    assert "![forecast](get-artifact?path=evaluate%2Fforecast.png&run_uuid=the run)" in note
+    assert "/runs/the run/artifacts/evaluate/forecast.png?workflowType=machine_learning)" in note
     experiment = client(root).get_experiment(experiment_of(client(root), "price"))
     assert experiment.name == f"price: AAPL, 5 ahead ({found['tags']['data_digest'][:6]})"
     assert found["tags"]["data"] == "price: AAPL, 5 ahead"
@@ -284,12 +284,12 @@ def free_port() -> int:
 
 
 def test_names_lead_with_what_differs_in_an_order_that_the_command_line_does_not_decide(run: Run, root: Path) -> None:
-    words = ("trainer.max_epochs=1", "trainer.limit_batches=1", "optimizer.lr=0.01", "cell.bias=false")
+    words = ("trainer.max_epochs=1", "trainer.limit_batches=1", "optimizer.lr=0.01", "cell.num_layers=2")
     assert run("train", *words, "cell=gru").code == 0
     assert run("train", "cell=gru", *reversed(words), "seed=1").code == 0
     found = content(client(root)).values()
-    assert {one["name"] for one in found} == {f"gru h32 s{n} bias=false lr=0.01 batches=1 epochs=1" for n in (0, 1)}
-    assert {one["tags"]["variant"] for one in found} == {"gru h32 bias=false lr=0.01 batches=1 epochs=1"}
+    assert {one["name"] for one in found} == {f"gru h32 s{n} layers=2 lr=0.01 batches=1 epochs=1" for n in (0, 1)}
+    assert {one["tags"]["variant"] for one in found} == {"gru h32 layers=2 lr=0.01 batches=1 epochs=1"}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def runs_page(ui: UI, task: str, more: str = "") -> str:
 
 def test_from_the_printed_address_to_the_runs_by_name_and_their_comparison(ui: UI, page: "Page") -> None:
     page.goto(ui.printed)
-    names = [page.get_by_role("link", name=re.compile(f"^{cell} h32 s0 ")) for cell in ("rnn", "gru")]
+    names = [page.get_by_role("link", name=re.compile(rf"^{cell} h32 s0\b")) for cell in ("rnn", "gru")]
     for name in names:
         name.wait_for()
     for name in names:
@@ -137,13 +137,17 @@ def test_the_saved_charts_show_train_and_validation_in_one(ui: UI, page: "Page",
         page.screenshot(path=screenshot)
 
 
-def test_the_page_of_a_run_tells_its_headline_and_shows_its_picture(ui: UI, page: "Page") -> None:
+def test_the_page_of_a_run_tells_its_headline_and_leads_to_its_pictures(ui: UI, page: "Page") -> None:
     run = ui.run("price", "gru")
     page.goto(f"{ui.address}#/experiments/{ui.experiment('price')}/runs/{run}?workflowType=machine_learning")
     page.get_by_text("gru on price: test relative MAE").first.wait_for()
-    picture = page.locator("img[src*='get-artifact']")
-    picture.wait_for(state="attached")
-    page.wait_for_function("element => element.complete && element.naturalWidth > 300", arg=picture.element_handle())
+    assert page.get_by_text("Show more", exact=True).count() == 0
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="forecast", exact=True).click()
+    opened.value.set_default_timeout(PATIENCE)
+    shown = opened.value.locator("img[src^='blob:'], .image-outer-container img, canvas, img[src*='forecast']").first
+    shown.wait_for(state="attached")
+    opened.value.close()
     page.goto(f"{ui.address}#/experiments/{ui.experiment('price')}/runs/{run}/artifacts/evaluate/learning_curves.png")
     shown = page.locator("img[src^='blob:'], .image-outer-container img, canvas, img[src*='learning_curves']").first
     shown.wait_for(state="attached")

@@ -29,8 +29,11 @@ def name_of_test(key: str) -> str:
     return f"{'test_parts' if key.rpartition('_')[2].isdigit() else 'test'}/{key}"
 
 
-def run_note(run: dict[str, Any], run_id: str, facts: dict[str, Any], evaluation: Path | None) -> str:
-    """Markdown: the headline, and a picture of the test split once it has been judged."""
+def run_note(run: dict[str, Any], facts: dict[str, Any], evaluation: Path | None = None, page: str = "") -> str:
+    """Markdown: the headline and, once the test split has been judged, the way to its pictures.
+
+    page: the run's address in the UI.
+    """
     cell, task = run["cell"], run["task"]
     lines = []
     if evaluation is not None and "rank_by" in run:
@@ -39,19 +42,18 @@ def run_note(run: dict[str, Any], run_id: str, facts: dict[str, Any], evaluation
         lines.append(f"**{cell} on {task}: test {words(run['rank_by'])} {value:.4g}** ({better} is better)")
     else:
         lines.append(f"**{cell} on {task}**" if evaluation else f"**{cell} on {task}: not yet evaluated**")
-    names = _pictures(evaluation) if evaluation else []
-    paths = {name: quote(f"evaluate/{name}.png", safe="") for name in names}
-    links = {name: f"get-artifact?path={path}&run_uuid={run_id}" for name, path in paths.items()}
-    if names:
-        lines.append(" · ".join(f"[{words(name)}]({link})" for name, link in links.items()))
     lines.append(
         f"Validation loss {facts['validation_loss']:.4g} in epoch {facts['best_epoch']} of {facts['epochs']}; "
         f"{facts['parameters']:,} parameters; {facts['train_seconds']:.1f} s, "
         f"{facts['steps_per_second']:.0f} steps/s; seed {run['seed']}."
     )
-    if names:
-        # behind three lines, where the UI folds a description: earlier, a sliver of it would be seen
-        lines.append(f"![{names[0]}]({links[names[0]]})")
+    # links, since the UI folds what is higher than three lines: of a picture a sliver would be seen
+    links = [
+        f"[{words(name)}]({page}/artifacts/evaluate/{quote(name)}.png?workflowType=machine_learning)"
+        for name in (_pictures(evaluation) if evaluation else [])
+    ]
+    if links:
+        lines.append(" · ".join(links))
     return "\n\n".join(lines)
 
 

@@ -276,7 +276,7 @@ class MLflowStore(Tracker):
         self.client.log_artifacts(run_id, str(folder), "train")
         # what was asked for, `auto` mostly, becomes what was taken
         self.client.set_tag(run_id, "unroll", facts["unroll"])
-        self.client.set_tag(run_id, NOTE, run_note(run, run_id, facts, None))
+        self.client.set_tag(run_id, NOTE, run_note(run, facts))
         self.client.set_tag(run_id, TRAINED, "true")
         self.client.set_terminated(run_id, "FINISHED", ended)
 
@@ -290,8 +290,10 @@ class MLflowStore(Tracker):
         metrics = [Metric(name_of_test(key), rounded(value), now, 0) for key, value in found.items()]
         self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "evaluate")
-        self.client.set_tag(run_id, NOTE, run_note(run, run_id, read_json(training / "metrics.json"), folder))
-        outputs = self.client.get_run(run_id).outputs
+        tracked = self.client.get_run(run_id)
+        page = f"#/experiments/{tracked.info.experiment_id}/runs/{run_id}"
+        self.client.set_tag(run_id, NOTE, run_note(run, read_json(training / "metrics.json"), folder, page))
+        outputs = tracked.outputs
         for model in outputs.model_outputs if outputs else []:
             link_metrics(self.client, run_id, model.model_id, run["dataset"])
         for key, value in tags.items():
