@@ -12,6 +12,8 @@ from matplotlib.ticker import NullLocator
 from rnnlab.report.leaderboard import JudgedSection, rows
 from rnnlab.report.results_table import Section
 from rnnlab.results.files import atomic_folder
+from rnnlab.results.pictures import save
+from rnnlab.results.wording import words
 from rnnlab.statistics import SIGNIFICANCE, holm
 
 SIZE = "task.train"
@@ -36,7 +38,7 @@ def write_sizes(sections: list[Section], into: Path) -> list[Path]:
             table, pairs = table_of(sized), pairs_of(sized)
             table.to_csv(part / f"{task}.csv", index=False)
             pairs.to_csv(part / f"{task}_pairs.csv", index=False)
-            draw_sizes(sized, table, pairs).savefig(part / f"{task}.png", dpi=100, metadata={"Software": None})
+            save(draw_sizes(sized, table, pairs), part / f"{task}.png")
     return [into / f"{task}.png" for task in found]
 
 
@@ -110,7 +112,7 @@ def draw_sizes(sized: list[Sized], table: pd.DataFrame, pairs: pd.DataFrame) -> 
     axes.set_xticks([size for size, _ in sized], [f"{size:,}" for size, _ in sized])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("training examples")
-    axes.set_ylabel(f"{section.metric}, {'lower' if section.direction == 'min' else 'higher'} is better")
+    axes.set_ylabel(f"{words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better")
     axes.set_title(f"{section.task}: what more examples are worth", fontsize=11)
     axes.grid(linewidth=0.4)
     figure.legend(loc="outside right upper", frameon=False)
