@@ -91,8 +91,8 @@ def test_the_pipeline_runs_from_nothing_to_the_leaderboard(project: Path, reprod
     assert (cells["ci_low"] < cells["mean"]).all()
     html = (project / "reports/leaderboard.html").read_text()
     together, own = 3, 2  # learning curves, against cost, by steps ahead; each cell's forecasts
-    assert html.count("data:image/png;base64,") == together + own
-    assert not re.search(r"(src|href)=\"(?!data:)", html), "the report needs no other file"
+    assert html.count("data:image/webp;base64,") == together + own
+    assert not re.search(r"(src|href)=\"(?!data:|#)", html), "the report needs no other file"
 
 
 def test_a_second_time_there_is_nothing_to_do(reproduced: str, shell: Shell) -> None:

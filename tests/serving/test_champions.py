@@ -145,7 +145,7 @@ def test_why_a_pair_has_no_champion_is_said_once(run: Run, root: Path, monkeypat
         run("train", "-m", "trainer.max_epochs=1", f"cell={cell}", "seed=0,1").out for cell in ("rnn", "gru")
     )
     for name in ("rnn", "gru"):
-        line = f"{name} h32 max_epochs=1 seed 0 would be the new champion, but cannot be made a model: it takes no raw"
+        line = f"{name} h32 s0 epochs=1 would be the new champion, but cannot be made a model: it takes no raw"
         assert line in printed
     assert printed.count("would be the new champion") == 2
 
