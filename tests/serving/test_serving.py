@@ -97,7 +97,9 @@ def test_a_model_holds_no_pickle_no_path_and_says_what_it_needs(models: Path) ->
         assert content["saved_input_example_info"]
         wanted = (models / task / "requirements.txt").read_text().split()
         assert all("==" in line and "+" not in line for line in wanted)
-        assert "series.csv" not in "".join((models / task / name).read_text() for name in held if name.endswith("json"))
+        text = "".join((models / task / name).read_text() for name in held if name.endswith("json"))
+        assert "/series.csv" not in text, "a file is named, and not where it was"
+        assert f'"title": "{task}: ' in text
 
 
 def test_a_model_is_made_again_over_the_one_before(trained: Path, models: Path) -> None:
@@ -407,7 +409,10 @@ def test_an_error_names_the_file_and_the_row_as_the_answers_count(
     write[kind]()
     done = run("predict", f"model={results(trained, 'sentiment').folder}", f"input={path}")
     assert done.code == 2
-    assert done.err.splitlines()[1:] == [f"error: {path}, row 1100, column 'text': there is no word in it."]
+    assert done.err.splitlines()[1:] == [
+        "the net was trained on sentiment: sentences on films",
+        f"error: {path}, row 1100, column 'text': there is no word in it.",
+    ]
 
 
 def test_a_list_in_a_cell_is_told_with_its_row(run: Run, trained: Path, tmp_path: Path) -> None:

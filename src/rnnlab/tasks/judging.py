@@ -107,6 +107,8 @@ class Judging(ABC):
         """In what raw input is unlike the data of training, though it can be answered, a line each; nothing of what
         cannot be read, which is refused with its place when it is answered."""
         columns = self.task.raw_columns()
+        if table.empty:
+            return []
         try:
             check_columns(table, columns)
             inputs = self.task.encode(next(pieces(table))).inputs
