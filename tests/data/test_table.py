@@ -489,3 +489,8 @@ def test_numbers_that_distinguish_the_rows_may_be_times() -> None:
     rows = [f"2024-01-{day:02},{hour:02}00,{day + hour}" for day in range(1, 10) for hour in range(1, 25)]
     with pytest.raises(UserError, match="where 'he' says the time of day, join it with the date"):
         Table.parse("\n".join(["date,he,v", *rows]).encode(), "my.csv").series(None, "v", [])
+
+
+def test_columns_that_are_not_read_are_named_however_the_others_come() -> None:
+    table = Table.parse(b"date,y,rain,sun\n2020-01-01,1,2,3\n2020-01-02,2,3,4\n", "my.csv")
+    assert table.unread(iter(["y", "sun"])) == ["rain"]

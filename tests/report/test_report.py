@@ -14,8 +14,8 @@ from scipy import stats
 from rnnlab.errors import UserError
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.leaderboard import in_words, rows
-from rnnlab.report.page import by_part, write
-from rnnlab.report.results_table import Entry, Section, _chosen, _named, _section, _told_apart
+from rnnlab.report.page import _figures, by_part, write
+from rnnlab.report.results_table import Entry, Section, _chosen, _distinct, _named, _section
 from rnnlab.results.paths import Results
 from tests.conftest import Run
 from tests.report.parts import RAIN
@@ -280,7 +280,7 @@ def test_a_page_has_its_contents_and_a_short_verdict_with_the_whole_one_behind_i
     html = (tmp_path / "reports/leaderboard.html").read_text(encoding="utf-8")
     contents = html[html.index("<nav>") : html.index("</nav>")]
     for number, (task, who) in enumerate([("rain", "a better than"), ("snow", "no cell seen to be better than")], 1):
-        row = f'<tr><td><a href="#section-{number}">{task}: score, lower is better</a></td><td>{who} naive</td></tr>'
+        row = f'<tr><td><a href="#section-{number}">{task} (score, lower is better)</a></td><td>{who} naive</td></tr>'
         assert row in contents
         assert f'<h2 id="section-{number}">' in html
     assert '<td title="better than naive (p &lt; 0.0001)">better (p\u00a0&lt;\u00a00.0001)</td>' in html
@@ -368,7 +368,7 @@ def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:
 def test_data_sets_of_a_task_are_in_order_and_those_called_the_same_apart() -> None:
     def titles(*called: str) -> list[str]:
         found = [replace(section(), data=f"{i}123456789", called=each) for i, each in enumerate(called)]
-        return [section.title for section in _told_apart(found)]
+        return [section.title for section in _distinct(found)]
 
     assert titles("rain: length 5") == ["rain: length 5"]
     assert titles("rain: length 100", "rain: length 5") == ["rain: length 5", "rain: length 100"]
@@ -384,6 +384,22 @@ def test_a_bar_in_a_name_breaks_no_table(tmp_path: Path) -> None:
     assert r"gru columns=a\|b" in line
     assert len(re.findall(r"(?<!\\)\|", line)) == 12
     assert "mm/h&#34; &lt;b&gt;" in (tmp_path / "reports/leaderboard.html").read_text()
+
+
+def test_a_cell_that_is_called_as_a_baseline_keeps_its_own_figures(tmp_path: Path) -> None:
+    results = Results(tmp_path / "runs")
+    (results.summary / "figures").mkdir(parents=True)
+    (results.summary / "figures/by_length.png").touch()
+    pd.DataFrame({"key": ["loss/train", "loss/validation"], "epoch": 1, "value": 1.0}).to_parquet(_history(results))
+    cell = entry("naive", 0.5, 1e-9, seeds=1)
+    found = section(replace(cell, results=results, training=[{**cell.training[0], "seed": 0}]))
+    (own,) = _figures(found, rows(found), tmp_path / "figures").own
+    assert list(own) == ["naive: by length"]
+
+
+def _history(results: Results) -> Path:
+    results.train(0).mkdir(parents=True)
+    return results.train(0) / "history.parquet"
 
 
 def tried(cell: str, lr: float, validation_loss: float, score: float) -> Entry:

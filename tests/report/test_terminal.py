@@ -45,3 +45,8 @@ def test_a_table_fits_into_a_terminal(width: int, left_out: tuple[str, ...]) -> 
     assert "from ridge" not in shown, "a row says what verdicts compare with"
     rows = [line for line in shown.splitlines() if "0.9805" in line or "1.0440" in line]
     assert rows[0].index("0.9805") == rows[1].index("1.0440")
+
+
+def test_a_bar_in_a_name_is_no_border() -> None:
+    shown = fit("| rank | name | verdict |\n|---|---|---|\n| 1 | gru columns=a\\|b | better |", 80)
+    assert shown.splitlines()[-1].split() == ["1", "gru", "columns=a|b", "better"]

@@ -77,6 +77,18 @@ def test_a_character_of_no_font_is_its_code_and_is_named_once(caplog: pytest.Log
     assert pictures.can_show("Ω", "monospace")
 
 
+def test_a_font_that_cannot_be_read_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One that was removed since matplotlib listed the fonts, and one that is broken."""
+    for name in ("gone", "broken"):
+        font_of(CHINESE, tmp_path / f"{name}.ttf")
+    (tmp_path / "gone.ttf").unlink()
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    drawn = figure()
+    with caplog.at_level(logging.WARNING, "rnnlab"):
+        pictures.png(drawn)
+    assert "U+4E2D x" in texts(drawn)
+
+
 def test_a_font_that_has_it_takes_the_place_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     font_of(CHINESE, tmp_path / "square.ttf")
     drawn = Figure(figsize=(2, 2))

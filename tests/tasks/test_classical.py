@@ -94,6 +94,23 @@ def test_a_long_training_part_is_seen_from_its_end(monkeypatch: pytest.MonkeyPat
     assert np.allclose(forecasts[SEEN - 50 :], classical.arima(values[SEEN - 50 :], 50, HORIZON, (1, 1, 0)))
 
 
+def test_theta_counts_from_the_first_row_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classical, "ROWS", 50)
+    values = series(missing=False)
+
+    def forecasts(of: NDArray[np.float64], seen: int) -> NDArray[np.float64]:
+        # of a small α its weight of the first rows, (1 - α)ᵗ, lasts
+        simple, _ = classical.exponential_smoothing(of, seen, HORIZON)
+        return classical.theta(simple, 0.01, 1.0)
+
+    assert np.allclose(forecasts(values, SEEN)[SEEN - 50 :], forecasts(values[SEEN - 50 :], 50))
+
+
+def test_what_is_too_short_cannot_be_fitted() -> None:
+    with pytest.raises(classical.CannotFitError, match="2 complete cycles"):
+        classical.exponential_smoothing(series()[:9], 9, HORIZON, season=SEASON)
+
+
 def test_a_seasonal_component_is_that_of_each_phase() -> None:
     wave = np.tile([3.0, -1.0, -2.0], 10)
     assert np.allclose(classical.seasonal_component(wave + 0.1 * np.arange(30), 3), [3, -1, -2])

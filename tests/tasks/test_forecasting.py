@@ -17,6 +17,7 @@ from rnnlab.datasets.weather import KINDS, Weather
 from rnnlab.errors import UserError
 from rnnlab.tasks.forecasting import baselines
 from rnnlab.tasks.forecasting.baselines import ForecastingBaselines
+from rnnlab.tasks.forecasting.classical import CannotFitError
 from rnnlab.tasks.forecasting.data import DIFFERENCES
 from rnnlab.tasks.forecasting.series.data import SeriesData
 from rnnlab.tasks.forecasting.series.figures import SeriesFigures
@@ -279,9 +280,11 @@ def test_a_short_series_has_baselines_that_are_numbers(tmp_path: Path, rows: int
         assert np.isfinite(table[["predicted", "low", "high"]]).all(axis=None), name
 
 
-@pytest.mark.parametrize("failure", [np.linalg.LinAlgError("singular"), np.nan])
+@pytest.mark.parametrize(
+    ("failure", "why"), [(CannotFitError("singular"), "singular"), (np.nan, "its forecasts are not finite")]
+)
 def test_what_cannot_be_fitted_is_left_out_and_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failure: Any, why: str
 ) -> None:
     def fails(series: Any, seen: int, horizon: int, *_: Any) -> Any:
         if isinstance(failure, Exception):
@@ -292,7 +295,16 @@ def test_what_cannot_be_fitted_is_left_out_and_said(
     with caplog.at_level("INFO", "rnnlab"):
         assert "arima" not in judged(tmp_path, frame())[1]
     (line,) = [record.message for record in caplog.records]
-    assert line == "series: the baseline arima is left out: it cannot be fitted to this series"
+    assert line == f"series: the baseline arima, which cannot be fitted, is left out: {why}"
+
+
+def test_a_fault_of_our_own_is_no_series_that_cannot_be_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(*_: Any) -> Any:
+        raise IndexError
+
+    monkeypatch.setattr(baselines, "theta", faulty)
+    with pytest.raises(IndexError):
+        judged(tmp_path, frame())
 
 
 def test_relative_mae_mase_skill_and_interval_score_by_another_way(tmp_path: Path) -> None:

@@ -287,7 +287,7 @@ def test_kneser_ney_is_the_formula_and_sums_to_one(seed: int, size: int, length:
     rng = np.random.default_rng(seed)
     tokens = (rng.integers(0, size, length) * rng.integers(0, 2, length)).astype(np.uint8)
     text, validation = tokens[: length // 2], tokens[length // 2 : 3 * length // 4]
-    model = KneserNey.fit(text, size, validation)
+    model = Grown.fit(text, size, validation).best
     for place in range(3 * length // 4, length):
         history = tokens[:place]
         expected = slow_kneser_ney(text.tolist(), size, model.longest, history.tolist())
@@ -304,7 +304,7 @@ def test_at_the_beginning_of_a_text_kneser_ney_takes_the_few_tokens_there_are(se
     """A p of each token from those before it, which sum to one; and the same, whatever else is asked beside it."""
     rng = np.random.default_rng(seed)
     tokens = (rng.integers(0, size, 120) * rng.integers(0, 2, 120)).astype(np.uint8)
-    model = KneserNey.fit(tokens[:80], size, tokens[80:])
+    model = Grown.fit(tokens[:80], size, tokens[80:]).best
     begins = tokens[90:]
     whole, likeliest = model.predict(begins, 0)
     for place in range(5):
@@ -358,12 +358,14 @@ def test_the_mixture_is_likelier_than_each_length_where_it_was_fitted(
 def test_kneser_ney_grows_as_long_as_it_helps(task: LanguageModellingData) -> None:
     first, end = task.meta["splits"]["test"]
     tokens, size = task.tokens[:end], len(task.vocabulary)
-    model = KneserNey.fit(tokens[:first], size, tokens[first:])
+    model = Grown.fit(tokens[:first], size, tokens[first:]).best
     losses = []
     for longest in range(1, model.longest + 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("rnnlab.tasks.baselines.kneser_ney.LONGEST", longest)
-            losses.append(-np.log(KneserNey.fit(tokens[:first], size, tokens[first:]).predict(tokens, first)[0]).mean())
+            losses.append(
+                -np.log(Grown.fit(tokens[:first], size, tokens[first:]).best.predict(tokens, first)[0]).mean()
+            )
     assert losses == sorted(losses, reverse=True)
     assert len(losses) > 3
 
@@ -399,7 +401,7 @@ def test_the_validation_part_is_predicted_as_the_test_part_is(task: LanguageMode
         assert table["token"].tolist() == task.tokens[1:end].tolist()
         assert judging.losses(table).mean() == pytest.approx(judging.judge(table)["nats_per_character"])
     train = task.tokens[slice(*task.meta["splits"]["train"])]
-    model = KneserNey.fit(train, len(task.vocabulary), task.tokens[:end])
+    model = Grown.fit(train, len(task.vocabulary), task.tokens[:end]).best
     assert model.longest > 3
     for place in (1, 2, 3, model.longest, 2 * model.longest):
         p, likeliest = model.predict(task.tokens[: place + 1], place)

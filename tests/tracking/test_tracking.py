@@ -14,6 +14,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
+from rnnlab.tracking.describe import varied_by
 from rnnlab.tracking.live import Row
 from rnnlab.tracking.mlflow.pages import rounded
 from rnnlab.tracking.mlflow.store import MLflowStore
@@ -290,6 +291,12 @@ def test_names_lead_with_what_differs_in_an_order_that_the_command_line_does_not
     found = content(client(root)).values()
     assert {one["name"] for one in found} == {f"gru h32 s{n} layers=2 lr=0.01 batches=1 epochs=1" for n in (0, 1)}
     assert {one["tags"]["variant"] for one in found} == {"gru h32 layers=2 lr=0.01 batches=1 epochs=1"}
+
+
+def test_no_setting_is_lost_whose_key_ends_as_that_of_another() -> None:
+    """Runs that differ in either have names and variants of their own, over which charts take no mean."""
+    words = ["task.data.order=permuted", "cell.order=2", "optimizer.lr=0.01", "seed=3"]
+    assert varied_by(words) == ["cell.order=2", "lr=0.01", "task.data.order=permuted"]
 
 
 @pytest.mark.parametrize(

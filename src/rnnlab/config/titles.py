@@ -25,7 +25,7 @@ OF_NODES = ("_target_", "name")
 @dataclass(frozen=True)
 class DataName:
     """title: as "series: airline-passengers.csv, Passengers, 12 ahead". slug: of what is behind the task's name, in
-    letters, digits and hyphens. digest: of the prepared arrays, which is what tells data sets apart."""
+    letters, digits and hyphens. digest: of the prepared arrays, which identifies the data set."""
 
     title: str
     slug: str

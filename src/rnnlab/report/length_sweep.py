@@ -159,7 +159,7 @@ def _shown(value: Any) -> str:
 def learnt_up_to(runs: pd.DataFrame) -> pd.DataFrame:
     """For each name the longest length it has learnt, with all shorter ones; 0 where it has learnt none.
 
-    Learnt: the mean score over seeds lies nearer to perfect, 0 of an error or 1 of a share, than to the trivial
+    Learnt: the mean score over seeds is nearer to perfect, 0 of an error or 1 of a share, than to the trivial
     baseline.
     """
     rows = []

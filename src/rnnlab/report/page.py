@@ -29,7 +29,7 @@ METRIC_DIGITS = 4
 """Significant digits of the largest value of the metric that ranks."""
 
 LARGEST = 920_000
-"""Characters of pictures on the page: below a megabyte with its tables."""
+"""Characters of figures on the page: below a megabyte with its tables."""
 
 DIAGRAM = Path("figures/critical_difference.png")
 
@@ -37,12 +37,12 @@ PAIRS_IN_MARKDOWN = 8
 """Cells at most of which the text shows all pairs: 28 lines."""
 
 
-def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) -> None:
+def write(sections: list[Section], folder: Path, wanted: tuple[str, ...] = ()) -> None:
     """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old.
 
     Also pairs.csv, a line for every two cells, where there are cells over several tasks.
 
-    words: by which the runs were chosen, where not all of them are shown.
+    wanted: words by which the runs were chosen, where not all of them are shown.
     """
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
@@ -52,14 +52,14 @@ def write(sections: list[Section], folder: Path, words: tuple[str, ...] = ()) ->
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
         over_all = ranks.in_words(over_tasks) if len({section.task for section in sections}) > 1 else ""
-        (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, words), encoding="utf-8")
+        (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, wanted), encoding="utf-8")
         figures = [
             _figures(section, table, part / "figures" / f"{section.task}-{section.data}") for section, table in tables
         ]
         if over_tasks is not None:
             save(ranks.draw(over_tasks), part / DIAGRAM)
             pd.DataFrame([asdict(pair) for pair in over_tasks.pairs]).to_csv(part / "pairs.csv", index=False)
-        page = _html(tables, figures, over_all, over_tasks, words, part)
+        page = _html(tables, figures, over_all, over_tasks, wanted, part)
         (part / "leaderboard.html").write_text(page, encoding="utf-8")
 
 
@@ -109,9 +109,9 @@ def _headline(section: Section) -> str:
 
 
 def _markdown(
-    tables: list[tuple[Section, list[Row]]], over_all: str, over_tasks: ranks.Ranking | None, words: tuple[str, ...]
+    tables: list[tuple[Section, list[Row]]], over_all: str, over_tasks: ranks.Ranking | None, wanted: tuple[str, ...]
 ) -> str:
-    parts = ["# Leaderboard", *_chosen_by(words)]
+    parts = ["# Leaderboard", *_chosen_by(wanted)]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = _table(_cells(table), _columns(section), alignment)
@@ -176,12 +176,12 @@ def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]
     ]
 
 
-def _chosen_by(words: tuple[str, ...]) -> list[str]:
-    return [f"Of the runs with {' '.join(words)}."] if words else []
+def _chosen_by(wanted: tuple[str, ...]) -> list[str]:
+    return [f"Of the runs with {' '.join(wanted)}."] if wanted else []
 
 
 class Figures(NamedTuple):
-    """Pictures by title: of all cells together, and of each cell in order of rank."""
+    """Files by title: of all cells together, and of each cell in order of rank."""
 
     together: dict[str, Path]
     own: list[dict[str, Path]]
@@ -194,7 +194,7 @@ def _figures(section: Section, table: list[Row], folder: Path) -> Figures:
     for entry in section.entries:
         if entry.results is not None:
             curves[entry.name] = learning_curves(entry.results, [facts["seed"] for facts in entry.training])
-    results = {entry.name: entry.results for entry in section.entries}
+    cells = {entry.name: entry.results for entry in section.entries if entry.kind == "cell"}
     own = [
         {
             f"{row.name}: {words(path.stem)}": path
@@ -202,7 +202,7 @@ def _figures(section: Section, table: list[Row], folder: Path) -> Figures:
             if path.stem != "learning_curves"
         }
         for row in table
-        if (of_cell := results[row.name]) is not None
+        if row.kind == "cell" and (of_cell := cells[row.name]) is not None
     ]
     if curves:
         together = {"learning curves": draw_learning_curves(curves), **together}
@@ -258,12 +258,12 @@ def _html(
     figures: list[Figures],
     over_all: str,
     over_tasks: ranks.Ranking | None,
-    words: tuple[str, ...],
+    wanted: tuple[str, ...],
     folder: Path,
 ) -> str:
     environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
     return environment.get_template("page.html.jinja").render(
-        chosen_by=_chosen_by(words),
+        chosen_by=_chosen_by(wanted),
         over_all=over_all,
         diagram=_embedded(folder / DIAGRAM) if over_tasks is not None else None,
         matrix=_matrix(over_tasks) if over_tasks is not None else [],
@@ -293,12 +293,12 @@ def _html(
 def _page_row(row: Row, cells: list[str]) -> dict[str, Any]:
     """setting: what sets a cell apart from its other settings, which has a line of its own."""
     rank, _, *numbers, verdict = cells
-    name, _, setting = row.name.partition(" ")
+    name, setting = (row.name, "baseline") if row.kind == "baseline" else row.name.partition(" ")[::2]
     return {
         "kind": row.kind,
         "rank": rank,
         "name": name,
-        "setting": "baseline" if row.kind == "baseline" else setting,
+        "setting": setting,
         "numbers": numbers,
         "verdict": verdict,
         "short": re.sub(r"p ([=<]) ", "p\u00a0\\1\u00a0", short_verdict(row)),  # which stays in one line
@@ -306,7 +306,7 @@ def _page_row(row: Row, cells: list[str]) -> dict[str, Any]:
 
 
 def _embedded_within(figures: list[Figures]) -> list[tuple[dict[str, str], list[dict[str, str]]]]:
-    """Of each section its pictures: of all cells together, and the own ones of its first cells, at least of one; of as
+    """Of each section its figures: of all cells together, and the own ones of its first cells, at least of one; of as
     many in all sections as `LARGEST` allows."""
     together = [_all_embedded(each.together) for each in figures]
     own: list[list[dict[str, str]]] = [[] for _ in figures]

@@ -119,10 +119,10 @@ def sections(folder: str, wanted: Selection) -> list[Section]:
     if not found:
         words = f" with {' '.join(wanted.words)}" if wanted.words else ""
         raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run `rnnlab evaluate` first.")
-    return [section for _, of_task in groupby(found, lambda each: each.task) for section in _told_apart(list(of_task))]
+    return [section for _, of_task in groupby(found, lambda each: each.task) for section in _distinct(list(of_task))]
 
 
-def _told_apart(found: list[Section]) -> list[Section]:
+def _distinct(found: list[Section]) -> list[Section]:
     """Sections of one task in the order of what their data sets are called; by digests where that is the same."""
     times = Counter(section.called for section in found)
     apart = [

@@ -1,5 +1,6 @@
 """A leaderboard.md as a terminal shows it: nothing is cut off, and no line breaks where it should not."""
 
+import re
 from itertools import zip_longest
 from textwrap import wrap
 
@@ -28,7 +29,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _table(block: str, width: int) -> str:
-    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in block.strip().split("\n"))
+    header, _, *rows = map(_cells, block.strip().split("\n"))
     rows = [[*cells[:-1], _short(cells, rows)] for cells in rows]
     columns = list(zip(header, *rows, strict=True))
     for name in LEFT_OUT:
@@ -39,6 +40,11 @@ def _table(block: str, width: int) -> str:
     lines = [_line(cells, widths, right) for cells in zip(*columns, strict=True)]
     rule = (" " * GAP).join("-" * each for each in widths)
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def _cells(line: str) -> list[str]:
+    """Of a row; a | within a cell has a backslash before it."""
+    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def _width(column: tuple[str, ...]) -> int:

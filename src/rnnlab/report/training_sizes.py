@@ -29,7 +29,7 @@ class Sized(NamedTuple):
 def write_sizes(sections: list[Section], into: Path) -> list[Path]:
     """Of every task that was learnt from several numbers of examples, and has no other setting of its data in which
     they differ: <task>.csv with a row for each cell and baseline of each size, <task>_pairs.csv with a row for each two
-    cells, and a picture. Returns the pictures; none, and no folder, where there is no such task."""
+    cells, and a figure. Returns the figures; none, and no folder, where there is no such task."""
     found = {task: list(sized) for task, sized in _by_task(sections)}
     if not found:
         return []

@@ -151,4 +151,8 @@ def _file_of(family: str) -> str:
 
 @cache
 def _characters(font: str) -> frozenset[int]:
-    return frozenset(FT2Font(font).get_charmap())
+    """None of a file that is gone, which matplotlib's list of fonts may still name, or broken."""
+    try:
+        return frozenset(FT2Font(font).get_charmap())
+    except (OSError, RuntimeError):
+        return frozenset()

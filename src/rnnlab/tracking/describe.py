@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -51,7 +53,8 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     """The content of a run's run.json: its `key` is the same for the same task, cell, setting and seed."""
     cfg, task, seed = run.cfg, run.task, run.seed
     commit, dirty = _git()
-    cell, varied = f"{cfg.cell.name} h{cfg.cell.hidden_size}", _varied()
+    words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    cell, varied = f"{cfg.cell.name} h{cfg.cell.hidden_size}", varied_by(words)
     return {
         "format": FORMAT,
         "key": f"{'results' if cfg.dvc else 'runs'}/{cfg.task.name}/{cfg.cell.name}/{run.setting}/seed={seed}",
@@ -101,15 +104,17 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
     }
 
 
-def _varied() -> list[str]:
-    """What the command line said of a run beside what is named anyway, in an order that does not depend on it."""
-    words = words_to_keep(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+def varied_by(words: Iterable[str]) -> list[str]:
+    """What overrides say of a run beside what is named anyway, in an order that does not depend on theirs; keys of
+    which the last part is the same as a whole."""
     varied = {}
     for key, _, value in sorted((word.lstrip("+~").partition("=") for word in words), key=_place):
         if decides_a_run(key) and key not in NAMED_ANYWAY:
-            name = key.rpartition(".")[2]
-            varied[SHORT.get(name, name)] = value.strip("'\"").rpartition("/")[2]
-    return [f"{name}={value}" for name, value in varied.items()]
+            varied[key] = value.strip("'\"").rpartition("/")[2]
+    last = {key: key.rpartition(".")[2] for key in varied}
+    times = Counter(last.values())
+    names = {key: SHORT.get(name, name) if times[name] == 1 else key for key, name in last.items()}
+    return [f"{names[key]}={value}" for key, value in varied.items()]
 
 
 def _place(word: tuple[str, str, str]) -> tuple[bool, str]:

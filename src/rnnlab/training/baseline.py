@@ -8,6 +8,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from rnnlab.arguments import RESERVED
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
 from rnnlab.config.titles import DataName, name_of_data
 from rnnlab.errors import UserError
@@ -26,10 +27,8 @@ def evaluate_baselines(cfg: DictConfig, task: Task) -> None:
     """What the task can do without a recurrent net, on the same test split. task: open, under this config."""
     data = name_of_data(cfg, task.meta)
     setting = fingerprint({**baseline_setting(cfg), "data": data.digest})
-    if cfg.dvc:
-        folder = root() / "results" / cfg.task.name / "baselines"
-    else:
-        folder = baselines_by_hand(cfg.task.name, data.folder)
+    by_hand = baselines_by_hand(cfg.task.name, data.folder)
+    folder = root() / "results" / cfg.task.name / RESERVED if cfg.dvc else by_hand
     with locked(folder.parent / ".lock"):
         facts = folder / "task.json"
         if cfg.dvc or not is_current(facts) or read_json(facts)["setting"] != setting:

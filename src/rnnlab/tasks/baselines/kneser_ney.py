@@ -57,11 +57,6 @@ class KneserNey:
         self.size = size
         self.orders = orders
 
-    @classmethod
-    def fit(cls, tokens: Tokens, size: int, validation: Tokens) -> "KneserNey":
-        """Of the length under which what follows becomes the likeliest: see `Grown.fit`."""
-        return Grown.fit(tokens, size, validation).best
-
     @property
     def longest(self) -> int:
         return len(self.orders)
@@ -117,6 +112,7 @@ class Grown(NamedTuple):
 
     @property
     def best(self) -> KneserNey:
+        """Of the length under which what follows is the likeliest."""
         length = int(np.argmin(self.losses)) + 1
         return KneserNey(self.size, [*self.shorter[: length - 1], self.tops[length - 1]])
 

@@ -16,8 +16,9 @@ def ink_of(images: Images) -> NDArray[np.float32]:
 def deskewed(images: Images) -> NDArray[np.float32]:
     """Each image upright, its ink in the middle column, (images, height, width), 0 paper and 1 ink.
 
-    A row y is read at x + x̄ - width / 2 + s (y - ȳ), s = Σ ink (x - x̄) (y - ȳ) / Σ ink (y - ȳ)², x̄ and ȳ being the
-    centre of mass: then x and y are uncorrelated over the ink (LeCun et al. 1998). Between pixels it is interpolated.
+    A row y is read at x + x̄ - (width - 1) / 2 + s (y - ȳ), s = Σ ink (x - x̄) (y - ȳ) / Σ ink (y - ȳ)², x̄ and ȳ being
+    the centre of mass: then x and y are uncorrelated over the ink (LeCun et al. 1998). Between pixels it is
+    interpolated.
     """
     height, width = images.shape[1:]
     ink = ink_of(images)

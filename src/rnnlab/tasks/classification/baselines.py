@@ -32,9 +32,10 @@ class ClassificationBaselines(Baselines):
         return self.judging.table(np.tile(frequencies, (len(labels[split]), 1)), split)
 
     def score(self, answers: NDArray[np.integer]) -> float:
-        """The metric that ranks, of a class for each example of the validation part."""
-        table = self.judging.table_of_answers(answers, "validation")
-        return self.judging.judge(table)[self.task.spec.rank_by]
+        """The metric that ranks, of a class for each example of the validation part; negative where lower is better."""
+        metric = self.task.spec.rank_by
+        value = self.judging.judge(self.judging.table_of_answers(answers, "validation"))[metric]
+        return value if self.task.spec.metrics[metric] == "max" else -value
 
     def classified(self, fit: Callable[..., Classify], x: Mapping[Split, Any], kept: slice = ALL) -> Predict:
         """What a classifier says, fitted by one such as `logistic_regression`.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnlab.output import progress
 from rnnlab.tasks.baselines.baselines import Baselines, Predict
 from rnnlab.tasks.forecasting.classical import (
+    CannotFitError,
     arima,
     exponential_smoothing,
     filled,
@@ -70,7 +71,7 @@ class Form:
     def changes(self, forecasts: Array, level: Array, origins: NDArray[np.int64]) -> Array:
         """Of y since each origin, of forecasts of z from there, both (origins, H). level: y, (T,)."""
         x = forecasts * self.scale + self.usual[origins[:, None] + np.arange(1, forecasts.shape[1] + 1)]
-        with np.errstate(over="ignore"):  # what is infinite is no forecast, see `_fitted`
+        with np.errstate(over="ignore"):  # what is infinite is no forecast, see `_finite`
             changes: Array = (np.exp(x) if self.log else x) - level[origins, None]
         return changes
 
@@ -120,26 +121,27 @@ class ForecastingBaselines(Baselines):
 
     def _best(self, name: str, candidates: Iterable[Callable[[], Forecast]]) -> Forecast | None:
         """The one that errs least on the validation part, of those that can be fitted."""
-        best, least, failed = None, np.inf, False
+        best, least, why = None, np.inf, ""
         for candidate in candidates:
-            forecast = self._fitted(candidate)
-            if forecast is None:
-                failed = True
-            elif (error := self._error(forecast)) < least:
+            try:
+                forecast = self._finite(candidate)
+            except CannotFitError as failure:
+                why = str(failure)
+                continue
+            if (error := self._error(forecast)) < least:
                 best, least = forecast, error
-        if best is None and failed:
-            log.info("%s: the baseline %s is left out: it cannot be fitted to this series", self.task.task_name, name)
+        if best is None and why:
+            log.info("%s: the baseline %s, which cannot be fitted, is left out: %s", self.task.task_name, name, why)
         return best
 
-    def _fitted(self, candidate: Callable[[], Forecast]) -> Forecast | None:
-        """None where that fails, as it may on a short or an odd series, or where a forecast is no number."""
-        try:
-            with np.errstate(all="ignore"):
-                forecast = candidate()
-        except (ValueError, IndexError, ArithmeticError):  # of statsmodels and NumPy
-            return None
+    def _finite(self, candidate: Callable[[], Forecast]) -> Forecast:
+        """Raises: `CannotFitError`, also where a forecast is no number."""
+        with np.errstate(all="ignore"):
+            forecast = candidate()
         parts: tuple[Split, ...] = ("validation", "test")
-        return forecast if all(np.isfinite(forecast(split)).all() for split in parts) else None
+        if not all(np.isfinite(forecast(split)).all() for split in parts):
+            raise CannotFitError("its forecasts are not finite")
+        return forecast
 
     def _error(self, forecast: Forecast) -> float:
         """The relative MAE on the validation part."""
@@ -226,8 +228,10 @@ class ForecastingBaselines(Baselines):
         def simple() -> Forecast:
             return self._of(form, exponential_smoothing(form.series, self._seen, self.task.horizon)[0])
 
-        forecast = self._fitted(simple)
-        return np.inf if forecast is None else self._error(forecast)
+        try:
+            return self._error(self._finite(simple))
+        except CannotFitError:
+            return np.inf
 
     def _damped(self, form: Form) -> Forecast:
         usual = form.filled[: self._seen].mean()
@@ -256,11 +260,10 @@ class ForecastingBaselines(Baselines):
             there = measured & (self._level > 0) if is_log else measured
             values = np.where(there, self._level, np.nan)
             x = np.log(values) if is_log else values
-            for usual in (None, *self._usual(filled(x))):
-                z = x if usual is None else x - usual
+            for number, usual in enumerate((np.zeros(len(x)), *self._usual(filled(x)))):
+                z = x - usual
                 scale = np.diff(filled(z)[: self._seen]).std() or 1.0
-                component = np.zeros(len(x)) if usual is None else usual
-                yield Form(is_log, usual is not None, component, scale, filled(x - component) / scale, z / scale)
+                yield Form(is_log, number > 0, usual, scale, filled(z) / scale, z / scale)
 
     def _usual(self, x: Array) -> Iterator[Array]:
         """What the training part says of each phase of the season and of the calendar, (T,)."""

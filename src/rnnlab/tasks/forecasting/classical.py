@@ -6,6 +6,8 @@ ahead of each t, NaN of each t before the rows that a model sees (`ROWS`).
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ ITERATIONS = 50
 """Of the optimizer, at most."""
 
 
+class CannotFitError(Exception):
+    """A series is too short or too odd for a model."""
+
+
 def exponential_smoothing(
     series: Array, seen: int, horizon: int, trend: bool = False, season: int | None = None
 ) -> tuple[Array, float]:
@@ -28,6 +34,8 @@ def exponential_smoothing(
         zₜ = lₜ₋₁ + φ bₜ₋₁ + sₜ₋ₘ + eₜ,    lₜ = lₜ₋₁ + φ bₜ₋₁ + α eₜ,    bₜ = φ bₜ₋₁ + β eₜ,    sₜ = sₜ₋ₘ + γ eₜ
 
     and its smoothing parameter α. trend: damped by φ; without it b = 0. season: m; without it s = 0.
+
+    Raises: `CannotFitError`.
     """
     from statsmodels.tsa.statespace.exponential_smoothing import ExponentialSmoothing
 
@@ -41,12 +49,11 @@ def exponential_smoothing(
     }
     if trend:
         options["initial_trend"] = 0.0
-    if season is not None:
-        shape = seasonal_component(known, season)
-        # the state holds the last season, the latest phase first
-        options |= {"seasonal": season, "initial_level": known[0] - shape[0], "initial_seasonal": shape[::-1]}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _by_statsmodels():
+        if season is not None:
+            shape = seasonal_component(known, season)
+            # the state holds the last season, the latest phase first
+            options |= {"seasonal": season, "initial_level": known[0] - shape[0], "initial_seasonal": shape[::-1]}
         fitted = ExponentialSmoothing(series[first:seen], **options).fit(disp=0, maxiter=ITERATIONS, cov_type="none")
         whole = ExponentialSmoothing(series[first:], **options)
         return _with_past(_from_each_state(whole, fitted.params, horizon), first), float(fitted.params[0])
@@ -58,9 +65,10 @@ def theta(simple: Array, alpha: float, slope: float) -> Array:
 
         ẑₜ₊ₕ = lₜ + b/2 (h - 1 + (1 - (1 - α)ᵗ) / α)
 
-    simple, alpha: the forecasts and the parameter of `exponential_smoothing`. slope: of the training part (`slope_of`).
+    t being counted from the first row that the model sees. simple, alpha: the forecasts and the parameter of
+    `exponential_smoothing`. slope: of the training part (`slope_of`).
     """
-    count = np.arange(1, len(simple) + 1)[:, None]
+    count = np.isfinite(simple[:, :1]).cumsum(axis=0)
     ahead = np.arange(simple.shape[1])
     forecasts: Array = simple + slope / 2 * (ahead + (1 - (1 - alpha) ** count) / alpha)
     return forecasts
@@ -80,6 +88,8 @@ def arima(
 
     constant: whether c is fitted, a drift where d = 1. season: m, for (p, d, q) (0, 1, 1)ₘ, the seasonal factors of
     the airline model: a further (1 - Bᵐ) on the left and (1 + ΘBᵐ) on the right.
+
+    Raises: `CannotFitError`.
     """
     from statsmodels.tsa.statespace.sarimax import SARIMAX
 
@@ -87,8 +97,7 @@ def arima(
     options: dict[str, Any] = {"order": order, "trend": "c" if constant else "n"}
     if season is not None:
         options["seasonal_order"] = (0, 1, 1, season)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _by_statsmodels():
         fitted = SARIMAX(series[first:seen], **options).fit(disp=0, maxiter=ITERATIONS, cov_type="none")
         return _with_past(_from_each_state(SARIMAX(series[first:], **options), fitted.params, horizon), first)
 
@@ -117,7 +126,18 @@ def filled(values: Array) -> Array:
 
 
 def _first_row(seen: int, season: int | None) -> int:
-    return max(0, seen - min(ROWS, ROWS if season is None else SEASONS * season))
+    return max(0, seen - (ROWS if season is None else SEASONS * season))
+
+
+@contextmanager
+def _by_statsmodels() -> Iterator[None]:
+    """Without its warnings, and with one kind of error for all that it and NumPy raise of a series."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ValueError, IndexError, ArithmeticError) as error:
+        raise CannotFitError(f"{type(error).__name__}: {error}") from error
 
 
 def _from_each_state(model: Any, parameters: Array, horizon: int) -> Array:

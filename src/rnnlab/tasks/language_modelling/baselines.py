@@ -21,7 +21,7 @@ class LanguageModellingBaselines(Baselines):
     up to that one and the next, weighted by how well what was read is known. unigram: each token's share.
 
     So that memory suffices, n-grams are counted on the last `COUNTED` tokens of the training part, and their length
-    and weights are chosen on the first `PIECE` of the validation part. Nothing is learnt from what is predicted.
+    and weights are chosen on the first `PIECE` of the validation part. Nothing is learnt from the test part.
     """
 
     judging: LanguageModellingJudging

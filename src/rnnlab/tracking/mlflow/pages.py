@@ -30,7 +30,7 @@ def name_of_test(key: str) -> str:
 
 
 def run_note(run: dict[str, Any], facts: dict[str, Any], evaluation: Path | None = None, page: str = "") -> str:
-    """Markdown: the headline and, once the test split has been judged, the way to its pictures.
+    """Markdown: the headline and, once the test split has been judged, links to its figures.
 
     page: the run's address in the UI.
     """
@@ -47,7 +47,7 @@ def run_note(run: dict[str, Any], facts: dict[str, Any], evaluation: Path | None
         f"{facts['parameters']:,} parameters; {facts['train_seconds']:.1f} s, "
         f"{facts['steps_per_second']:.0f} steps/s; seed {run['seed']}."
     )
-    # links, since the UI folds what is higher than three lines: of a picture a sliver would be seen
+    # links, since the UI folds what is higher than three lines: of a figure a sliver would be seen
     links = [
         f"[{words(name)}]({page}/artifacts/evaluate/{quote(name)}.png?workflowType=machine_learning)"
         for name in (_pictures(evaluation) if evaluation else [])

@@ -1,5 +1,6 @@
 """What tags a sentence without recurrence."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rnnlab.tasks.classification.tagging.judging import TaggingJudging
 from rnnlab.tasks.task import SPLITS, Split
 
 AROUND = 3
-"""Words on either side of one that its tag is told by."""
+"""Words on either side of one that its tag is predicted from."""
 
 
 class TaggingBaselines(ClassificationBaselines):
@@ -31,13 +32,15 @@ class TaggingBaselines(ClassificationBaselines):
     judging: TaggingJudging
 
     def fitted(self) -> dict[str, Predict]:
-        x = {split: self._windows(split) for split in SPLITS}
-        return {
-            "svm": self.answered(linear_svm, x),
-            "window": self.classified(logistic_regression, x),
-            "frequent": self._frequent(),
-            **super().fitted(),
-        }
+        return {"svm": self.answered(linear_svm, self._features), **self.in_figures(), **super().fitted()}
+
+    def in_figures(self) -> dict[str, Predict]:
+        """Those of `fitted` that stand beside a net in figures."""
+        return {"frequent": self._frequent(), "window": self.classified(logistic_regression, self._features)}
+
+    @cached_property
+    def _features(self) -> dict[Split, Any]:
+        return {split: self._windows(split) for split in SPLITS}
 
     def _windows(self, split: Split) -> Any:
         """A sparse matrix (words, 7 vocabularies): which word stands at each place around, in the same sentence."""

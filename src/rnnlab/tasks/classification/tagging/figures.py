@@ -22,8 +22,7 @@ class TaggingFigures(ClassificationFigures):
     @cached_property
     def _beside(self) -> dict[str, pd.DataFrame]:
         """Kept, as the figures of each seed show them, too."""
-        fitted = self.baselines.fitted()
-        return {name: fitted[name]("test") for name in ("frequent", "window")}
+        return {name: predict("test") for name, predict in self.baselines.in_figures().items()}
 
     def figures(self, predictions: list[pd.DataFrame], name: str) -> dict[str, Figure]:
         return {**super().figures(predictions, name), "by_kind": draw_by_kind(predictions, self._beside, name)}
