@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from rnnlab.tasks.baselines.classifiers import best_answer, best_classifier
+from rnnlab.tasks.baselines.images import DIRECTIONS, deskewed, edge_features
 from rnnlab.tasks.baselines.linear import discriminant_analysis, linear_svm, logistic_regression
 from rnnlab.tasks.baselines.neighbours import nearest_neighbours
 from rnnlab.tasks.baselines.ngrams import complement_naive_bayes
-from rnnlab.tasks.baselines.pictures import DIRECTIONS, deskewed, edge_features
 from rnnlab.tasks.baselines.svm import rbf_svm
 from rnnlab.tasks.classification.figures import ClassificationFigures
 from rnnlab.tasks.classification.judging import ClassificationJudging

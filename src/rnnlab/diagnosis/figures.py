@@ -1,4 +1,4 @@
-"""Pictures of one net's memory: gradients k steps back, and what they come from, by epoch."""
+"""Figures of one net's memory: gradients k steps back, and what they come from, by epoch."""
 
 from typing import Any
 

@@ -16,8 +16,8 @@ from rnnlab.data.vocabulary import IGNORED
 from rnnlab.diagnosis.figures import draw_gradients, draw_summary
 from rnnlab.diagnosis.jacobian import gradients_back, growth_rate, saturation, singular_values, watch_passages
 from rnnlab.modules.module import SequenceModule
+from rnnlab.results.figures import save
 from rnnlab.results.files import read_json, write_json
-from rnnlab.results.pictures import save
 from rnnlab.tasks.task import Task
 from rnnlab.tracking.callback import RunCallback
 
@@ -208,7 +208,7 @@ def read_measurements(folder: Path) -> list[dict[str, Any]]:
 def write_memory(measurements: list[dict[str, Any]], kept: int, name: str, folder: Path) -> None:
     """Into `folder`: memory.json, the measurement of the weights that are kept, those of epoch `kept`, and with it that
     `before_training`; memory.parquet, every scalar by epoch; gradients.parquet, g_k by epoch, cell and field; and two
-    pictures."""
+    figures."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = next(measured for measured in measurements if measured["epoch"] == kept)
     start = next((measured for measured in measurements if measured["epoch"] == 0), None)

@@ -1,4 +1,4 @@
-"""Pictures of a whole section: its metric against what was set, against what it cost, and by part of the test split."""
+"""Figures of a whole section: its metric against what was set, against what it cost, and by part of the test split."""
 
 from collections.abc import Callable
 from textwrap import fill

@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from omegaconf import OmegaConf
 
+from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_folder, read_json
 from rnnlab.results.origin import is_current, is_judged, is_of
 from rnnlab.results.paths import Results, baselines_by_hand, trained_by_hand
-from rnnlab.results.pictures import save
 
 LENGTH = "task.length"
 
@@ -32,10 +32,10 @@ FADED = 1e-9
 
 def write_lengths(into: Path) -> list[Path]:
     """Of every task that was trained on several lengths and looked into (`callbacks=memory`, or diagnose.py): the
-    table <task>.csv, <task>_lengths.png and <task>_gradients.png. Returns the pictures; none, and no folder, where
+    table <task>.csv, <task>_lengths.png and <task>_gradients.png. Returns the figures; none, and no folder, where
     there is no such task."""
     found = read_runs()
-    pictures: list[str] = []
+    figures: list[str] = []
     if found.empty:
         return []
     with atomic_folder(into) as part:
@@ -43,10 +43,10 @@ def write_lengths(into: Path) -> list[Path]:
             drawn = {f"{task}_lengths": draw_lengths(runs), f"{task}_gradients": draw_gradients(runs)}
             for stem, figure in drawn.items():
                 save(figure, part / f"{stem}.png")
-                pictures.append(f"{stem}.png")
+                figures.append(f"{stem}.png")
             runs.drop(columns=["gradient", "gradient_at_start"]).to_csv(part / f"{task}.csv", index=False)
             learnt_up_to(runs).to_csv(part / f"{task}_learnt.csv", index=False)
-    return [into / name for name in pictures]
+    return [into / name for name in figures]
 
 
 def read_runs() -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The leaderboard as files: tables, pictures, and one page that needs no other file."""
+"""The leaderboard as files: tables, figures, and one page that needs no other file."""
 
 import base64
 import math
@@ -16,9 +16,9 @@ from rnnlab.report import ranks
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.leaderboard import Row, in_short, in_words, rows, short_verdict
 from rnnlab.report.results_table import Section
+from rnnlab.results.figures import save, small
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
-from rnnlab.results.pictures import save, small
 from rnnlab.results.wording import decimals, p_in_words, words
 
 INTERVAL = "95 %, seeds and items"
@@ -316,18 +316,18 @@ def _embedded_within(figures: list[Figures]) -> list[tuple[dict[str, str], list[
         size += sum(map(_size, further))
         if place > 0 and size > LARGEST:
             break
-        for of_section, pictures in zip(own, further, strict=True):
-            of_section += [pictures] if pictures else []
+        for of_section, embedded in zip(own, further, strict=True):
+            of_section += [embedded] if embedded else []
     return list(zip(together, own, strict=True))
 
 
-def _size(pictures: dict[str, str]) -> int:
-    return sum(map(len, pictures.values()))
+def _size(figures: dict[str, str]) -> int:
+    return sum(map(len, figures.values()))
 
 
-def _all_embedded(pictures: dict[str, Path]) -> dict[str, str]:
-    return {title: _embedded(path) for title, path in pictures.items()}
+def _all_embedded(figures: dict[str, Path]) -> dict[str, str]:
+    return {title: _embedded(path) for title, path in figures.items()}
 
 
-def _embedded(picture: Path) -> str:
-    return base64.b64encode(small(picture)).decode()
+def _embedded(figure: Path) -> str:
+    return base64.b64encode(small(figure)).decode()

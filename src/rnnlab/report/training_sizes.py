@@ -11,8 +11,8 @@ from matplotlib.ticker import NullLocator
 
 from rnnlab.report.leaderboard import JudgedSection, rows
 from rnnlab.report.results_table import Section
+from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_folder
-from rnnlab.results.pictures import save
 from rnnlab.results.wording import words
 from rnnlab.statistics import SIGNIFICANCE, holm
 

@@ -16,7 +16,7 @@ from rnnlab.config.fingerprint import fingerprint, plain, shown_in
 from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
-from rnnlab.results import pictures
+from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
 from rnnlab.results.origin import JUDGED, JUDGING, digest, is_judged, is_of, origin
@@ -199,7 +199,7 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _save(figures: dict[str, Figure], folder: Path) -> None:
     for name, figure in figures.items():
-        pictures.save(figure, folder / f"{name}.png")
+        save(figure, folder / f"{name}.png")
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnlab.data.batches import Batch
 from rnnlab.data.sampling import probabilities
-from rnnlab.results.pictures import can_show
+from rnnlab.results.figures import can_show
 from rnnlab.tasks.figures import Figures, Passage
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.language_modelling.data import WARM_UP

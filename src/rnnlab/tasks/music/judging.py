@@ -12,7 +12,7 @@ from rnnlab.data.batches import Batch
 from rnnlab.data.midi import midi_file
 from rnnlab.datasets.chorales import KEYS, LOWEST, Roll
 from rnnlab.extras import require
-from rnnlab.results.pictures import png
+from rnnlab.results.figures import png
 from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
 from rnnlab.tasks.music.data import MusicData
 from rnnlab.tasks.music.piano_roll import draw_continuation

@@ -50,14 +50,14 @@ def run_note(run: dict[str, Any], facts: dict[str, Any], evaluation: Path | None
     # links, since the UI folds what is higher than three lines: of a figure a sliver would be seen
     links = [
         f"[{words(name)}]({page}/artifacts/evaluate/{quote(name)}.png?workflowType=machine_learning)"
-        for name in (_pictures(evaluation) if evaluation else [])
+        for name in (_figures(evaluation) if evaluation else [])
     ]
     if links:
         lines.append(" · ".join(links))
     return "\n\n".join(lines)
 
 
-def _pictures(evaluation: Path) -> list[str]:
+def _figures(evaluation: Path) -> list[str]:
     """The task's own before the learning curves, which the UI draws itself."""
     return sorted((path.stem for path in evaluation.glob("*.png")), key=lambda name: (name == "learning_curves", name))
 

@@ -308,7 +308,7 @@ class MLflowStore(Tracker):
         return {**judging, EVALUATED: digest(folder / "metrics.json")}
 
     def _add_diagnosis(self, run_id: str, folder: Path, present: "Run | None") -> None:
-        """What `rnnlab diagnose` says of these very weights: its pictures and tables, its scalars as metrics."""
+        """What `rnnlab diagnose` says of these very weights: its figures and tables, its scalars as metrics."""
         content = digest(folder / "memory.json")
         if present is not None and present.data.tags.get(DIAGNOSED) == content:
             return

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.tasks.baselines.baselines import Predict
+from rnnlab.tasks.baselines.images import deskewed, edge_features, ink_of
 from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.baselines.neighbours import nearest_neighbours
-from rnnlab.tasks.baselines.pictures import deskewed, edge_features, ink_of
 from rnnlab.tasks.baselines.svm import rbf_svm
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.digits.data import DigitsData

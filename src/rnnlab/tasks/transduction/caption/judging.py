@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from rnnlab.extras import require
-from rnnlab.results.pictures import png
+from rnnlab.results.figures import png
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.task import Split
 from rnnlab.tasks.transduction.caption.data import MOST, NAMES, CaptionData
