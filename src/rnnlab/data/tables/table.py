@@ -197,8 +197,8 @@ class Table:
 
     def unread(self, read: Iterable[str]) -> list[str]:
         """The columns beside the dates and those that are read."""
-        dates = self._date_column(None)
-        return [name for column, name in enumerate(self.columns) if column != dates and name not in {*read}]
+        dates, read = self._date_column(None), {*read}
+        return [name for column, name in enumerate(self.columns) if column != dates and name not in read]
 
     def _all_numbers(self, used: set[int], empty: str | None) -> dict[str, list[float]]:
         """The numbers of all columns but those already used; a column that holds none is left out, and said to be."""

@@ -1,6 +1,7 @@
 """What forecasts a series without a recurrent net."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +135,8 @@ class ForecastingBaselines(Baselines):
     def _fitted(self, candidate: Callable[[], Forecast]) -> Forecast | None:
         """None where that fails, as it may on a short or an odd series, or where a forecast is no number."""
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what fits badly the validation part says more
                 forecast = candidate()
         except (ValueError, IndexError, ArithmeticError):  # of statsmodels and NumPy
             return None
