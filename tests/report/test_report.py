@@ -280,7 +280,7 @@ def test_a_page_has_its_contents_and_a_short_verdict_with_the_whole_one_behind_i
     html = (tmp_path / "reports/leaderboard.html").read_text(encoding="utf-8")
     contents = html[html.index("<nav>") : html.index("</nav>")]
     for number, (task, who) in enumerate([("rain", "a better than"), ("snow", "no cell seen to be better than")], 1):
-        row = f'<tr><td><a href="#section-{number}">{task}: score, lower is better</a></td><td>{who} naive</td></tr>'
+        row = f'<tr><td><a href="#section-{number}">{task} (score, lower is better)</a></td><td>{who} naive</td></tr>'
         assert row in contents
         assert f'<h2 id="section-{number}">' in html
     assert '<td title="better than naive (p &lt; 0.0001)">better (p\u00a0&lt;\u00a00.0001)</td>' in html
