@@ -56,6 +56,11 @@ def found_or_refused(content: bytes) -> tuple[pd.Series, list[str]] | str:
         return str(error)
 
 
+def test_only_what_is_not_read_is_said_to_be_unread() -> None:
+    table = Table.parse(b"date,y,rain,wind,sun\n2024-01-01,1,2,3,4\n2024-01-02,2,3,4,5\n", "my.csv")
+    assert table.unread(iter(["y", "rain", "sun"])) == ["wind"]
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -222,7 +223,16 @@ def test_a_class_too_small_to_be_shared_out_is_named() -> None:
 def test_fewer_training_examples_keep_the_shares_of_the_classes(labels: list[int], data: st.DataObject) -> None:
     of_all = np.array(labels)
     whole = {"train": np.arange(0, len(labels), 2), "validation": np.arange(1, len(labels), 2), "test": np.array([0])}
-    size = data.draw(st.integers(1, len(whole["train"])))
+    classes = np.unique(of_all[whole["train"]])
+    least = 1
+    if len(classes) > 1:
+        with pytest.raises(
+            UserError, match=r"task.train must be at least \d+, of which two classes are met"
+        ) as refused:
+            with_training(whole, 1, of_all)
+        least = int(re.findall(r"at least (\d+)", str(refused.value))[0])
+        assert len(np.unique(of_all[with_training(whole, least, of_all)["train"]])) == 2
+    size = data.draw(st.integers(least, len(whole["train"])))
     kept = with_training(whole, size, of_all)
     assert len(kept["train"]) == size
     assert set(kept["train"].tolist()) <= set(whole["train"].tolist())
@@ -230,7 +240,7 @@ def test_fewer_training_examples_keep_the_shares_of_the_classes(labels: list[int
     of_class = np.bincount(of_all[whole["train"]], minlength=4)
     wanted = of_class * size / len(whole["train"])
     assert np.abs(np.bincount(of_all[kept["train"]], minlength=4) - wanted).max() <= 1.5
-    smaller = with_training(whole, max(1, size - 1), of_all)["train"]
+    smaller = with_training(whole, max(least, size - 1), of_all)["train"]
     assert set(smaller.tolist()) <= set(kept["train"].tolist())
     assert with_training(whole, None) is whole
     with pytest.raises(UserError, match=f"task.train must be at most {len(whole['train'])}"):

@@ -331,6 +331,10 @@ def test_runs_by_hand_are_compared_on_the_same_data_only(run: Run, root: Path) -
         assert set(table["task"]) == {"price"}
         assert set(table["data"]) == set(titles)
         assert table["data_digest"].nunique() == 2
+    # a copy of a folder is no other data set
+    shutil.copytree(next(root.glob("runs/price/*/rnn")).parent, root / "runs/price/copy")
+    assert run("report", "report.folder=runs", "tracking=none").code == 0
+    assert len(pd.read_csv(root / "reports-runs/metrics.csv")) == len(table)
 
 
 def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
@@ -383,6 +387,7 @@ def test_a_bar_in_a_name_breaks_no_table(tmp_path: Path) -> None:
     (line,) = [line for line in text.splitlines() if "gru" in line and line.startswith("|")]
     assert r"gru columns=a\|b" in line
     assert len(re.findall(r"(?<!\\)\|", line)) == 12
+    assert r'## rain: wet|dry.csv, "mm/h" \<b> (' in text
     assert "mm/h&#34; &lt;b&gt;" in (tmp_path / "reports/leaderboard.html").read_text()
 
 

@@ -50,3 +50,15 @@ def test_sizes_that_differ_in_something_else_are_no_comparison(tmp_path: Path) -
     assert write_sizes([one, other], tmp_path / "sizes") == []
     assert write_sizes([one], tmp_path / "sizes") == []
     assert not (tmp_path / "sizes").exists()
+
+
+def test_runs_on_the_whole_training_part_take_no_picture_from_the_others(tmp_path: Path) -> None:
+    found = [section(size, gru=6.0, lstm=7.0) for size in (100, 400, 800)]
+    for entry in found[2].tried:
+        entry.settings["task.train"] = None
+    write_sizes(found, tmp_path / "sizes")
+    assert set(pd.read_csv(tmp_path / "sizes/rain.csv")["train"]) == {100, 400}
+    # the same arrays were asked for by their size as well
+    found[2].tried[1].settings["task.train"] = 800
+    write_sizes(found, tmp_path / "sizes")
+    assert set(pd.read_csv(tmp_path / "sizes/rain.csv")["train"]) == {100, 400, 800}

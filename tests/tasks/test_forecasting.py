@@ -1,5 +1,6 @@
 """Forecasts of weather and of any series: nothing of the future is seen, and errors are what they are said to be."""
 
+import warnings
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,14 @@ def test_a_short_series_has_baselines_that_are_numbers(tmp_path: Path, rows: int
     assert {"persistence", "ridge"} < set(tables)
     for name, table in tables.items():
         assert np.isfinite(table[["predicted", "low", "high"]]).all(axis=None), name
+
+
+def test_a_straight_line_is_fitted_without_a_warning(tmp_path: Path) -> None:
+    """All its changes are the same, so that no ridge regression on them has a well-conditioned matrix."""
+    line = frame(rows=300)[["level"]].assign(level=1e15 * np.arange(300))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert best(judging_of(prepared(tmp_path, line, calendar=[], season=7))) in ("drift", "ridge", "arima")
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,9 @@ def test_what_was_learnt_is_all_that_raw_input_needs(opened: Opened, example: Ex
     cfg, task, _ = opened(example)
     predictor = without_data(cfg, task)
     assert predictor.task.spec == task.spec
+    # an exported net carries it on
+    learnt, carried = (json.loads(json.dumps(each.state_dict())) for each in (task, predictor.task))
+    assert carried == learnt
     table = predictor.task.raw_example()
     assert list(table.columns) == list(predictor.task.raw_columns())
     options = {"length": 5} if "length" in predictor.judging.raw_options() else {}

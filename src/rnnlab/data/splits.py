@@ -73,7 +73,7 @@ def with_training(splits: Splits, size: int | None, labels: NDArray[np.integer] 
     labels: of all examples; where they are given, as many of each class are kept as its share allows. What a smaller
     size keeps, a larger one keeps as well.
 
-    Raises: `UserError` where there are fewer.
+    Raises: `UserError` where there are fewer, and where one class alone would be left, which teaches nothing.
     """
     if size is None:
         return splits
@@ -87,4 +87,8 @@ def with_training(splits: Splits, size: int | None, labels: NDArray[np.integer] 
         of_class = np.flatnonzero(classes == label)
         # evenly from 0 to 1, so that those up to any place hold the share of each class
         place[rng.permutation(of_class)] = (np.arange(len(of_class)) + 0.5) / len(of_class)
-    return {**splits, "train": np.sort(training[np.argsort(place, kind="stable")[:size]])}
+    order = np.argsort(place, kind="stable")
+    others = np.flatnonzero(classes[order] != classes[order[0]])
+    if len(others) and size <= others[0]:
+        raise UserError(refusal("task.train", f"at least {others[0] + 1}, of which two classes are met", size))
+    return {**splits, "train": np.sort(training[order[:size]])}

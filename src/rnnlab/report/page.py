@@ -115,7 +115,8 @@ def _markdown(
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = _table(_cells(table), _columns(section), alignment)
-        parts += [f"## {_headline(section)}", grid, in_words(section, table)]
+        heading = _headline(section).replace("<", r"\<")  # of a column <b>, which is no tag
+        parts += [f"## {heading}", grid, in_words(section, table)]
     if over_all:
         parts += ["## Over all tasks", over_all]
     if over_tasks is not None:

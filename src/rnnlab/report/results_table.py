@@ -152,11 +152,15 @@ def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
     else:
         runs = current(folder / "run.json" for folder in trained_by_hand())
         _name_those_without_baselines({path.parents[2] for path in runs})
+        # a copied folder, and two of a data set that two processes named at once, are of the same data
+        folders: dict[tuple[str, str], list[Path]] = {}
         for facts in current(sorted(root().glob(f"runs/*/*/{RESERVED}/task.json"))):
-            baselines, task = facts.parent, facts.parents[2].name
-            trained = {path.parents[2] for path in runs if path.is_relative_to(facts.parents[1])}
+            data = read_json(facts)["dataset"]["digest"]
+            folders.setdefault((facts.parents[2].name, data), []).append(facts.parents[1])
+        for (task, _), of_data in folders.items():
+            trained = {path.parents[2] for path in runs if any(map(path.is_relative_to, of_data))}
             cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
-            section = _section(task, baselines, cells)
+            section = _section(task, of_data[0] / RESERVED, cells)
             if section.tried or not wanted.words:
                 yield section
 

@@ -44,10 +44,16 @@ def write_sizes(sections: list[Section], into: Path) -> list[Path]:
 
 def _by_task(sections: list[Section]) -> Iterator[tuple[str, list[Sized]]]:
     for task in dict.fromkeys(section.task for section in sections):
-        of_task = [section for section in sections if section.task == task and section.tried]
-        sizes = [section.tried[0].settings.get(SIZE) for section in of_task]
-        if len(of_task) > 1 and len(set(sizes)) == len(sizes) and None not in sizes and _is_alike(of_task):
-            yield task, sorted(Sized(int(str(size)), one) for size, one in zip(sizes, of_task, strict=True))
+        # of the whole training part its size is not known, unless it was asked for by its size as well
+        of_task = [(_size(section), section) for section in sections if section.task == task]
+        sized = [Sized(size, section) for size, section in of_task if size is not None]
+        if len({one.size for one in sized}) == len(sized) > 1 and _is_alike([one.section for one in sized]):
+            yield task, sorted(sized, key=lambda one: one.size)
+
+
+def _size(section: Section) -> int | None:
+    sizes = [entry.settings[SIZE] for entry in section.tried if entry.settings.get(SIZE) is not None]
+    return int(sizes[0]) if sizes else None
 
 
 def _is_alike(sections: list[Section]) -> bool:

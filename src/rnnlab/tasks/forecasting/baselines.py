@@ -1,6 +1,7 @@
 """What forecasts a series without a recurrent net."""
 
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +52,12 @@ SEASONAL_ORDERS = ((0, 1, 1), (2, 1, 2))
 
 LONGEST_SEASON = 24
 """Timesteps, of models with a state for each of its phases: the time that they take grows with the cube."""
+
+
+JUDGED: tuple[Split, ...] = ("validation", "test")
+
+Line = Callable[[float], Callable[[Array], Array]]
+"""Of a penalty, what the ridge regression under it says of features (examples, ...)."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +143,10 @@ class ForecastingBaselines(Baselines):
 
     def _finite(self, candidate: Callable[[], Forecast]) -> Forecast:
         """Raises: `CannotFitError`, also where a forecast is no number."""
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what fits badly the validation part says more
             forecast = candidate()
-        parts: tuple[Split, ...] = ("validation", "test")
-        if not all(np.isfinite(forecast(split)).all() for split in parts):
+        if not all(np.isfinite(forecast(split)).all() for split in JUDGED):
             raise CannotFitError("its forecasts are not finite")
         return forecast
 
@@ -151,11 +158,12 @@ class ForecastingBaselines(Baselines):
     # --- lines in a window ---
 
     def _ridge(self) -> Iterator[Callable[[], Forecast]]:
-        x, y = self._windows("train")
+        line = _lines(*self._windows("train"))
+        x = {split: self._windows(split)[0] for split in JUDGED}
 
         def candidate(penalty: float) -> Forecast:
-            predict = _line(x, y, penalty)
-            return lambda split: self.judging.changes_from(predict(self._windows(split)[0]), split)
+            predict = line(penalty)
+            return lambda split: self.judging.changes_from(predict(x[split]), split)
 
         return (partial(candidate, penalty) for penalty in progress(PENALTIES, "ridge"))
 
@@ -168,21 +176,22 @@ class ForecastingBaselines(Baselines):
             past = form.filled[origins - np.arange(1, self.task.window)]
             return np.hstack([now - form.filled[: self._seen].mean(), past - now, self._windows(split)[0]])
 
-        def candidate(form: Form, x: Array, y: Array, penalty: float) -> Forecast:
-            predict = _line(x, y, penalty)
+        def candidate(form: Form, x: dict[Split, Array], line: Line, penalty: float) -> Forecast:
+            predict = line(penalty)
 
             def forecast(split: Split) -> Array:
                 origins = self.task.origins[split]
-                forecasts = form.filled[origins, None] + predict(features(form, split))
+                forecasts = form.filled[origins, None] + predict(x[split])
                 return form.changes(forecasts, self._level, origins)
 
             return forecast
 
         for form in progress(forms, "anomaly ridge"):
             origins = self.task.origins["train"][:, None]
-            x, y = features(form, "train"), form.filled[origins + steps] - form.filled[origins]
+            line = _lines(features(form, "train"), form.filled[origins + steps] - form.filled[origins])
+            x = {split: features(form, split) for split in JUDGED}
             for penalty in PENALTIES:
-                yield partial(candidate, form, x, y, penalty)
+                yield partial(candidate, form, x, line, penalty)
 
     def _windows(self, split: Split) -> tuple[Array, Array]:
         """What nets see, a row for each origin, and what they are trained to say."""
@@ -293,14 +302,17 @@ class ForecastingBaselines(Baselines):
         return judges | moved
 
 
-def _line(x: Array, y: Array, penalty: float) -> Callable[[Array], Array]:
-    from sklearn.linear_model import Ridge
+def _lines(x: Array, y: Array) -> Line:
+    """Ridge regression of y on x, (examples, ...) both, with any penalty: the sums over examples are the same for all,
+    and of a long series they take nearly all the time."""
+    from scipy.linalg import solve
 
-    model = Ridge(penalty).fit(x, y)
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    away = x - x_mean
+    squares, products = away.T @ away, away.T @ (y - y_mean)
 
-    def predict(x: Array) -> Array:
-        # scikit-learn drops the second dimension where there is one horizon
-        predicted: Array = model.predict(x).reshape(len(x), -1)
-        return predicted
+    def line(penalty: float) -> Callable[[Array], Array]:
+        weights = solve(squares + penalty * np.eye(len(squares)), products, assume_a="pos")
+        return lambda x: (x - x_mean) @ weights + y_mean
 
-    return predict
+    return line

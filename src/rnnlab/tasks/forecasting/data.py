@@ -241,14 +241,21 @@ class ForecastingData(Task):
         """What the data taught: it goes into the checkpoint, so that a model can take the raw series."""
         scalers = ("input_scaler", "target_scaler")
         kept = ("window", "horizon", "difference", "target", "columns", *scalers, "splits", "seen", "digest")
-        return {key: self.meta[key] for key in kept} | self.notation.given()
+        # a model of an earlier version has no "seen"
+        return {key: self.meta[key] for key in kept if key in self.meta} | self.notation.given()
 
     @property
     def notation(self) -> Notation:
         """How the numbers and dates of the training's table are written, where that was said."""
-        # of prepared data it is a part of the data set's setting, of a restored task one of what was learnt
-        reading = self.meta["setting"]["dataset"] if "setting" in self.meta else self.meta
+        reading = self.reading
         return Notation(**{key: reading[key] for key in NOTATION if key in reading})
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the training's table was read: of prepared data the data set's setting, of a restored task what was
+        learnt."""
+        found: dict[str, Any] = self.meta["setting"]["dataset"] if "setting" in self.meta else self.meta
+        return found
 
     @abstractmethod
     def raw_table(self, table: pd.DataFrame) -> Any:

@@ -84,7 +84,7 @@ class SeriesData(ForecastingData):
         return {"season": season, "calendar": list(self.calendar)}
 
     def state_dict(self) -> dict[str, Any]:
-        missing = self.meta["setting"]["dataset"].get("missing", "refuse")
+        missing = self.reading.get("missing", "refuse")
         return {**super().state_dict(), "calendar": self.meta["calendar"], "missing": missing}
 
     def raw_columns(self) -> dict[str, Column]:
