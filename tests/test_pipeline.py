@@ -81,7 +81,7 @@ def test_the_pipeline_runs_from_nothing_to_the_leaderboard(project: Path, reprod
     table = pd.read_csv(project / "reports/leaderboard.csv")
     columns = (
         "task,name,kind,metric,direction,mean,ci_low,ci_high,rank,seeds,trials,parameters,state_size,train_seconds,"
-        "steps_per_second,verdict,reference,p_value,solved"
+        "steps_per_second,verdict,reference,p_value,solved,data,data_digest"
     )
     assert list(table.columns) == columns.split(",")
     assert set(table["name"]) == {"lstm", "gru", "persistence", "drift", "ridge", "ets", "theta", "arima"}
