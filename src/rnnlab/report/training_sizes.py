@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from rnnlab.report.leaderboard import JudgedSection, rows
@@ -121,5 +122,9 @@ def draw_sizes(sized: list[Sized], table: pd.DataFrame, pairs: pd.DataFrame) -> 
     axes.set_ylabel(f"{words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better")
     axes.set_title(f"{section.task}: what more examples are worth", fontsize=11)
     axes.grid(linewidth=0.4)
-    figure.legend(loc="outside right upper", frameon=False)
+    handles, labels = axes.get_legend_handles_labels()
+    if (pairs["p_value"] < SIGNIFICANCE).any():
+        handles.append(Line2D([], [], color="black", marker="$*$", linestyle=""))
+        labels.append("cells that differ significantly")
+    figure.legend(handles, labels, loc="outside right upper", frameon=False)
     return figure
