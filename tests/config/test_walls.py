@@ -42,7 +42,7 @@ def test_what_each_edit_reruns(package: Path) -> None:
     price = {f"evaluate/price-{cell}" for cell in pairs.cells}
     edits = {
         "a figure's title": ("tasks/forecasting/price/figures.py", "error by horizon", "errors by horizon", price),
-        "a baseline": ("tasks/classification/digits/baselines.py", "/ 255.0", "/ 256.0", {"baseline/digits"}),
+        "a baseline": ("tasks/classification/digits/baselines.py", "PART = 4", "PART = 7", {"baseline/digits"}),
         "how all tasks are judged": ("tasks/judging.py", "in each[0]}", "in [*each[0]]}", judged),
         "a kernel's tile": ("unroll/cpp/kernel.py", "TILE = ", "TILE = 2 * ", of("train") | of("evaluate")),
         "another layout": ("layouts/ctc.py", "embedding_size: Positive = 64", "embedding_size: Positive = 32", set()),
