@@ -461,7 +461,7 @@ def test_answers_that_nobody_reads_any_longer_are_not_computed(trained: Path, tm
         process.stdout.close()
         told = process.stderr.read()
         assert process.wait(timeout=60) == 0, told
-    assert told == f"predict, in {tmp_path}\n"
+    assert told == f"predict, in {tmp_path}\nthe net was trained on sentiment: sentences on films\n"
 
 
 def test_what_cannot_be_answered_is_told_and_nothing_is_written(run: Run, trained: Path, tmp_path: Path) -> None:
