@@ -145,7 +145,8 @@ def test_an_address_with_a_secret_is_refused_in_a_sweep(run: Run, root: Path, ke
 def test_a_server_that_comes_back_during_training_gets_everything(root: Path, server: Server) -> None:
     run = {
         "key": "key", "name": "gru h8 seed 0", "task": "adding", "seed": 0, "folder": str(root), "started": 1000,
-        "params": {"cell": "gru"}, "tags": {"git_commit": ""}, "dataset": {"name": "n", "digest": "d", "setting": "s"},
+        "params": {"cell": "gru"}, "tags": {"git_commit": ""},
+        "dataset": {"title": "t", "slug": "s", "digest": "d", "setting": "s"},
     }  # fmt: skip
     rows = [Row("loss/train_step", float(step), 50 * step, 0, 1000 + step) for step in range(40)]
     with MLflowStore(server.uri).live(run) as live_run:
