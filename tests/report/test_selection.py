@@ -60,6 +60,7 @@ def test_a_report_is_of_the_runs_that_its_words_describe(run: Run, judged: Path)
         (("report.folder=runs", "seed=1"), "seed=1: the runs of a report are chosen by task, cell"),
         (("-m", "report.folder=runs", "cell=rnn,gru"), "leave out -m, cell= and seed="),
         (("cell=rnn",), "choose with report.folder=runs"),
+        (("report.folder=runs", "cell=rnn", "report.write=false"), "report.write=false shows what was written last"),
     ],
 )
 def test_words_that_choose_nothing_are_refused(run: Run, root: Path, words: tuple[str, ...], told: str) -> None:

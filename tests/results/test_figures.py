@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from PIL import Image
 
-from rnnlab.results import pictures
+from rnnlab.results import figures
 
 CHINESE = "中"
 
@@ -22,10 +22,10 @@ CHINESE = "中"
 def no_fonts_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Only those that matplotlib brings."""
     monkeypatch.setattr(fontManager, "ttflist", [font for font in fontManager.ttflist if "mpl-data" in font.fname])
-    monkeypatch.setattr(pictures, "_named", set())
-    pictures._family_of.cache_clear()
+    monkeypatch.setattr(figures, "_named", set())
+    figures._family_of.cache_clear()
     yield
-    pictures._family_of.cache_clear()
+    figures._family_of.cache_clear()
 
 
 def font_of(character: str, path: Path) -> None:
@@ -69,12 +69,12 @@ def test_a_character_of_no_font_is_its_code_and_is_named_once(caplog: pytest.Log
         warnings.simplefilter("error")
         for _ in range(2):
             drawn = figure()
-            pictures.png(drawn)
+            figures.png(drawn)
             assert texts(drawn) == ["gru U+4E2D U+4E2D ع", "U+4E2D x", "Ω", "U+4E2D", "1"]
     (record,) = caplog.records
     assert "no font of this machine has 中: figures have the codes" in record.getMessage()
-    assert not pictures.can_show(CHINESE, "monospace")
-    assert pictures.can_show("Ω", "monospace")
+    assert not figures.can_show(CHINESE, "monospace")
+    assert figures.can_show("Ω", "monospace")
 
 
 def test_a_font_that_cannot_be_read_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,7 +85,7 @@ def test_a_font_that_cannot_be_read_is_passed_over(tmp_path: Path, caplog: pytes
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     drawn = figure()
     with caplog.at_level(logging.WARNING, "rnnlab"):
-        pictures.png(drawn)
+        figures.png(drawn)
     assert "U+4E2D x" in texts(drawn)
 
 
@@ -94,13 +94,13 @@ def test_a_font_that_has_it_takes_the_place_of_ours(tmp_path: Path, caplog: pyte
     drawn = Figure(figsize=(2, 2))
     drawn.text(0.5, 0.5, CHINESE, fontsize=60, ha="center", va="center")
     path = tmp_path / "drawn.png"
-    pictures.save(drawn, path)
+    figures.save(drawn, path)
     assert not caplog.records
     assert [text.get_text() for text in drawn.texts] == [CHINESE]
     with Image.open(path) as image:
         dark = sum(image.convert("L").histogram()[:50])
     assert dark > 0.8 * (0.9 * 60 / 72 * 100) ** 2, "a full square, not a frame"
-    assert pictures.can_show(CHINESE, "monospace")
+    assert figures.can_show(CHINESE, "monospace")
 
 
 def test_a_small_picture_is_small_and_its_texts_are_black(tmp_path: Path) -> None:
@@ -109,12 +109,12 @@ def test_a_small_picture_is_small_and_its_texts_are_black(tmp_path: Path) -> Non
     axes.imshow([[x * y for x in range(30)] for y in range(30)], cmap="YlOrRd", interpolation="bilinear")
     axes.set_title("many colours")
     path = tmp_path / "drawn.png"
-    pictures.save(drawn, path)
-    content = pictures.small(path)
+    figures.save(drawn, path)
+    content = figures.small(path)
     assert len(content) < path.stat().st_size / 2
     with Image.open(path) as whole, Image.open(io.BytesIO(content)) as few:
         assert few.size == whole.size
         colours = few.convert("RGB").getcolors(1000)
     assert colours is not None
-    assert len(colours) <= pictures.COLOURS
+    assert len(colours) <= figures.COLOURS
     assert {(0, 0, 0), (255, 255, 255)} <= {colour for _, colour in colours}

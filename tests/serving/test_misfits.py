@@ -100,3 +100,14 @@ def test_input_of_another_kind_is_named(
     assert judging.misfits(pd.DataFrame(fits)) == []
     (line,) = judging.misfits(pd.DataFrame(does_not))
     assert what in line
+
+
+def test_prices_of_another_level_fit_and_of_another_step_do_not(root: Path) -> None:
+    """A net reads their returns."""
+    cfg = compose_task("price")
+    judging = instantiate(cfg.task.judging, open_task(cfg, seed=0))
+    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=40, freq="B"), "close": 5000.0, "volume": 1e9})
+    table = table.assign(date=table["date"].dt.strftime("%Y-%m-%d"))
+    assert judging.misfits(table) == []
+    hours = table.assign(date=pd.date_range("2024-01-01", periods=40, freq="h").strftime("%Y-%m-%dT%H:%M:%S"))
+    assert judging.misfits(hours) == ["the net was trained on steps of 1 day, the input has steps of 1 hour"]

@@ -216,7 +216,7 @@ def write_runs(root: str, first: int) -> None:
         run = {
             "key": f"run {number}", "name": "rnn", "task": "price", "seed": number, "folder": root, "started": number,
             "params": {"seed": number}, "tags": {"git_commit": ""},
-            "dataset": {"name": "prices", "digest": "d", "setting": "s"},
+            "dataset": {"title": "prices", "slug": "s", "digest": "d", "setting": "s"},
         }  # fmt: skip
         with store.live(run) as live:
             for step in range(0, 200, 10):

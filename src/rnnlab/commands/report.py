@@ -20,6 +20,8 @@ def report(cfg: DictConfig) -> None:
     folder = root() / "reports"
     if cfg.report.folder != "results":
         folder = folder.with_name(f"reports-{cfg.report.folder}")  # `dvc repro` makes reports/ anew as a whole
+    if wanted.words and not cfg.report.write:
+        raise UserError(f"{wanted.words[0]}: report.write=false shows what was written last; leave out one of the two.")
     if cfg.report.write:
         # imported here: to show what was written takes no statistics and no drawing
         from rnnlab.report.length_sweep import write_lengths

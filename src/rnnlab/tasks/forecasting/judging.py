@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ class ForecastingJudging(Judging):
     """Errors are of the change since each origin, beside those of persistence in training."""
 
     task: ForecastingData
+
+    in_units: ClassVar[bool] = True
+    """Whether what the net reads has the units of the columns, and so a range; returns have none."""
 
     @abstractmethod
     def table(self, forecast: Forecast, split: Split = "test") -> pd.DataFrame:
@@ -163,7 +166,9 @@ class ForecastingJudging(Judging):
 
     def misfits(self, table: pd.DataFrame) -> list[str]:
         seen = self.task.meta.get("seen")  # which a model of an earlier version does not have
-        return misfits(seen, self.task.raw_columns(), table) if seen else []
+        if not seen:
+            return []
+        return misfits(seen if self.in_units else {**seen, "ranges": {}}, self.task.raw_columns(), table)
 
     def respond(self, model: Model, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """A row for each `origin` that has a whole window behind it, and each `horizon`; the last are of the future.

@@ -16,6 +16,8 @@ class PriceJudging(ForecastingJudging):
     """The table of predictions has the `close` at each origin, the `actual_return` since then and the
     `predicted_return`."""
 
+    in_units = False
+
     def table(self, forecast: Forecast, split: Split = "test") -> pd.DataFrame:
         return pd.DataFrame(
             {
