@@ -33,8 +33,8 @@ def report(cfg: DictConfig) -> None:
         write(found, folder, wanted.words)
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
         if cfg.report.folder == "runs":
-            for picture in [*write_lengths(folder / "lengths"), *write_sizes(found, folder / "sizes")]:
-                log.info("wrote %s", picture)
+            for figure in [*write_lengths(folder / "lengths"), *write_sizes(found, folder / "sizes")]:
+                log.info("wrote %s", figure)
     if cfg.tracking.get("sync"):
         from rnnlab.commands.tracking import sync_store  # here: champions are read and crowned only then
 

@@ -25,7 +25,7 @@ log = logging.getLogger("rnnlab")
 DPI = 100
 
 COLOURS = 48
-"""Of a small picture."""
+"""Of a small figure."""
 
 MISSING = re.compile(r"Glyph (\d+) \(.*\) missing from font")
 """The warning by which matplotlib says that it drew a box."""
@@ -59,7 +59,7 @@ def png(figure: Figure) -> bytes:
 
 
 def small(path: Path) -> bytes:
-    """A picture as a page that needs no other file has it: WebP of few colours, a sixth of the PNG."""
+    """A figure as a page that needs no other file has it: WebP of few colours, a sixth of the PNG."""
     with Image.open(path) as whole:
         few = whole.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     palette = few.getpalette() or []
@@ -81,7 +81,7 @@ def _drawn(figure: Figure) -> tuple[bytes, list[str]]:
     content = io.BytesIO()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # without its date and version the same picture is the same file
+        # without its date and version the same figure is the same file
         figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
     missing = []
     for warning in caught:

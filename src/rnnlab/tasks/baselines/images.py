@@ -1,4 +1,4 @@
-"""What is known of a picture without a net: its ink, upright, and the directions of its edges."""
+"""What is known of an image without a net: its ink, upright, and the directions of its edges."""
 
 import numpy as np
 from numpy.typing import NDArray
