@@ -235,8 +235,8 @@ def test_four_processes_with_32_runs_lose_no_value(root: Path) -> None:
     assert sorted(found) == sorted(f"run {number}" for number in range(32))
     for one in found.values():
         number = int(one["params"]["seed"])
-        assert one["metrics"]["loss/train_step"] == [(step, number + step / 1000) for step in range(200)]
-        assert one["metrics"]["loss/validation"] == [(epoch, number + epoch / 100) for epoch in range(20)]
+        assert one["metrics"]["loss/train_step"] == [(step, rounded(number + step / 1000)) for step in range(200)]
+        assert one["metrics"]["loss/validation"] == [(epoch, rounded(number + epoch / 100)) for epoch in range(20)]
 
 
 @pytest.mark.slow
