@@ -67,6 +67,7 @@ def test_the_steps_of_a_file_are_the_sequence_of_the_net(root: Path, overrides: 
         output, *states = session.run(None, dict(zip(names, [timestep.numpy(), *states], strict=True)))
         said.append(output)
     found = np.stack(said, axis=1) if predictor.task.spec.layout == "many_to_many" else said[-1]
+    # layer norms over 40 timesteps of float32 differ by some 1e-6 to 1e-5, by the weights, which the text decides
     assert np.allclose(found, expected, rtol=0, atol=1e-4)
 
 

@@ -92,7 +92,9 @@ def _differing(cfg: DictConfig, worded: tuple[str, ...]) -> Iterator[str]:
     shipped = _shipped(cfg.task.name)
     if shipped is None:
         return
-    asked = re.findall(r"\$\{\.(\w+)\}", str(OmegaConf.to_container(shipped, resolve=False).get("question")))  # type: ignore[union-attr]
+    unresolved = OmegaConf.to_container(shipped, resolve=False)
+    assert isinstance(unresolved, dict)
+    asked = re.findall(r"\$\{\.(\w+)\}", str(unresolved.get("question")))
     done = {*OF_NODES, *worded, *asked, *batch_options(cfg)}
     for node in ("data", "dataset"):
         for key, value in plain(cfg.task[node]).items():

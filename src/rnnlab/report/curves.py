@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from rnnlab.report.results_table import Entry, Section
 from rnnlab.results.learning_curves import LEGEND_WIDTH
-from rnnlab.results.wording import words
+from rnnlab.results.wording import with_direction, words
 
 COSTS = {
     "parameters": "parameters",
@@ -165,7 +165,7 @@ def _finish(figure: Figure, panels: "np.ndarray[tuple[int], np.dtype[np.object_]
     """The metric on the first axis, the legend beside the last."""
     for axes in panels:
         axes.grid(linewidth=0.4)
-    panels[0].set_ylabel(f"{words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better")
+    panels[0].set_ylabel(with_direction(section.metric, section.direction))
     handles, labels = panels[0].get_legend_handles_labels()
     names = [fill(label, LEGEND_WIDTH, break_long_words=False) for label in labels]
     figure.legend(handles, names, loc="outside right upper", frameon=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnlab.report.results_table import Entry, Section, best_value
-from rnnlab.results.wording import p_in_words
+from rnnlab.results.wording import p_in_words, without_reference
 from rnnlab.statistics import (
     ENOUGH_SEEDS,
     SIGNIFICANCE,
@@ -266,8 +266,7 @@ def in_short(section: Section, table: list[Row]) -> str:
 
 def short_verdict(row: Row) -> str:
     """Without the name of the reference, which is the same in all rows, and the interval of a share of seeds."""
-    short = row.verdict.replace(f" than {row.reference}", "", 1).replace(f" from {row.reference}", "", 1)
-    return short.partition(" (share ")[0]
+    return without_reference(row.verdict, row.reference).partition(" (share ")[0]
 
 
 def _better(cells: list[Row]) -> tuple[list[str], list[str]]:

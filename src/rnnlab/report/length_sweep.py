@@ -16,6 +16,7 @@ from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_folder, read_json
 from rnnlab.results.origin import is_current, is_judged, is_of
 from rnnlab.results.paths import Results, baselines_by_hand, trained_by_hand
+from rnnlab.results.wording import with_direction
 
 LENGTH = "task.length"
 
@@ -191,7 +192,7 @@ def draw_lengths(runs: pd.DataFrame) -> Figure:
     score.plot(by_length.index, by_length["reference_score"], "k--", linewidth=1)
     if first["direction"] == "min":
         score.set_yscale("log")
-    score.set_ylabel(f"{first['metric']}, {'lower' if first['direction'] == 'min' else 'higher'} is better")
+    score.set_ylabel(with_direction(first["metric"], first["direction"]))
     score.set_title("what is learnt (test)", fontsize=10)
     for axes, title in ((start, "memory before training"), (end, "memory after training")):
         axes.plot(by_length.index, by_length["timesteps"], color="black", linestyle=":", linewidth=1)

@@ -19,7 +19,7 @@ from rnnlab.report.results_table import Section
 from rnnlab.results.figures import save, small
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
-from rnnlab.results.wording import decimals, p_in_words, words
+from rnnlab.results.wording import decimals, p_in_words, with_direction, words
 
 INTERVAL = "95 %, seeds and items"
 
@@ -105,7 +105,7 @@ def _all_metrics(sections: list[Section]) -> pd.DataFrame:
 
 
 def _headline(section: Section) -> str:
-    return f"{section.title} ({words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better)"
+    return f"{section.title} ({with_direction(section.metric, section.direction)})"
 
 
 def _markdown(

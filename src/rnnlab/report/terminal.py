@@ -4,6 +4,8 @@ import re
 from itertools import zip_longest
 from textwrap import wrap
 
+from rnnlab.results.wording import without_reference
+
 LEFT_OUT = ("steps/s", "train s", "state", "trials", "parameters", "seeds", "95 %, seeds and items")
 """Columns, in the order in which a narrow terminal goes without them; the files have all."""
 
@@ -75,4 +77,4 @@ def _line(cells: tuple[str, ...], widths: list[int], right: list[bool]) -> str:
 def _short(cells: list[str], rows: list[list[str]]) -> str:
     """A verdict without the name of the reference, which a row of its own says."""
     reference = next((row[1].removesuffix(" (baseline)") for row in rows if row[-1] == "the reference"), None)
-    return cells[-1].replace(f" than {reference}", "", 1).replace(f" from {reference}", "", 1)
+    return without_reference(cells[-1], reference)

@@ -14,7 +14,7 @@ from rnnlab.report.leaderboard import JudgedSection, rows
 from rnnlab.report.results_table import Section
 from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_folder
-from rnnlab.results.wording import words
+from rnnlab.results.wording import with_direction
 from rnnlab.statistics import SIGNIFICANCE, holm
 
 SIZE = "task.train"
@@ -119,7 +119,7 @@ def draw_sizes(sized: list[Sized], table: pd.DataFrame, pairs: pd.DataFrame) -> 
     axes.set_xticks([size for size, _ in sized], [f"{size:,}" for size, _ in sized])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("training examples")
-    axes.set_ylabel(f"{words(section.metric)}, {'lower' if section.direction == 'min' else 'higher'} is better")
+    axes.set_ylabel(with_direction(section.metric, section.direction))
     axes.set_title(f"{section.task}: what more examples are worth", fontsize=11)
     axes.grid(linewidth=0.4)
     handles, labels = axes.get_legend_handles_labels()

@@ -32,6 +32,16 @@ def decimals(values: Iterable[float | None], digits: int = DIGITS) -> int:
     return max(0, of_largest, min(of_others, MOST_DECIMALS))
 
 
+def with_direction(metric: str, direction: str) -> str:
+    """relative MAE, lower is better"""
+    return f"{words(metric)}, {'lower' if direction == 'min' else 'higher'} is better"
+
+
+def without_reference(verdict: str, reference: str | None) -> str:
+    """A verdict without the name of the reference, where that is the same in all rows."""
+    return verdict.replace(f" than {reference}", "", 1).replace(f" from {reference}", "", 1)
+
+
 def p_in_words(p_value: float) -> str:
     """Such as "= 0.012"."""
     if p_value < 1e-4:
