@@ -45,7 +45,7 @@ lock: ## write the locks again after a change of dependencies (ARGS=--upgrade: n
 	@sh environment.sh lock "$(PYTHON)" $(ARGS)
 
 test: lint ## lint, then run the tests (ARGS="-k price")
-	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	$(RUN) OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not server" $(ARGS)
 
 lint: $(VENV)/.installed ## check style, format, types, imports and shell scripts
 	$(RUN) ruff check .
