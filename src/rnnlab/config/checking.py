@@ -38,6 +38,7 @@ BASES = {
     "task.figures": "rnnlab.tasks.figures.Figures",
     "task.baselines": "rnnlab.tasks.baselines.baselines.Baselines",
     "tracking": "rnnlab.tracking.tracker.Tracker",
+    "cluster": "rnnlab.cluster.engine.Engine",
     "optimizer": "torch.optim.Optimizer",
 }
 """What the class of such a node derives from, by its name as the makers below."""

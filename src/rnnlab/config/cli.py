@@ -106,8 +106,8 @@ class Command:
                 # with `_do`'s name and module, which Hydra asks a job for
                 job = update_wrapper(partial(_do, self, name), _do)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
-        except _Reported as error:
-            sys.exit(error.args[0])
+        except Reported as error:
+            sys.exit(error.code)
         except (UserError, OSError) as error:  # of `CheckedLoader`
             sys.exit(report(error))
         except (HydraException, OmegaConfBaseException) as error:
@@ -127,14 +127,7 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
     try:
         keep(Path.cwd())
         _find_packages(cfg.packages)  # in a process of its own, the loader of the config was not made
-        found = faults(cfg)
-        if not found:  # said before the classes of what is made are imported for their check: that takes seconds
-            log.info("%s, in %s", " ".join([name, *command.subject(cfg)]), _place())
-        add_faults_of_made(cfg, ("tracking", *command.makes), found)
-        found |= _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
-        if command.settings is not None:
-            resolve_name(command.settings)(cfg, found)
-        refuse(found)
+        check_job(command, cfg, name)
         _started()
         return resolve_name(command.job)(cfg)
     except Exception as error:
@@ -142,10 +135,27 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
             log.warning("%s: skipped. %s", " ".join(HydraConfig.get().overrides.task), error)
             return None
         close_meter()
-        code = report(error)
+        reported = Reported(report(error), in_words(error))
         if single:  # of an exception Hydra would print the command line too, with the secrets in it
-            sys.exit(code)
-        raise _Reported(code) from None
+            sys.exit(reported.code)
+        raise reported from None
+
+
+def check_job(command: Command, cfg: DictConfig, name: str = "") -> None:
+    """Check the config of a job, which is Hydra's own as well, with all that the job makes.
+
+    name: of the command, which is logged with the job's subject as soon as the config's own keys are right.
+
+    Raises: `UserError` that names every fault.
+    """
+    found = faults(cfg)
+    if not found and name:  # said before the classes of what is made are imported for their check: that takes seconds
+        log.info("%s, in %s", " ".join([name, *command.subject(cfg)]), _place())
+    add_faults_of_made(cfg, ("tracking", "cluster", *command.makes), found)
+    found |= _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
+    if command.settings is not None:
+        resolve_name(command.settings)(cfg, found)
+    refuse(found)
 
 
 def _find_packages(packages: Sequence[str]) -> None:
@@ -267,7 +277,11 @@ def _settle(command: Command) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # else whoever runs the job has one
+            signal.signal(number, _stop)
 
 
 @contextmanager
@@ -293,8 +307,19 @@ def _started() -> None:
         gc.enable()
 
 
-class _Reported(Exception):
-    """An error that was already printed; its argument is the exit code."""
+class Reported(Exception):
+    """An error that was already printed. code: to exit with. text: what it says, in one line."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code, self.text = code, text
+
+
+def in_words(error: Exception) -> str:
+    """What an error says, in one line without secrets."""
+    error = _as_user_error(error)
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return without_secrets(" ".join(text.split()))
 
 
 def report(error: Exception) -> int:
@@ -363,7 +388,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         missing = str(error.missing_cfg_file)
         if missing == "hydra/launcher/joblib":
-            return "hydra/launcher=joblib needs the package hydra-joblib-launcher: pip install 'rnnlab[parallel]'."
+            return "hydra/launcher=joblib needs the package hydra-joblib-launcher; cluster.workers=2 needs none."
         options = list(error.options or [])
         return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
     key = _unknown_key(error)

@@ -24,7 +24,7 @@ VARIABLE = "RNNLAB_PACKAGES"
 """Of the environment: further packages, separated by commas."""
 
 PLACES = re.compile(
-    r"cell|optimizer|schedule|tracking|callbacks\.[^.]+"
+    r"cell|optimizer|schedule|tracking|cluster|callbacks\.[^.]+"
     r"|task\.(net|dataset|data|data\.loss|judging|figures|baselines)"
 )
 """Where a `_target_` may stand."""

@@ -36,8 +36,8 @@ def group(text: str, decides: Decides = Decides.NOTHING, *, made: bool = False, 
     """A group of keys within another.
 
     decides: of the group as a whole, and of those of its keys that are not declared. made: whether an object is made of
-    it, whose class takes them. address: whether it holds the address of a store or a mirror, which no file keeps: it is
-    no part of what is run.
+    it, whose class takes them. address: whether it holds the address of a store, a mirror or a cluster, which no file
+    keeps: it is no part of what is run.
     """
     return field(metadata={"text": text, "decides": decides, "is_group": True, "made": made, "address": address})
 
@@ -185,6 +185,7 @@ class Config:
     tracking: dict[str, Any] = group("the store of runs", made=True, address=True)
     tuning: Tuning = group("settings found for this very task and cell", Decides.TRAINING)
     search: Search = group("search: what it tries, and for how long")
+    cluster: dict[str, Any] = group("where the jobs of a sweep run", made=True, address=True)
 
 
 class Declared(NamedTuple):
@@ -242,4 +243,4 @@ MADE = tuple(name for name, each in declared().items() if each.made)
 take."""
 
 ADDRESSES = tuple(name for name, each in declared().items() if each.address)
-"""Groups with the address of a store or a mirror, which are no part of what is run: no file keeps them."""
+"""Groups with the address of a store, a mirror or a cluster, which are no part of what is run: no file keeps them."""

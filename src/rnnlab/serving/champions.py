@@ -47,7 +47,7 @@ def crown(store: Tracker, tracked: Tracked | None) -> bool:
 
     Returns: False where it failed, so that it should be tried again.
     """
-    if not isinstance(store, MLflowStore) or tracked is None:
+    if not isinstance(store, MLflowStore) or not store.crowns or tracked is None:
         return True
     run = read_json(tracked.results.train(tracked.seed) / "run.json")
     loss = read_json(tracked.results.train(tracked.seed) / "metrics.json")["validation_loss"]

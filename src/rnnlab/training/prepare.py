@@ -109,6 +109,17 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 _unsettled: dict[tuple[Path, str], Prepared] = {}
 """By root and fingerprint, what this process has fetched of data that may change."""
 
+
+def prepared_here() -> dict[tuple[Path, str], Prepared]:
+    """What this process has fetched of data that may change, by root and fingerprint."""
+    return dict(_unsettled)
+
+
+def assume_prepared(known: dict[tuple[Path, str], Prepared]) -> None:
+    """Let this process use what another one has fetched: the jobs of a sweep are about one state of the data."""
+    _unsettled.update(known)
+
+
 NO_MATCH = "does not match the digest in its meta.json"
 
 

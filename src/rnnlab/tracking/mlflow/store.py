@@ -48,11 +48,15 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
 class MLflowStore(Tracker):
-    """An MLflow store with one experiment for each data set, and flat runs: one for each cell, setting and seed."""
+    """An MLflow store with one experiment for each data set, and flat runs: one for each cell, setting and seed.
 
-    def __init__(self, uri: str | None = None, sync: bool = False) -> None:
+    crown: whether a run that is better than its data set's champion becomes the next one.
+    """
+
+    def __init__(self, uri: str | None = None, sync: bool = False, crown: bool = True) -> None:
         configure()
         self.uri = store_uri(uri)
+        self.crowns = crown
         self._sync = sync
         self._experiments: dict[str, str] = {}
         self._introduced: set[str] = set()

@@ -1,0 +1,116 @@
+"""The jobs of a sweep as tasks of Ray, on whichever of its hosts has room."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from rnnlab.arguments import Positive, PositiveNumber, Range
+from rnnlab.cluster.engine import Engine
+from rnnlab.cluster.job import Job
+from rnnlab.cluster.worker import work
+from rnnlab.errors import UserError
+from rnnlab.extras import require
+
+PATIENCE = 20.0
+"""Seconds that tasks which are to end have for it."""
+
+
+class Ray(Engine):
+    """Ray Core: each job a remote function, given back by Ray itself when its process or its host dies.
+
+    address: as in conf/cluster/ray.yaml. cores, gpus, memory_gb: what Ray keeps free for each job. attempts: at a job.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        address: str = "auto",
+        workers: Positive | None = None,
+        cores: Positive = 1,
+        memory_gb: PositiveNumber | None = None,
+        gpus: Annotated[float, Range(at_least=0)] = 0,
+        attempts: Positive = 10,
+        runs_per_job: Positive | None = None,
+        evaluate: bool = False,
+        detach: bool = False,
+    ) -> None:
+        super().__init__(workers, runs_per_job, evaluate, detach)
+        self.address = address
+        memory = None if memory_gb is None else int(memory_gb * 2**30)
+        self._options = {"num_cpus": cores, "num_gpus": gpus, "memory": memory, "max_retries": attempts - 1}
+        self._ray: Any = None
+        self._waiting: list[Job] = []
+        self._running: dict[Any, Job] = {}
+        self._gone: dict[Job, str] = {}
+
+    def open(self) -> int | None:
+        require("ray", "cluster=ray", "ray")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report home
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a job without GPUs is warned of that
+        import ray
+
+        try:
+            ray.init(
+                address=None if self.address == "local" else self.address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False if self.address == "local" else None,
+            )
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(
+                f"cluster.address={self.address}: there is no Ray cluster to be reached ({reason}). Start one with "
+                "`ray start --head`, and `ray start --address=<head>` on its other hosts; or take this host alone: "
+                "cluster.address=local."
+            ) from None
+        self._ray = ray
+        self._task = ray.remote(work)
+        there = ray.cluster_resources()
+        for what, needed in (("CPU", self._options["num_cpus"]), ("GPU", self._options["num_gpus"])):
+            largest = max((node["Resources"].get(what, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+            if needed and needed > largest:
+                key = {"CPU": "cores", "GPU": "gpus"}[what]
+                self.close()
+                raise UserError(f"cluster.{key}={needed:g}: no host of the Ray cluster has more than {largest:g}.")
+        room = int(there.get("CPU", 0) // self._options["num_cpus"])
+        return room if self.workers is None else min(room, self.workers)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self._waiting += jobs
+
+    def poll(self) -> None:
+        ended, _ = (
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+            if self._running
+            else ([], [])
+        )
+        for reference in ended:
+            job = self._running.pop(reference)
+            try:
+                self._ray.get(reference)
+                self._gone[job] = "it ended"
+            except self._ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", None) or error
+                self._gone[job] = f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+        while self._waiting and (self.workers is None or len(self._running) < self.workers):
+            job = self._waiting.pop(0)
+            reference = self._task.options(**self._options, name=job.name).remote(str(job.folder))
+            self._running[reference] = job
+
+    def gone(self, job: Job) -> str | None:
+        return self._gone.get(job)
+
+    def cancel(self) -> None:
+        self._waiting.clear()
+        for reference in self._running:
+            self._ray.cancel(reference, force=False)
+        if self._running:
+            self._ray.wait(list(self._running), num_returns=len(self._running), timeout=PATIENCE)
+        self.close()
+
+    def close(self) -> None:
+        """Ray itself ends the tasks of a process that lets go of it."""
+        if self._ray is not None:
+            self._ray.shutdown()
