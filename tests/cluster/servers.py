@@ -1,4 +1,4 @@
-"""Slurm and Ray on this machine alone, for as long as a test lasts."""
+"""Slurm on this machine alone, for as long as a test lasts."""
 
 import os
 import re
@@ -73,8 +73,11 @@ def _free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def slurm(folder: Path, cpus: int = 2, further: str = "") -> Iterator[dict[str, str]]:
-    """Slurm with one node. Yields: the environment in which its commands find it."""
+def slurm(folder: Path, cpus: int = 2, further: str = "", hidden: Path | None = None) -> Iterator[dict[str, str]]:
+    """Slurm with one node. Yields: the environment in which its commands find it.
+
+    further: lines of its configuration. hidden: a folder that the node sees as an empty one.
+    """
     host = socket.gethostname().partition(".")[0]
     for name in ("state", "spool", "munge"):
         (folder / name).mkdir(parents=True)
@@ -86,12 +89,22 @@ def slurm(folder: Path, cpus: int = 2, further: str = "") -> Iterator[dict[str, 
     (folder / "munge").chmod(0o755)
     environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(config)}
     # --force: as root, and below folders that others may write to
-    munged = ["munged", "--foreground", "--force", "--num-threads=1", f"--key-file={key}", f"--socket={folder}/munge/socket"]
+    munged = [
+        "munged",
+        "--foreground",
+        "--force",
+        "--num-threads=1",
+        f"--key-file={key}",
+        f"--socket={folder}/munge/socket",
+    ]
     munged += [f"--pid-file={folder}/munge/pid", f"--seed-file={folder}/munge/seed", f"--log-file={folder}/munge/log"]
     processes = []
     try:
-        for command in (munged, ["slurmctld", "-D"], ["slurmd", "-D"]):
-            with (folder / f"{command[0]}.out").open("wb") as out:
+        node = ["slurmd", "-D"]
+        if hidden is not None:
+            node = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {hidden}; exec slurmd -D"]
+        for command in (munged, ["slurmctld", "-D"], node):
+            with (folder / f"{Path(command[0]).name}.out").open("wb") as out:
                 processes.append(subprocess.Popen(command, env=environment, stdout=out, stderr=out))
             time.sleep(0.3)
         until = time.monotonic() + 60

@@ -185,12 +185,12 @@ def test_packages_are_named_by_the_command_line_and_the_environment() -> None:
 
 
 @pytest.mark.slow
-def test_the_processes_of_a_launcher_may_name_the_same_packages(
+def test_the_processes_of_a_sweep_may_name_the_same_packages(
     root: Path, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(own.parent))
     process = start(
-        root, "train", "-m", *SHORT, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1",
+        root, "train", "-m", *SHORT, "cluster.workers=2", "seed=0,1",
         *OWN_CALLBACK, "packages=[ownpackage]",
     )  # fmt: skip
     printed, _ = process.communicate(timeout=300)

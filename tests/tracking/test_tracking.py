@@ -198,7 +198,7 @@ def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
 def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     """A Hydra sweep in four processes, the store not yet made."""
     process = start(
-        root, "train", "-m", *SHORT, "hydra/launcher=joblib", "hydra.launcher.n_jobs=4", "cell=rnn", "seed=range(0,8)"
+        root, "train", "-m", *SHORT, "cluster.workers=4", "cell=rnn", "seed=range(0,8)"
     )
     printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed

@@ -182,12 +182,13 @@ def dealt(
     groups: dict[tuple[str, ...], list[Part]] = {}
     for key, part in parts:
         groups.setdefault(key, []).append(part)
-    pieces = -(-(room or 1) // max(len(groups), 1))
-    return [
-        chunk
-        for group in groups.values()
-        for chunk in _chunks(group, min(max(pieces, -(-len(group) // (most or len(group)))), len(group)))
-    ]
+    number = {key: -(-len(group) // (most or len(group))) for key, group in groups.items()}
+    while groups and sum(number.values()) < (room or 1):
+        key = max(groups, key=lambda each: len(groups[each]) / number[each])
+        if number[key] == len(groups[key]):
+            break
+        number[key] += 1
+    return [chunk for key, group in groups.items() for chunk in _chunks(group, number[key])]
 
 
 def _chunks(group: list[Part], number: int) -> Iterator[list[Part]]:

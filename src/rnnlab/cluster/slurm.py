@@ -37,36 +37,54 @@ UNDER_WAY = ("RUNNING", "CONFIGURING", "COMPLETING", "STAGE_OUT", "SIGNALING", "
 PASSING = ("PREEMPTED", "NODE_FAIL", "COMPLETED", "")
 """States that do not last where Slurm puts the job back into the queue; "": unknown to it."""
 
-FULL = ("temporarily unavailable", "temporarily unable", "MaxSubmitJob", "submit limit", "job array specification")
-"""What of sbatch's errors says that later, or of fewer jobs at once, it may be another."""
+FULL = (
+    "temporarily unavailable",
+    "temporarily unable",
+    "MaxSubmitJob",
+    "submit limit",
+    "job array specification",
+    "Unable to contact",
+    "timed out",
+)
+"""What of sbatch's errors says that it may take the jobs later, or fewer at once."""
+
+BARREN = 3
+"""Times in a row that a job may end without an epoch: Slurm may warn a minute early, which is much of a short limit."""
 
 TIMEOUTS = 10_000
 """Times that a job may go on after its limit: as often as it comes further."""
 
 
 class Work:
-    """What submitit runs on a node, and gives back to Slurm when the limit comes near. minutes: of the limit."""
+    """What submitit runs on a node, and gives back to Slurm when the limit comes near.
 
-    def __init__(self, folder: str, minutes: float) -> None:
-        self.folder, self.minutes = folder, minutes
+    minutes: of the limit. barren: how often in a row it had to end without an epoch.
+    """
+
+    def __init__(self, folder: str, minutes: float, barren: int = 0) -> None:
+        self.folder, self.minutes, self.barren = folder, minutes, barren
 
     def __call__(self) -> None:
-        self.began, self.found = time.monotonic(), self._progress()
+        self.found = self._progress()
         work(self.folder)
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Go on later, from the last epoch; not where a whole limit was too short for one."""
+        """Go on later, from the last epoch; not where the limit is too short for one, as that would never end."""
         from submitit.helpers import DelayedSubmission
 
         job = Job(Path(self.folder))
-        if time.monotonic() - self.began >= 0.5 * 60 * self.minutes and self._progress() == self.found:
+        barren = self.barren + 1 if self._progress() == self.found else 0
+        if barren >= BARREN:
             outcome = job.outcome
-            message = f"no epoch ended within {self.minutes:g} minutes, and it would begin again: raise cluster.minutes"
+            message = (
+                f"{BARREN} times in a row no epoch ended within cluster.minutes={self.minutes:g}, after which it "
+                "begins again: raise that"
+            )
             missing = (str(number) for number in range(len(job.parts)) if str(number) not in outcome["parts"])
             outcome["parts"] |= {number: asdict(Ended("failed", message)) for number in missing}
             job.write_outcome({**outcome, "finished": True})
             sys.exit(2)
-        return DelayedSubmission(Work(self.folder, self.minutes))
+        return DelayedSubmission(Work(self.folder, self.minutes, barren))
 
     def _progress(self) -> list[Any]:
         """What there is of the job's runs."""
@@ -121,7 +139,8 @@ class Slurm(Engine):
         self._since: dict[str, float] = {}
         self._due, self._pause = 0.0, BETWEEN_LOOKS
         self._largest = 1000
-        self._is_away = False
+        self._is_away = self._is_full = False
+        self._again = 0.0
 
     def open(self) -> int | None:
         require("slurm", "cluster=slurm", "submitit")
@@ -141,6 +160,9 @@ class Slurm(Engine):
     def submit(self, jobs: Sequence[Job]) -> None:
         self._waiting += jobs
         self._submit_waiting()
+        while self.detach and self._waiting:  # later, there is nobody who could
+            time.sleep(LONGEST_BETWEEN)
+            self._submit_waiting()
 
     def _submit_waiting(self) -> None:
         import submitit
@@ -151,8 +173,9 @@ class Slurm(Engine):
         size = self._largest
         while self._waiting and size:
             some = self._waiting[:size]
-            arrays = -(-(len(self._ids) + len(self._waiting)) // self._largest)
-            at_once = max(1, (self.workers or len(some)) // arrays)
+            at_once = len(some)
+            if self.workers is not None:  # its share of them, of an array among several
+                at_once = max(1, self.workers * len(some) // (len(self._ids) + len(self._waiting)))
             try:
                 executor.update_parameters(
                     **{key: value for key, value in self._parameters.items() if value is not None},
@@ -164,13 +187,16 @@ class Slurm(Engine):
                 if not any(text in reason for text in FULL):
                     raise UserError(f"cluster=slurm: no job was taken: {reason}.") from None
                 size //= 2
-                if not size:
+                if not size and not self._is_full:
                     log.info("Slurm takes no more jobs for now (%s): %d wait here", reason, len(self._waiting))
+                    self._is_full = True
                 continue
             for job, one in zip(some, submitted, strict=True):
                 self._ids[job] = one.job_id
                 job.keep_handle({"engine": self.name, "id": one.job_id})
             del self._waiting[: len(some)]
+            self._is_full = False
+        self._again = time.monotonic() + LONGEST_BETWEEN
 
     def poll(self) -> None:
         now = time.monotonic()
@@ -188,7 +214,6 @@ class Slurm(Engine):
             line.partition("|")[0]: line.partition("|")[2].replace("|", " on ").removesuffix(" on ")
             for line in found.splitlines()
         }
-        ended_before = sum(self.gone(job) is not None for job in self._ids)
         for number in self._ids.values():
             state = states.get(number, "")
             if self._states.get(number) != state:
@@ -196,7 +221,7 @@ class Slurm(Engine):
                 self._pause = BETWEEN_LOOKS
         self._pause = min(1.3 * self._pause, LONGEST_BETWEEN)
         self._due = now + self._pause
-        if self._waiting and ended_before < sum(self.gone(job) is not None for job in self._ids):
+        if self._waiting and now >= self._again:
             self._submit_waiting()
 
     def gone(self, job: Job) -> str | None:

@@ -98,7 +98,6 @@ class _Sweep:
     def __init__(self, context: HydraContext, function: Any, config: DictConfig, engine: Engine) -> None:
         self.context, self.function, self.config, self.engine = context, function, config, engine
         self.command, self.name = function.args[0], function.args[1]
-        self.reported: dict[str, int] = {}  # what was printed of runs that cannot begin, and the exit codes
         if engine.evaluate and self.name != "train":
             raise UserError(f"cluster.evaluate=true: it is for rnnlab train; {self.name} trains nothing.")
 
@@ -115,9 +114,7 @@ class _Sweep:
             if jobs:
                 self.engine.submit(jobs)
             if self.engine.detach:
-                log.info(
-                    "%d jobs are submitted; the same command without cluster.detach says how far they are", len(jobs)
-                )
+                log.info("%s submitted; the same command without cluster.detach says how far they are", _counted(jobs))
                 return [self._returned(each, None) for each in planned]
             followed.until_all_end()
         except UserError:
@@ -158,14 +155,20 @@ class _Sweep:
 
     def _open(self, words: tuple[str, ...], opened: dict[tuple[str, ...], Planned]) -> Planned:
         """opened: runs by their words without the seed, of which all that is checked is the same."""
-        seed = next((word.partition("=")[2] for word in reversed(words) if word.startswith("seed=")), None)
+        seed = next((word.partition("=")[2] for word in reversed(words) if word.startswith("seed=")), "")
+        if not seed.isdigit():
+            return self._with_state(self._checked(words))
         others = tuple(word for word in words if not word.startswith("seed="))
-        like = opened.get(others) if seed is not None and seed.isdigit() else None
-        if like is not None and seed is not None and like.part.folder:
-            label = like.part.label.replace(f"seed {like.part.seed}", f"seed {int(seed)}", 1)
-            part = replace(like.part, words=words, seed=int(seed), label=label)
-            return self._with_state(Planned(words, part))
-        label = " ".join(word for word in words if not word.startswith("cluster"))
+        if others not in opened:
+            opened[others] = self._checked(words)
+        like = opened[others].part
+        name = like.label.replace(f"seed {like.seed}", f"seed {int(seed)}", 1) if like.folder else _in_words(words)
+        part = replace(like, words=words, seed=int(seed), label=name)
+        return self._with_state(replace(opened[others], words=words, part=part))
+
+    def _checked(self, words: tuple[str, ...]) -> Planned:
+        """Of the first seed of a setting, with its data."""
+        named = Part(_in_words(words), words)
         try:
             cfg = self.context.config_loader.load_sweep_config(self.config, list(words))
             HydraConfig.instance().set_config(cfg)
@@ -173,25 +176,20 @@ class _Sweep:
                 del cfg["hydra"]
             check_job(self.command, cfg)
             if self.command.makes != MADE:
-                return Planned(words, Part(label, words))
+                return Planned(words, named)
             from rnnlab.training.run import Run  # here: it imports Lightning
 
             run = Run.open(cfg)
         except MissingExtra as error:
-            log.warning("%s: skipped. %s", label, error)
-            return Planned(words, Part(label, words), "skipped", str(error))
+            log.warning("%s: skipped. %s", named.label, error)
+            return Planned(words, named, "skipped", str(error))
         except Exception as error:  # whatever it is: the other runs go on
-            text = in_words(error)
-            code = report(error) if text not in self.reported else self.reported[text]
-            self.reported[text] = code
-            return Planned(words, Part(label, words), "failed", text, code)
+            return Planned(words, named, "failed", in_words(error), report(error))
         label = " ".join([run.label, *varied_by(words_to_keep(words))])
-        planned = Planned(words, Part(label, words, str(run.results.folder), run.seed))
-        opened[others] = planned
-        return self._with_state(planned)
+        return Planned(words, Part(label, words, str(run.results.folder), run.seed))
 
     def _with_state(self, planned: Planned) -> Planned:
-        if self.name != "train":
+        if self.name != "train" or planned.state != "missing":
             return planned
         results, seed = Results(Path(planned.part.folder)), planned.part.seed
         if is_locked(results.lock(seed)):
@@ -262,7 +260,7 @@ class _Sweep:
             "missing": "to be done", "skipped": "skipped", "failed": "failed",
         }  # fmt: skip
         text = ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
-        log.info("%d runs: %s%s", len(planned), text, f", in {len(jobs)} jobs" if jobs else "")
+        log.info("%d runs: %s%s", len(planned), text, f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if jobs else "")
 
     # --- after ---
 
@@ -309,3 +307,12 @@ class _Sweep:
             made.status = JobStatus.FAILED
             made.return_value = Reported(planned.code or 1, planned.message or (ended.message if ended else ""))
         return made
+
+
+def _counted(jobs: Sequence[Job]) -> str:
+    return "1 job is" if len(jobs) == 1 else f"{len(jobs)} jobs are"
+
+
+def _in_words(words: tuple[str, ...]) -> str:
+    """A run that has no name yet, by its overrides."""
+    return " ".join(words_to_keep(words))

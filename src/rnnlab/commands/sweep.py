@@ -36,6 +36,7 @@ class BeforeSweep(Callback):
             _check_addresses("", content)
             settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
             check_made(settings, "tracking")
+            check_made(settings, "cluster")
             check(settings.task, group=Named)
             swept = _swept(sweep, hydra["overrides"]["task"])
             refuse({key: text for key, text in faults(settings).items() if not _is_open(key, swept)})

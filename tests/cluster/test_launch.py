@@ -1,0 +1,151 @@
+"""A sweep on several processes of this machine: the same results as one after another, whatever fails."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rnnlab.cluster.job import jobs
+from tests.cluster.equality import results
+from tests.conftest import CHECKOUT, Run
+
+SWEEP = ("-m", "task=xor", "cell=rnn,gru", "seed=0,1", "trainer.max_epochs=3")
+
+FRAGILE = """
+from rnnlab.tracking.callback import RunCallback
+
+class Breaks(RunCallback):
+    def bind(self, cfg, task, folder):
+        if cfg.cell.name == "rnn" and cfg.seed == 1:
+            raise RuntimeError("this run breaks")
+"""
+
+
+@pytest.fixture
+def fragile(root: Path) -> tuple[str, ...]:
+    """Overrides under which one run of `SWEEP` fails once it has begun, by a class of the user's own."""
+    (root / "fragile.py").write_text(FRAGILE)
+    return ("packages=[fragile]", "+callbacks.breaks._target_=fragile.Breaks")
+
+
+@pytest.mark.slow
+def test_processes_leave_what_one_after_another_would(run: Run, root: Path, fragile: tuple[str, ...]) -> None:
+    first = run("train", *SWEEP, *fragile)
+    assert first.code == 1, first.err
+    alone = results(root)
+    (root / "runs").rename(root / "alone")
+
+    swept = run("train", *SWEEP, *fragile, "cluster.workers=2")
+    assert swept.code == 1, swept.err
+    assert "4 runs: 4 to be done, in 2 jobs" in swept.out
+    assert "4 runs: 3 done, 1 failed" in swept.out
+    assert swept.err.count("error: xor/rnn seed 1") == 1
+    assert "failed: RuntimeError: this run breaks\n    xor/rnn seed 1" in swept.out
+    assert len(alone) == 3
+    assert results(root) == alone
+    (left,) = jobs()  # that of the failed run, with its log
+    assert "this run breaks" in left.log.read_text()
+
+    again = run("train", *SWEEP, *fragile, "cluster.workers=2", "cell=rnn,gru,lstm")
+    assert "6 runs: 3 done before, 3 to be done, in 2 jobs" in again.out
+    assert "6 runs: 5 done, 3 of them before, 1 failed" in again.out
+
+
+@pytest.mark.slow
+def test_jobs_judge_their_nets_where_asked_and_one_process_crowns(run: Run, root: Path) -> None:
+    swept = run("train", *SWEEP, "cluster.workers=2", "cluster.evaluate=true")
+    assert swept.code == 0, swept.err
+    assert len([*root.glob("runs/xor/*/*/*/evaluate/seeds/seed=*/metrics.json")]) == 4
+    assert swept.out.count("the new champion") == 1
+    again = run("train", *SWEEP, "cluster.workers=2", "cluster.evaluate=true")
+    assert "4 runs: 4 done before" in again.out
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    long = (
+        "-m",
+        "task=xor",
+        "cell=rnn,gru",
+        "seed=0",
+        "trainer.max_epochs=400",
+        "trainer.patience=null",
+        "tracking=none",
+    )
+    command = [sys.executable, str(CHECKOUT / "pipelines/train.py"), *long, "cluster.workers=2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + 120
+    while len([*root.glob("runs/xor/*/*/*/checkpoints/seed=0/last.ckpt")]) < 2:
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "the same command goes on with what is missing, each run from its last epoch" in out
+    begun = [job.outcome for job in jobs()]
+    assert len(begun) == 2
+    assert not any(outcome["finished"] for outcome in begun)
+
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "2 runs: 2 done" in done.stdout, done.stdout + done.stderr
+    other = tmp_path_factory.mktemp("other")
+    subprocess.run(command[:-1], env={**os.environ, "RNNLAB_ROOT": str(other)}, check=True, capture_output=True)
+    assert results(root) == results(other)
+
+
+@pytest.mark.slow
+def test_a_killed_process_takes_no_other_with_it(root: Path) -> None:
+    words = (
+        "-m",
+        "task=xor",
+        "cell=rnn,gru",
+        "seed=0",
+        "trainer.max_epochs=200",
+        "trainer.patience=null",
+        "tracking=none",
+    )
+    command = [sys.executable, str(CHECKOUT / "pipelines/train.py"), *words, "cluster.workers=2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + 120
+    while not [*root.glob("runs/xor/*/rnn/*/checkpoints/seed=0/last.ckpt")]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (folder,) = {job.folder for job in jobs() if job.name == "xor/rnn"}
+    subprocess.run(["pkill", "-KILL", "-f", f"rnnlab.cluster.worker {folder}"], check=True)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "xor/rnn seed 0 epochs=200 patience=null: its process was killed by SIGKILL before it was done" in out
+    assert "2 runs: 1 done, 1 failed" in out
+
+
+def test_what_cannot_run_is_said_before_any_work(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(root))
+    without = run("train", *SWEEP, "cluster=slurm", "tracking=none")
+    assert without.code == 2
+    assert "cluster=slurm: there is no sbatch on this host's PATH" in without.err
+    unknown = run("train", *SWEEP, "cluster.partition=fast", "tracking=none")
+    assert unknown.code == 2
+    assert "cluster.partition" in unknown.err
+    wrong = run("train", *SWEEP, "cluster.workers=0", "tracking=none")
+    assert wrong.code == 2
+    assert "error: cluster.workers must be an integer >= 1, got 0.\n" in wrong.err
+    elsewhere = run("train", *SWEEP, "cluster=lsf", "tracking=none")
+    assert elsewhere.code == 2
+    assert "There are: local, ray, slurm" in elsewhere.err
+    assert not (root / "runs").exists() or not [*root.glob("runs/xor*")]
+
+
+@pytest.mark.slow
+def test_runs_that_cannot_begin_are_named_and_the_others_go_on(run: Run) -> None:
+    swept = run("train", *SWEEP, "cluster.workers=2", "optimizer.lr=0.01,-1", "cell=gru", "tracking=none")
+    assert swept.code == 2
+    assert swept.err.count("optimizer.lr must be a number > 0, got -1.") == 1
+    assert "4 runs: 2 to be done, 2 failed, in 2 jobs" in swept.out
+    assert "4 runs: 2 done, 2 failed" in swept.out
