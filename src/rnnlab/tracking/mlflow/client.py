@@ -2,8 +2,20 @@
 
 import logging
 import os
+import random
+import time
+from typing import TYPE_CHECKING
 
+from rnnlab.extras import require
 from rnnlab.results.paths import store_root
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+POSTGRESQL = ("postgresql:", "postgresql+psycopg2:")
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds between attempts to use a database in which another process is just making MLflow's tables."""
 
 
 def store_uri(uri: str | None) -> str:
@@ -27,3 +39,28 @@ def quieten() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # repeats a database's own words, the user's name among them, at every attempt
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
+
+
+def connected(uri: str) -> "MlflowClient":
+    """The client of a store; its tables are made where there are none.
+
+    Several that make them in one database disturb each other, and no lock of a workspace keeps those of another away:
+    whoever fails tries again, and finds them made.
+
+    Raises: `MissingExtra` for a database whose driver is not installed.
+    """
+    if uri.startswith(POSTGRESQL):
+        require("server", "A store in PostgreSQL", "psycopg2")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import IntegrityError, InternalError, ProgrammingError
+
+    quieten()
+    for pause in PAUSES:
+        try:
+            return MlflowClient(uri)
+        except (MlflowException, IntegrityError, InternalError, ProgrammingError):
+            if "://" not in uri or uri.startswith("http"):
+                raise
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
+    return MlflowClient(uri)
