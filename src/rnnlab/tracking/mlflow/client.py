@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rnnlab.extras import require
@@ -12,14 +13,20 @@ from rnnlab.results.paths import store_root
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-POSTGRESQL = ("postgresql:", "postgresql+psycopg2:")
+PSYCOPG2 = "postgresql+psycopg2://"
+"""How addresses begin of databases that are reached by the driver which the extra `server` brings."""
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between attempts to use a database in which another process is just making MLflow's tables."""
 
 
 def store_uri(uri: str | None) -> str:
-    """The store of the option `tracking.uri`: null is a database of the workspace."""
+    """The store of the option `tracking.uri`: null is a database of the workspace.
+
+    By postgresql:// SQLAlchemy means psycopg, its third version, from 2.1 on, and psycopg2 before.
+    """
+    if uri and uri.startswith("postgresql://") and find_spec("psycopg") is None:
+        return uri.replace("postgresql://", PSYCOPG2, 1)
     return uri or f"sqlite:///{store_root() / 'mlflow.db'}"
 
 
@@ -49,8 +56,9 @@ def connected(uri: str) -> "MlflowClient":
 
     Raises: `MissingExtra` for a database whose driver is not installed.
     """
-    if uri.startswith(POSTGRESQL):
+    if uri.startswith(PSYCOPG2):
         require("server", "A store in PostgreSQL", "psycopg2")
+    from alembic.util import CommandError
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import IntegrityError, InternalError, ProgrammingError
@@ -59,7 +67,7 @@ def connected(uri: str) -> "MlflowClient":
     for pause in PAUSES:
         try:
             return MlflowClient(uri)
-        except (MlflowException, IntegrityError, InternalError, ProgrammingError):
+        except (MlflowException, CommandError, IntegrityError, InternalError, ProgrammingError):
             if "://" not in uri or uri.startswith("http"):
                 raise
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
