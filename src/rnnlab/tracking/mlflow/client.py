@@ -13,8 +13,13 @@ from rnnlab.results.paths import store_root
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+log = logging.getLogger("rnnlab")
+
 PSYCOPG2 = "postgresql+psycopg2://"
 """How addresses begin of databases that are reached by the driver which the extra `server` brings."""
+
+SERVERS = ("postgresql", "mysql", "mssql")
+"""Databases that processes of several hosts use; one in a file is kept by a lock beside it."""
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between attempts to use a database in which another process is just making MLflow's tables."""
@@ -68,7 +73,9 @@ def connected(uri: str) -> "MlflowClient":
         try:
             return MlflowClient(uri)
         except (MlflowException, CommandError, IntegrityError, InternalError, ProgrammingError):
-            if "://" not in uri or uri.startswith("http"):
+            if not uri.startswith(SERVERS):
                 raise
+            if pause == PAUSES[0]:
+                log.info("the database of the MLflow store is being made ready, or is out of date: trying again")
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
     return MlflowClient(uri)

@@ -16,7 +16,7 @@ from rnnlab.results.locks import Lock, is_locked, locked
 from rnnlab.results.origin import JUDGING, current, digest, is_judged, is_of
 from rnnlab.results.paths import Results, data_folder, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
-from rnnlab.tracking.mlflow.client import configure, connected, store_uri
+from rnnlab.tracking.mlflow.client import SERVERS, configure, connected, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
 from rnnlab.tracking.mlflow.pages import name_of_test, rounded, run_note, saved_views, task_note
 from rnnlab.tracking.mlflow.watch import SILENT_SECONDS, Watch
@@ -46,7 +46,7 @@ UNDER_WAY = "attributes.status = 'RUNNING'"
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABASES = ("sqlite", *SERVERS)
 """Stores without a server, which would put artifacts below whatever folder the command is given in."""
 
 
