@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 
 from rnnlab.commands.open_run import open_run
 from rnnlab.diagnosis.memory_length import measure, sample, scalars, write_memory
-from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.files import atomic_folder, read_json, write_json
+from rnnlab.results.locks import locked
 from rnnlab.results.origin import origin
 from rnnlab.results.paths import from_root
 from rnnlab.serving.champions import crown

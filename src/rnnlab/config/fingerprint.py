@@ -35,6 +35,7 @@ NEUTRAL = tuple(
         "output",
         "report.length_sweep",
         "report.selection",
+        "results.locks",
         "serving",
         "tracking",
         "training.check",

@@ -6,11 +6,14 @@ later `dvc repro` can read.
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rnnlab.errors import UserError
-from rnnlab.results.files import atomic_file, locked
+from filelock import FileLock, Timeout
+
+from rnnlab.results.files import atomic_file
+from rnnlab.results.locks import NO_LOCKS
 
 # below the folder of dvc.yaml; git ignores .dvc/tmp
 LOCK = Path(".dvc/tmp/lock")  # held by DVC whenever it writes dvc.lock or rwlock, but not while a stage's command runs
@@ -22,15 +25,33 @@ DAMAGED = Path(".dvc/tmp/dvc.lock.damaged")
 def keep(folder: Path) -> None:
     """In a stage that DVC runs: copy dvc.lock, which DVC has read and does not write meanwhile, for `restore`."""
     if "DVC_STAGE" in os.environ and (folder / "dvc.lock").exists():
-        with suppress(UserError), locked(folder / LOCK, 0.0), atomic_file(folder / KEPT) as part:
+        with suppress(Timeout), _alone(folder), atomic_file(folder / KEPT) as part:
             shutil.copyfile(folder / "dvc.lock", part)
 
 
 def restore(folder: Path) -> None:
     """Put back what a killed DVC left unreadable in `folder`, and say so. Files of a running DVC are left alone."""
-    with suppress(UserError), locked(folder / LOCK, 0.0):
+    with suppress(Timeout), _alone(folder):
         _restore_lock(folder)
         _clear_rwlock(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold DVC's own lock, which is the operating system's alone.
+
+    Raises: `Timeout` at once when DVC holds it, and where the file system has no locks.
+    """
+    (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise Timeout(lock.lock_file) if error.errno in NO_LOCKS else error from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _restore_lock(folder: Path) -> None:

@@ -22,7 +22,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from rnnlab.addresses import shown
 from rnnlab.errors import UserError
 from rnnlab.output import Meter, show_count
-from rnnlab.results.files import NO_FOLDER, NO_ROOM, atomic_file, locked, read_json, write_json
+from rnnlab.results.files import NO_FOLDER, NO_ROOM, atomic_file, read_json, write_json
+from rnnlab.results.locks import locked
 
 if TYPE_CHECKING:
     import requests

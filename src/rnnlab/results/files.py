@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from rnnlab.errors import UserError
+from rnnlab.results.locks import is_locked as is_locked
+from rnnlab.results.locks import locked as locked
 
 NO_FOLDER = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR))
 """Numbers of the errors of a folder that cannot be written to, or is none."""
@@ -73,31 +73,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{path} is not JSON ({error}); delete it and run the step that writes it again.") from None
-
-
-@contextmanager
-def locked(path: Path, wait_seconds: float = -1.0) -> Iterator[None]:
-    """Hold an operating-system lock on `path`: freed by the system when the process dies, however it dies.
-
-    Raises: `UserError` when another process holds it for longer than `wait_seconds` (negative: wait for ever).
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=wait_seconds):
-            yield
-    except Timeout:
-        raise UserError(f"Another process works in {path.parent} (it holds {path.name}); wait for it to end.") from None
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock on `path`."""
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,9 +1,9 @@
 """The best model of each data set in MLflow's registry: `rnnlab-<task>-<slug>-<digest>`, alias `champion`, chosen on
 validation.
 
-A run is compared only with a champion of the same yardstick: the same loss on the same data digest. It takes over when
-its validation loss is lower. A champion by another loss stays, for the two say nothing about each other, unless its own
-results are gone from this machine.
+A run is compared only with models of the same yardstick: the same loss on the same data digest. It takes over when its
+validation loss is lower than that of each. A champion by another loss stays, for the two say nothing about each other,
+unless its own results are gone.
 
 Only champions are kept as models: the weights of every run are among its artifacts, and packing them as a model takes
 longer than many a run (docs/tracking.md has the figures).
@@ -11,7 +11,6 @@ longer than many a run (docs/tracking.md has the figures).
 
 import json
 import logging
-import socket
 import tempfile
 from collections.abc import Iterable
 from functools import cache
@@ -19,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnlab.errors import UserError
-from rnnlab.results.files import locked, read_json
+from rnnlab.results.files import read_json
+from rnnlab.results.locks import locked
 from rnnlab.results.origin import FORMAT
 from rnnlab.results.paths import Results, data_folder, store_root
+from rnnlab.tracking.mlflow.client import store_uri
 from rnnlab.tracking.mlflow.models import DATA, OURS, TASK, link_metrics
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracked, Tracker
@@ -35,13 +36,15 @@ log = logging.getLogger("rnnlab")
 
 ALIAS = "champion"
 
+ATTEMPTS = 20
+"""To give the alias to the best, each after another process has given it to a worse one."""
+
 _no_model: set[tuple[str, str]] = set()
 """Pairs of a registered model and a cell of which this process has logged why no model can be made."""
 
 
 def crown(store: Tracker, tracked: Tracked | None) -> bool:
-    """Register the model of a seed that is in the store as its data set's champion, if it is better than the present
-    one.
+    """Register the model of a seed that is in the store as its data set's champion, if it is the best there.
 
     Only MLflow has a registry. One that fails stops nothing, as with all that is put into the store.
 
@@ -53,11 +56,9 @@ def crown(store: Tracker, tracked: Tracked | None) -> bool:
     loss = read_json(tracked.results.train(tracked.seed) / "metrics.json")["validation_loss"]
     if run.get("yardstick") is None:
         return True
-    # one process at a time, from the comparison to the new alias
+    # one process of this workspace at a time: else each of a sweep would pack its own; what holds is in the registry
     with store.results_are_kept(), locked(store_root() / ".champions.lock"):
-        present = champion(store.client, name_of(run))
-        if present is None or _gives_way(present, run, loss):
-            _register(store.client, tracked, run, loss)
+        _crown(store, tracked, run, loss)
         return True
     return False  # the store failed, and has logged it
 
@@ -83,27 +84,97 @@ def name_of(run: dict[str, Any]) -> str:
     return f"{OURS}{run['task']}-{data_folder(run['dataset']['slug'], run['dataset']['digest'])}"
 
 
-def champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
-    """The present champion of a registered model."""
+def _crown(store: MLflowStore, tracked: Tracked, run: dict[str, Any], loss: float) -> None:
+    """Register the model where it is better than all there, and give the alias to the best until it has it.
+
+    Processes of several hosts may do so at once, with nothing but the registry between them. Each sets the alias by a
+    list that may be old by then. But each lists again after it has set it, and ends only when the alias is at the best
+    of its list: whoever sets it last has seen all that were registered before, and whoever registers later lists after
+    that.
+    """
+    client, name = store.client, name_of(run)
+    known, present = _registered(client, name)
+    if present is not None and not _gives_way(store, present, run):
+        return
+    best = _best(client, known, run)
+    if best is None or loss < float(best.tags["validation_loss"]):
+        _register(client, tracked, run, loss)
+        known, present = _registered(client, name)
+    for _ in range(ATTEMPTS):
+        if present is not None and not _gives_way(store, present, run):
+            return
+        best = _best(client, known, run)
+        if best is None or (present is not None and present.version == best.version):
+            return
+        client.set_registered_model_alias(name, ALIAS, best.version)
+        if best.run_id == tracked.run_id:
+            log.info(
+                "%s: version %s of %s, the new champion: validation loss %.4f; rnnlab predict model=models:/%s@%s",
+                run["name"], best.version, name, loss, name, ALIAS,
+            )  # fmt: skip
+        known, present = _registered(client, name)
+
+
+def _registered(client: "MlflowClient", name: str) -> tuple[list["ModelVersion"], "ModelVersion | None"]:
+    """All versions of a registered model, and the one that is champion."""
+    versions = list(client.search_model_versions(f"name = '{name}'"))
     # asked so, because `get_model_version_by_alias` raises one and the same error for much else
     found = client.search_registered_models(f"name = '{name}'")
-    version = found[0].aliases.get(ALIAS) if found else None
-    return client.get_model_version(name, version) if version else None
+    version = str(found[0].aliases.get(ALIAS)) if found else None
+    return versions, next((each for each in versions if str(each.version) == version), None)
 
 
-def _gives_way(present: "ModelVersion", run: dict[str, Any], loss: float) -> bool:
+def _best(client: "MlflowClient", versions: list["ModelVersion"], run: dict[str, Any]) -> "ModelVersion | None":
+    """Of those of the yardstick of `run` the one of the lowest loss, of equal ones the first that was registered.
+
+    Of what was trained again only the latest counts, and no run that was deleted.
+    """
+    latest = {run["key"]: int(run["started"])}
+    comparable = [each for each in versions if _is_comparable(each, run)]
+    for each in comparable:
+        key, started = each.tags["rnnlab.key"], int(each.tags["rnnlab.started"])
+        latest[key] = max(started, latest.get(key, started))
+    for each in sorted(comparable, key=lambda each: (float(each.tags["validation_loss"]), int(each.version))):
+        is_latest = int(each.tags["rnnlab.started"]) == latest[each.tags["rnnlab.key"]]
+        if is_latest and not _is_deleted(client, each):
+            return each
+    return None
+
+
+def _is_deleted(client: "MlflowClient", version: "ModelVersion") -> bool:
+    """Whether the run that a model is of is deleted in the store."""
+    from mlflow.exceptions import MlflowException
+
+    assert version.run_id is not None
+    try:
+        return bool(client.get_run(version.run_id).info.lifecycle_stage == "deleted")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return True  # for good
+
+
+def _is_comparable(version: "ModelVersion", run: dict[str, Any]) -> bool:
+    return version.tags.get("rnnlab.format") == str(FORMAT) and version.tags.get("yardstick") == run["yardstick"]
+
+
+def _gives_way(store: MLflowStore, present: "ModelVersion", run: dict[str, Any]) -> bool:
+    """Whether the best model of the yardstick of `run` takes the place of a champion."""
     if "yardstick" not in present.tags:  # set by hand: not ours to judge
         return False
-    if present.tags.get("rnnlab.format") != str(FORMAT):  # this version cannot load it
+    made = int(present.tags.get("rnnlab.format", 0))
+    if made != FORMAT:  # this version cannot load one of an earlier, and leaves it to a later to judge its own
+        return made < FORMAT
+    if present.tags["yardstick"] == run["yardstick"] or _is_gone(store, present):
         return True
-    if present.tags["rnnlab.key"] == run["key"]:  # trained again, it takes its own place
-        return present.tags["rnnlab.started"] != str(run["started"])
-    if present.tags["yardstick"] == run["yardstick"]:
-        return loss < float(present.tags["validation_loss"])
-    gone = present.tags["host"] == socket.gethostname() and not _on_disk(present)
-    if not gone:
-        _say_it_stays(present.name, present.tags["yardstick"], run["yardstick"])
-    return gone
+    _say_it_stays(present.name, present.tags["yardstick"], run["yardstick"])
+    return False
+
+
+def _is_gone(store: MLflowStore, present: "ModelVersion") -> bool:
+    """Whether the results of a champion are there no more: its folder, where only this workspace uses the store, or
+    its run. Of another workspace that path says nothing here."""
+    return (store.uri == store_uri(None) and not _on_disk(present)) or _is_deleted(store.client, present)
 
 
 @cache
@@ -167,14 +238,9 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         model_id=model.model_id,
         await_creation_for=0,
     )
-    client.set_registered_model_alias(name, ALIAS, version.version)
     # a server does this by itself; the list of models shows it
     versions = json.dumps([{"name": name, "version": version.version}])
     client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
-    log.info(
-        "%s: version %s of %s, the new champion: validation loss %.4f; rnnlab predict model=models:/%s@%s",
-        run["name"], version.version, name, loss, name, ALIAS,
-    )  # fmt: skip
 
 
 def _log_model(

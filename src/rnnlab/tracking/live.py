@@ -13,6 +13,9 @@ log = logging.getLogger("rnnlab")
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds between attempts to reach a store that failed; each pause is twice the one before."""
 
+BEAT_SECONDS = 60.0
+"""Between the signs of life that a run under way gives to the store."""
+
 PATIENCE = 10.0
 """Seconds that the end of training waits for the store to take the last rows."""
 
@@ -79,7 +82,8 @@ class Connection:
 
 
 class LiveRun:
-    """A run under way, made in the store by `begin` and filled by `log_rows`, both called from its own thread.
+    """A run under way, made in the store by `begin` and filled by `log_rows`, both called from its own thread, as is
+    `beat` with a number that is raised every `BEAT_SECONDS`.
 
     Without them, nothing is tracked. Rows wait until the store has taken them, however long it is away. `log_rows` may
     see a row twice: the answer to a request, and not the request, may be what was lost.
@@ -90,10 +94,14 @@ class LiveRun:
         begin: Callable[[], str] | None = None,
         log_rows: Callable[[str, list[Row]], None] | None = None,
         connection: Connection | None = None,
+        beat: Callable[[str, int], None] | None = None,
     ) -> None:
         self.run_id: str | None = None
         self._begin = begin
         self._log_rows = log_rows
+        self._beat = beat
+        self._beats = 0
+        self._next_beat = time.monotonic() + BEAT_SECONDS
         self._connection = connection or Connection()
         self._waiting: list[Row] = []
         self._change = threading.Condition()
@@ -131,7 +139,10 @@ class LiveRun:
         pause = FIRST_PAUSE
         while True:
             with self._change:
-                self._change.wait_for(lambda: self._ending or self._waiting or self.run_id is None)
+                self._change.wait_for(
+                    lambda: self._ending or self._waiting or self.run_id is None,
+                    timeout=None if self._beat is None else max(0.0, self._next_beat - time.monotonic()),
+                )
                 rows, last = list(self._waiting), self._ending
                 if last and self.complete:
                     return
@@ -153,6 +164,10 @@ class LiveRun:
         assert self._log_rows is not None
         if self.run_id is None:
             self.run_id = self._begin()
+        if self._beat is not None and time.monotonic() >= self._next_beat and not self._ending:
+            self._beat(self.run_id, self._beats + 1)
+            self._beats += 1
+            self._next_beat = time.monotonic() + BEAT_SECONDS
         if rows:
             self._log_rows(self.run_id, rows)
             with self._change:

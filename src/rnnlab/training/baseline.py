@@ -12,7 +12,8 @@ from rnnlab.arguments import RESERVED
 from rnnlab.config.fingerprint import baseline_setting, fingerprint
 from rnnlab.config.titles import DataName, name_of_data
 from rnnlab.errors import UserError
-from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.files import atomic_folder, read_json, write_json
+from rnnlab.results.locks import locked
 from rnnlab.results.origin import JUDGED, is_current
 from rnnlab.results.paths import baselines_by_hand, from_root, root
 from rnnlab.tasks.baselines.baselines import Baselines

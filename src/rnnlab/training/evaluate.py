@@ -17,8 +17,9 @@ from rnnlab.config.sizing import SIZING, policy
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.figures import save
-from rnnlab.results.files import atomic_file, atomic_folder, locked, read_json, write_json
+from rnnlab.results.files import atomic_file, atomic_folder, read_json, write_json
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
+from rnnlab.results.locks import Lock, locked
 from rnnlab.results.origin import JUDGED, JUDGING, digest, is_judged, is_of, origin
 from rnnlab.results.paths import Results, from_root, of_seeds
 from rnnlab.tasks.figures import Figures, Passage
@@ -83,7 +84,7 @@ def _policies(run: Run, seed: int) -> list[str]:
     return sorted({*before, policy(run.cfg)})
 
 
-def _alone(results: Results) -> AbstractContextManager[None]:
+def _alone(results: Results) -> AbstractContextManager[Lock]:
     """One process at a time puts a seed beside the others, or reads them all."""
     return locked(results.folder / "checkpoints" / ".summary.lock")
 

@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from rnnlab.config.fingerprint import data_setting, fetch_setting, fingerprint
 from rnnlab.data.download import sha256_of
 from rnnlab.errors import UserError
-from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.files import atomic_folder, read_json, write_json
+from rnnlab.results.locks import locked
 from rnnlab.results.paths import Prepared, from_root, root
 
 if TYPE_CHECKING:  # they load Lightning, which what only fetches does not need

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 
 from rnnlab.config.fingerprint import save_config
 from rnnlab.modules.module import Diverged, SequenceModule
-from rnnlab.results.files import atomic_folder, locked, read_json, write_json
+from rnnlab.results.files import atomic_folder, read_json, write_json
+from rnnlab.results.locks import Lock, is_of_lock, locked
 from rnnlab.results.origin import is_current
 from rnnlab.results.paths import from_root
 from rnnlab.tracking.callback import RunCallback
@@ -55,14 +56,14 @@ def train_seed(run: Run, store: Tracker) -> Tracked | None:
 
     Returns: the seed as the store has it.
     """
-    with locked(run.results.lock(run.seed), wait_seconds=2):
+    with locked(run.results.lock(run.seed), wait_seconds=2) as lock:
         if not run.cfg.force and run.is_trained(run.seed):
             log.info("%s: already trained under this setting%s; force=true trains it again", run.label, _place(run))
             return store.put(run.results, run.seed)
-        return _train(run, store)
+        return _train(run, store, lock)
 
 
-def _train(run: Run, store: Tracker) -> Tracked | None:
+def _train(run: Run, store: Tracker, lock: Lock) -> Tracked | None:
     module = run.initial_module()
     resume = None if run.cfg.force else _checkpoint_to_resume(run)
     if resume is None:
@@ -74,7 +75,7 @@ def _train(run: Run, store: Tracker) -> Tracked | None:
     with store.live(described) as live:
         recorder = Recorder(live.send)
         callbacks = bound_callbacks(run.cfg, run.task, run.checkpoints)
-        facts = fit(run, module, recorder, callbacks, resume)
+        facts = fit(run, module, recorder, [_StillAlone(lock), *callbacks], resume)
         with atomic_folder(run.results.train(run.seed)) as part:
             write_json(part / "metrics.json", {"seed": run.seed, "setting": run.setting, **facts})
             write_json(part / "run.json", described)
@@ -83,6 +84,7 @@ def _train(run: Run, store: Tracker) -> Tracked | None:
             for callback in callbacks:
                 if isinstance(callback, RunCallback):
                     callback.write(part, described["name"])
+            lock.check()
     tracked = store.put(run.results, run.seed, live)
     log.info(
         "%s: validation loss %.4f in epoch %d, %.1f s, %.0f steps/s",
@@ -125,7 +127,7 @@ def _clear(run: Run) -> None:
     for path in run.checkpoints.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path != run.results.lock(run.seed):
+        elif not is_of_lock(path, run.results.lock(run.seed)):
             path.unlink()
 
 
@@ -177,6 +179,17 @@ def make_trainer(options: DictConfig, recorder: Recorder, folder: Path, callback
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+class _StillAlone(Callback):
+    """Ends a training that another process has taken over, before it writes over the other's checkpoints: the host of
+    this one was suspended, say, for longer than a lock holds without a sign of life."""
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._lock.check()
 
 
 class _Stopping(EarlyStopping):

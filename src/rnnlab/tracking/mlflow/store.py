@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
-from rnnlab.results.files import NO_FOLDER, is_locked, locked, read_json
+from rnnlab.results.files import NO_FOLDER, read_json
+from rnnlab.results.locks import Lock, is_locked, locked
 from rnnlab.results.origin import JUDGING, current, digest, is_judged, is_of
 from rnnlab.results.paths import Results, data_folder, store_root, trained_seeds
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
-from rnnlab.tracking.mlflow.client import configure, quieten, store_uri
+from rnnlab.tracking.mlflow.client import SERVERS, configure, connected, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
 from rnnlab.tracking.mlflow.pages import name_of_test, rounded, run_note, saved_views, task_note
+from rnnlab.tracking.mlflow.watch import SILENT_SECONDS, Watch
 from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ TRAINED = "rnnlab.trained"
 EVALUATED = "rnnlab.evaluated"
 DIAGNOSED = "rnnlab.diagnosed"
 END = "rnnlab.end"
+BEAT = "rnnlab.beat"
+ENDED = "ended"
 NOTE = "mlflow.note.content"
 
 DIGEST = "data_digest"
@@ -43,7 +46,7 @@ UNDER_WAY = "attributes.status = 'RUNNING'"
 BATCH = 1000
 """Metrics in one request: MLflow's own limit."""
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABASES = ("sqlite", *SERVERS)
 """Stores without a server, which would put artifacts below whatever folder the command is given in."""
 
 
@@ -65,12 +68,9 @@ class MLflowStore(Tracker):
     @cached_property
     def client(self) -> "MlflowClient":
         """Made when it is first asked for, and with it the database where there is none."""
-        from mlflow import MlflowClient
-
-        quieten()
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # which warns of every attempt
         with self._alone():
-            return MlflowClient(self.uri)
+            return connected(self.uri)
 
     def open(self) -> list[Tracked]:
         """Made where there is none, and the runs of killed processes ended."""
@@ -90,31 +90,41 @@ class MLflowStore(Tracker):
                 "another with tracking.uri=..., or train without: tracking=none."
             ) from None
 
-    @staticmethod
-    def _alone() -> AbstractContextManager[None]:
-        """One process at a time: several that make a new SQLite store at once can leave it broken for good."""
+    def _alone(self) -> AbstractContextManager[Lock]:
+        """One process at a time: several that make a new SQLite store at once can leave it broken for good. The lock is
+        beside the database, which other workspaces may use too."""
+        database = Path(self.uri.removeprefix("sqlite:///"))
+        if self.uri.startswith("sqlite:///") and database.parent.is_dir():
+            return locked(database.with_name(f".{database.stem}.lock"))
         return locked(store_root() / ".mlflow.lock")
 
     def experiment(self, run: dict[str, Any]) -> str:
         """The id of the experiment of a run's data set, made where there is none. run: the content of run.json."""
-        client = self.client  # before the lock is taken: to make it takes the same lock
         data = run["dataset"]
         name = f"{data['title']} ({data['digest'][:6]})"
         if name not in self._experiments:
-            with self._alone():
-                found = client.get_experiment_by_name(name)
-                if found is None:
-                    # a server decides itself where artifacts go; beside a database of our own they are in the workspace
-                    place = store_root() / "mlartifacts" / f"{run['task']}-{data_folder(data['slug'], data['digest'])}"
-                    location = place.as_uri() if self.uri.startswith(DATABASES) else None
-                    tags = {"task": run["task"], DIGEST: data["digest"]}
-                    self._experiments[name] = client.create_experiment(name, location, tags)
-                else:
-                    if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
-                        client.restore_experiment(found.experiment_id)
-                    self._check_place(found)
-                    self._experiments[name] = found.experiment_id
+            found = self.client.get_experiment_by_name(name) or self._new_experiment(name, run)
+            if found.lifecycle_stage == "deleted":  # by someone in the UI; a run needs it back
+                self.client.restore_experiment(found.experiment_id)
+            self._check_place(found)
+            self._experiments[name] = found.experiment_id
         return self._experiments[name]
+
+    def _new_experiment(self, name: str, run: dict[str, Any]) -> "Experiment":
+        from mlflow.exceptions import MlflowException
+
+        data = run["dataset"]
+        # a server decides itself where artifacts go; beside a database of our own they are in the workspace
+        place = store_root() / "mlartifacts" / f"{run['task']}-{data_folder(data['slug'], data['digest'])}"
+        location = place.as_uri() if self.uri.startswith(DATABASES) else None
+        try:
+            self.client.create_experiment(name, location, {"task": run["task"], DIGEST: data["digest"]})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
+                raise
+        made = self.client.get_experiment_by_name(name)
+        assert made is not None
+        return made
 
     def _check_place(self, experiment: "Experiment") -> None:
         """Raises: `UserError` for the database of a workspace that was moved or copied: it holds whole paths, and what
@@ -136,7 +146,7 @@ class MLflowStore(Tracker):
 
     @contextmanager
     def live(self, run: dict[str, Any]) -> Iterator[LiveRun]:
-        live = LiveRun(lambda: self._begin(run), self.log_rows, self._connection)
+        live = LiveRun(lambda: self._begin(run), self.log_rows, self._connection, self._show_life)
         try:
             yield live
         except BaseException as error:
@@ -146,6 +156,9 @@ class MLflowStore(Tracker):
                     self._end_early(live.run_id, error)
             raise
         live.close()
+
+    def _show_life(self, run_id: str, beat: int) -> None:
+        self.client.set_tag(run_id, BEAT, str(beat))
 
     @contextmanager
     def results_are_kept(self) -> Iterator[None]:
@@ -194,6 +207,8 @@ class MLflowStore(Tracker):
             assert live.run_id is not None
             run_id = live.run_id
             self._finish_training(run_id, run, folder)
+            if END in self.client.get_run(run_id).data.tags:  # by one who took it for dead
+                self.client.delete_tag(run_id, END)
             if present is not None and present.info.run_id != run_id:
                 self.client.delete_run(present.info.run_id)
                 present = None
@@ -241,7 +256,7 @@ class MLflowStore(Tracker):
             if END in begun[0].data.tags:
                 self.client.delete_tag(run_id, END)
         else:
-            tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}"}
+            tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}", BEAT: "0"}
             created = self.client.create_run(experiment, start_time=run["started"], tags=tags, run_name=run["name"])
             run_id = created.info.run_id
         self.client.log_batch(
@@ -270,7 +285,7 @@ class MLflowStore(Tracker):
         self._introduced.add(experiment)
 
     def _finish_training(self, run_id: str, run: dict[str, Any], folder: Path) -> None:
-        from mlflow.entities import Metric
+        from mlflow.entities import Metric, RunTag
 
         facts = read_json(folder / "metrics.json")
         ended = int(facts["ended"] * 1000)
@@ -278,10 +293,13 @@ class MLflowStore(Tracker):
         keys = (*sizes, *speeds, "best_epoch", "validation_loss")
         self.client.log_batch(run_id, metrics=[Metric(key, rounded(facts[key]), ended, 0) for key in keys])
         self.client.log_artifacts(run_id, str(folder), "train")
-        # what was asked for, `auto` mostly, becomes what was taken
-        self.client.set_tag(run_id, "unroll", facts["unroll"])
-        self.client.set_tag(run_id, NOTE, run_note(run, facts))
-        self.client.set_tag(run_id, TRAINED, "true")
+        tags = {
+            "unroll": facts["unroll"],  # what was asked for, `auto` mostly, becomes what was taken
+            NOTE: run_note(run, facts),
+            BEAT: ENDED,
+            TRAINED: "true",
+        }
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, "FINISHED", ended)
 
     def _add_evaluation(
@@ -333,32 +351,59 @@ class MLflowStore(Tracker):
         return next(self._all(UNDER_WAY), None) is not None
 
     def repair(self) -> list[Tracked]:
-        """End the runs that say RUNNING although no process holds the lock of their folder.
+        """End the runs that say RUNNING although nobody trains them any more.
+
+        Those whose folder is seen here are judged by its lock. Of all others, which another host trains, or another
+        container of this name, there is only the sign of life that they give to the store: see `Watch`.
 
         One whose results are in its folder is finished: the store was away when training ended. Returns: these.
         """
         completed: list[Tracked] = []
+        elsewhere: dict[str, Run] = {}
         for run in self._all(UNDER_WAY):
             folder, _, seed = run.data.tags.get(FOLDER, "").rpartition("#")
-            if not folder or run.data.tags.get("host") != socket.gethostname():
+            if not folder:
                 continue
             results = Results(Path(folder))
-            if is_locked(results.lock(int(seed))):
-                continue
-            # asked again: a run that ended since the search has let go of its lock only after it said so
-            if self.client.get_run(run.info.run_id).info.status != "RUNNING":
-                continue
-            if self._is_of(results.train(int(seed)), run):
-                if tracked := self.put(results, int(seed)):
-                    completed.append(tracked)
-                log.info(
-                    "run %s of %s had ended without the store: completed", run.info.run_name, run.data.tags["task"]
-                )
-            else:
-                self.client.set_tag(run.info.run_id, END, "its process was killed")
-                self.client.set_terminated(run.info.run_id, "FAILED")
-                log.info("run %s of %s had been killed: marked FAILED", run.info.run_name, run.data.tags["task"])
+            if not self._is_seen(results, int(seed), run):
+                if BEAT in run.data.tags:  # an earlier version gave none
+                    elsewhere[run.info.run_id] = run
+            elif not is_locked(results.lock(int(seed))) and self._is_running(run):
+                if self._is_of(results.train(int(seed)), run):
+                    if tracked := self.put(results, int(seed)):
+                        completed.append(tracked)
+                    log.info(
+                        "run %s of %s had ended without the store: completed", run.info.run_name, run.data.tags["task"]
+                    )
+                else:
+                    self._fail(run, "its process was killed", "had been killed")
+        for run_id in Watch().silent({run_id: run.data.tags[BEAT] for run_id, run in elsewhere.items()}):
+            run = elsewhere[run_id]
+            if self._is_running(run):
+                why = f"no sign of life for {SILENT_SECONDS / 60:.0f} minutes"
+                self._fail(run, why, f"on {run.data.tags.get('host')} gave {why}")
         return completed
+
+    def _is_seen(self, results: Results, seed: int, run: "Run") -> bool:
+        """Whether the folder is this very run's, and not one of the same path on another host; who trains into the
+        workspace of a database is in that workspace."""
+        folders = (results.checkpoints(seed), results.train(seed))
+        return self.uri == store_uri(None) or any(self._is_of(folder, run) for folder in folders)
+
+    def _is_running(self, run: "Run") -> bool:
+        """Asked again: a run that ended since the search has let go of its lock only after it said so."""
+        return bool(self.client.get_run(run.info.run_id).info.status == "RUNNING")
+
+    def _fail(self, run: "Run", why: str, told: str) -> None:
+        run_id = run.info.run_id
+        self.client.set_tag(run_id, END, why)
+        self.client.set_terminated(run_id, "FAILED")
+        now = self.client.get_run(run_id)
+        if TRAINED in now.data.tags:  # it ended in this very moment
+            self.client.set_terminated(run_id, "FINISHED", now.info.end_time)
+            self.client.delete_tag(run_id, END)
+        else:
+            log.info("run %s of %s %s: marked FAILED", run.info.run_name, run.data.tags["task"], told)
 
     @staticmethod
     def _is_of(folder: Path, run: "Run") -> bool:
