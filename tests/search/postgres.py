@@ -12,8 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from tests.tracking.test_tracking import free_port
 
@@ -47,17 +45,17 @@ class PostgreSQL:
     def address(self, database: str, user: str = "lab", password: str = PASSWORD) -> str:
         return f"postgresql://{user}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}"
 
-    def execute(self, *statements: str, database: str = "postgres") -> None:
-        engine = create_engine(self.address(database), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            for statement in statements:
-                connection.execute(text(statement))
+    def execute(self, statement: str) -> None:
+        psycopg2 = pytest.importorskip("psycopg2", reason="the extra server is not installed")
+        connection = psycopg2.connect(self.address("postgres"))
+        connection.autocommit = True
+        connection.cursor().execute(statement)
+        connection.close()
 
 
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
     """A running server. Skips the test where none is installed."""
-    pytest.importorskip("psycopg2", reason="the extra server is not installed")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     on_path = shutil.which("initdb")
     if not found and on_path is None:

@@ -172,7 +172,7 @@ def test_a_database_that_refuses_is_an_error_before_any_work(
     run: Run, root: Path, postgres: PostgreSQL, change: dict[str, str], reason: str
 ) -> None:
     if change.get("user") == "reader":
-        postgres.execute("CREATE ROLE reader LOGIN PASSWORD '" + PASSWORD + "'".replace(":", "\\:"))
+        postgres.execute(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
     outcome = run("search", *SMALL, f"search.storage='{postgres.address(**{'database': 'postgres', **change})}'")
     assert outcome.code == 2
     assert f"/{change.get('database', 'postgres')}, cannot be used ({reason})." in outcome.err
@@ -224,7 +224,7 @@ def test_a_server_that_is_lost_in_a_trial_loses_nothing(tmp_path: Path, postgres
     assert "does not answer (connection refused): waiting for it, for up to 30 minutes" in printed
     assert "answers again" in printed
     assert states(address) == ["COMPLETE"] * 3
-    assert all(len(trial.intermediate_values) == 12 for trial in trials(address))
+    assert all(len(trial.intermediate_values) == trial.user_attrs["epochs"] for trial in trials(address))
 
 
 @server_test
@@ -281,11 +281,12 @@ def test_a_turn_is_one_process_s_and_ends_with_it(address: str, monkeypatch: pyt
             with other.turn("study"):
                 assert time.monotonic() - began > 0.9
 
-    with pytest.raises(OperationalError, match="idle-in-transaction"):
+    with pytest.raises(OperationalError, match="idle-in-transaction|server closed the connection"):
         stand_still()
 
 
 @server_test
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_trial_that_began_and_never_gave_a_sign_of_life_is_replaced(root: Path, address: str) -> None:
     """Its process was killed within its turn."""
     search(address, "search.trials=1")

@@ -87,7 +87,8 @@ def search(cfg: DictConfig) -> float | None:
         storage = database or Journal(folder)
         study = storage.patiently(partial(_open_study, cfg, storage, folder))
         if not (folder / "config.yaml").exists():
-            save_config(cfg, folder / "config.yaml")
+            with atomic_file(folder / "config.yaml") as part:
+                save_config(cfg, part)
         _Trials(cfg, study, storage, space, run.task, folder).run()
         with locked(folder / ".lock"):
             return storage.patiently(partial(_conclude, cfg, study, folder))
