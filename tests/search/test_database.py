@@ -281,7 +281,7 @@ def test_a_turn_is_one_process_s_and_ends_with_it(address: str, monkeypatch: pyt
             with other.turn("study"):
                 assert time.monotonic() - began > 0.9
 
-    with pytest.raises(OperationalError, match="idle-in-transaction|server closed the connection"):
+    with pytest.raises(OperationalError, match=r"idle-in-transaction|server closed the connection"):
         stand_still()
 
 

@@ -24,7 +24,7 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import TPESampler
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from pytorch_lightning.callbacks import Callback
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -220,24 +220,12 @@ class _Trials:
                 shutil.rmtree(own, ignore_errors=True)
 
     def _run(self, trial: Trial, held: ExitStack) -> None:
-        tell = partial(self.study.tell, trial, skip_if_finished=True)  # if no answer came, it may have been heard
-        patiently, own = self.storage.patiently, folder_of(self.folder, trial.number)
-        with held:
-            try:
-                ended = patiently(partial(tell, self._value(trial, own)))
-                told = f"validation loss {ended.value:.4f}" if ended.value is not None else ""
-            except TrialPruned:
-                ended, told = patiently(partial(tell, state=TrialState.PRUNED)), "pruned"
-            except Diverged:
-                ended, told = patiently(partial(tell, state=TrialState.PRUNED)), "diverged"
-            except UpdateFinishedTrialError:
-                ended, told = None, ""
-            except BaseException:
-                with suppress(StorageInternalError, SQLAlchemyError):  # its signs of life end in any case
-                    tell(state=TrialState.FAIL)
-                raise
-            finally:
-                shutil.rmtree(own, ignore_errors=True)
+        own = folder_of(self.folder, trial.number)
+        try:
+            with held:
+                ended, told = self._ended(trial, own)
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
         pair = f"{self.cfg.task.name}/{self.cfg.cell.name}"
         if ended is None or ended.state == TrialState.FAIL:
             log.warning(
@@ -245,9 +233,26 @@ class _Trials:
             )
             return
         if ended.state == TrialState.COMPLETE:
-            told += f", the lowest so far {patiently(lambda: self.study.best_value):.4f}"
+            told += f", the lowest so far {self.storage.patiently(lambda: self.study.best_value):.4f}"
         values = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
         log.info("%s trial %d: %s (%s)", pair, trial.number, told, values)
+
+    def _ended(self, trial: Trial, folder: Path) -> tuple[FrozenTrial | None, str]:
+        """The trial as the study has it after its training, and in words; None where another has taken its place."""
+        tell = partial(self.study.tell, trial, skip_if_finished=True)  # if no answer came, it may have been heard
+        try:
+            value = self._value(trial, folder)
+            return self.storage.patiently(partial(tell, value)), f"validation loss {value:.4f}"
+        except TrialPruned:
+            return self.storage.patiently(partial(tell, state=TrialState.PRUNED)), "pruned"
+        except Diverged:
+            return self.storage.patiently(partial(tell, state=TrialState.PRUNED)), "diverged"
+        except UpdateFinishedTrialError:
+            return None, ""
+        except BaseException:
+            with suppress(StorageInternalError, SQLAlchemyError):  # its signs of life end in any case
+                tell(state=TrialState.FAIL)
+            raise
 
     def _value(self, trial: Trial, folder: Path) -> float:
         """Train one seed with the trial's values; its lowest validation loss."""
