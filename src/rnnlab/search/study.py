@@ -241,17 +241,20 @@ class _Trials:
         """The trial as the study has it after its training, and in words; None where another has taken its place."""
         tell = partial(self.study.tell, trial, skip_if_finished=True)  # if no answer came, it may have been heard
         try:
-            value = self._value(trial, folder)
-            return self.storage.patiently(partial(tell, value)), f"validation loss {value:.4f}"
-        except TrialPruned:
-            return self.storage.patiently(partial(tell, state=TrialState.PRUNED)), "pruned"
-        except Diverged:
-            return self.storage.patiently(partial(tell, state=TrialState.PRUNED)), "diverged"
+            told = partial(tell, state=TrialState.PRUNED)
+            try:
+                value = self._value(trial, folder)
+                told, words = partial(tell, value), f"validation loss {value:.4f}"
+            except TrialPruned:
+                words = "pruned"
+            except Diverged:
+                words = "diverged"
+            return self.storage.patiently(told), words
         except UpdateFinishedTrialError:
             return None, ""
         except BaseException:
-            with suppress(StorageInternalError, SQLAlchemyError):  # its signs of life end in any case
-                tell(state=TrialState.FAIL)
+            with suppress(StorageInternalError, SQLAlchemyError, UpdateFinishedTrialError):
+                tell(state=TrialState.FAIL)  # else it ends with its signs of life
             raise
 
     def _value(self, trial: Trial, folder: Path) -> float:
