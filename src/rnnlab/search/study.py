@@ -315,7 +315,12 @@ def _conclude(cfg: DictConfig, study: Study, folder: Path) -> float | None:
         study.trials_dataframe(("number", "state", "value", "params", "user_attrs")).to_csv(part, index=False)
     if len(spent) < cfg.search.trials:
         running = sum(trial.state == TrialState.RUNNING for trial in trials)
-        log.info("%d of %d trials are done; %d run in other processes", len(spent), cfg.search.trials, running)
+        log.info(
+            "%d of %d trials are done; %d run in other processes: should one be killed, the same command replaces it",
+            len(spent),
+            cfg.search.trials,
+            running,
+        )
         return None
     if not any(trial.state == TrialState.COMPLETE for trial in spent):
         raise UserError(f"None of {len(spent)} trials came to its end: try a lower search.space.optimizer.lr.high.")
