@@ -47,7 +47,7 @@ Run = Callable[..., Outcome]
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty RNNLAB_ROOT, without the tester's own mirror and tracking server."""
     monkeypatch.setenv("RNNLAB_ROOT", str(tmp_path))
-    for name in ("RNNLAB_MIRROR", "MLFLOW_TRACKING_URI", "RNNLAB_SWEEP"):
+    for name in ("RNNLAB_MIRROR", "RNNLAB_STUDIES", "MLFLOW_TRACKING_URI", "RNNLAB_SWEEP"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 

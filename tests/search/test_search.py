@@ -299,6 +299,22 @@ def test_two_processes_share_the_trials(root: Path, begin: Start, conf: Path) ->
 
 
 @pytest.mark.slow
+def test_one_of_two_processes_is_killed_and_the_other_takes_its_trial(root: Path, begin: Start, conf: Path) -> None:
+    words = (*SMALL, "trainer.max_epochs=8", "search.trials=6", "search.pruner=none")
+    one, other = begin("search", *words), begin("search", *words)
+    wait_for(one, lambda: len(list(root.glob("searches/*/*/*/trials/*/**/last.ckpt"))) == 2, 120)
+    one.kill()
+    one.communicate()  # until then it stays in the table of processes
+    printed = output(other)
+    assert printed.count("another takes its place") == 1
+    assert sorted(states(root)) == ["COMPLETE"] * 6 + ["FAIL"]
+    done = [trial for trial in trials(root) if trial.state.name == "COMPLETE"]
+    assert sorted(trial.user_attrs["draw"] for trial in done) == list(range(6))
+    assert OmegaConf.load(conf / "tuned/search/price_rnn.yaml").tuning.trials == 6
+    assert not list(root.glob("searches/*/*/*/trials/*"))
+
+
+@pytest.mark.slow
 def test_what_was_found_is_applied_on_request_and_its_trials_stand_in_the_leaderboard(
     root: Path, run: Run, begin: Start
 ) -> None:

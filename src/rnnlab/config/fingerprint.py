@@ -59,10 +59,14 @@ def plain(node: Any) -> Any:
 
 
 def save_config(cfg: DictConfig, path: Path) -> None:
-    """As YAML, every interpolation resolved, without the groups that hold `ADDRESSES`; of other addresses what may be
-    shown."""
+    """As YAML, every interpolation resolved, without the groups and keys that hold `ADDRESSES`; of other addresses what
+    may be shown."""
     kept = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ADDRESSES])
-    OmegaConf.save(OmegaConf.create(shown_in(OmegaConf.to_container(kept, resolve=True))), path)
+    content: Any = OmegaConf.to_container(kept, resolve=True)
+    for group, _, key in (name.partition(".") for name in ADDRESSES):
+        if key:
+            content.get(group, {}).pop(key, None)
+    OmegaConf.save(OmegaConf.create(shown_in(content)), path)
 
 
 def words_to_keep(words: Iterable[str]) -> list[str]:

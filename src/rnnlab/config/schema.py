@@ -152,6 +152,14 @@ class Search:
     pruner: Literal["median", "hyperband", "none"] = option("what ends a trial that is worse than the others")
     warmup_epochs: Natural = option("of every trial that no pruner ends")
     space: dict[str, Any] = group("the keys that are tried, each {low, high, log, step} or {choices}")
+    storage: str | None = field(
+        default=None,
+        metadata={
+            "text": "a PostgreSQL database whose studies several workspaces share; null: a journal in the workspace",
+            "decides": Decides.NOTHING,
+            "address": True,
+        },
+    )
 
 
 @dataclass(frozen=True)
