@@ -73,8 +73,11 @@ class Journal:
     def name(self, pair: str, setting: str) -> str:
         return pair
 
-    def turn(self, name: str) -> AbstractContextManager[None]:
-        return locked(self._folder / ".lock")
+    @contextmanager
+    def turn(self, name: str) -> Iterator[None]:
+        with locked(self._folder / ".lock") as lock:
+            yield
+            lock.check()
 
     @contextmanager
     def alive(self, name: str, number: int) -> Iterator[None]:
