@@ -79,9 +79,16 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
         "git_commit",
         "git_dirty",
         "device",
+        "processor",
         "threads",
+        "python",
+        "torch",
+        "numpy",
+        "pytorch_lightning",
+        "rnnlab",
     }
     assert tags <= found["tags"].keys()
+    assert found["tags"]["cores"] == str(len(os.sched_getaffinity(0)))
     assert [step for step, _ in found["metrics"]["loss/validation"]] == [1, 2]
     assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
     assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
