@@ -119,6 +119,7 @@ def test_seeds_of_two_folders_are_one_entry_as_if_one_folder_had_all(
     assert "skill_low" in set(table(united, "metrics")["metric"])
 
 
+@pytest.mark.slow
 def test_without_the_prepared_data_what_is_no_mean_over_seeds_is_left_out(run: Run, both: Path, trained: Path) -> None:
     for workspace in (both, both / "other"):
         shutil.rmtree(workspace / "data")
@@ -171,6 +172,7 @@ def test_what_two_folders_say_otherwise_is_shown_in_a_line_and_the_first_is_used
     assert all(line.removeprefix("- ") in silent.out.splitlines() for line in lines)
 
 
+@pytest.mark.slow
 def test_what_cannot_stand_beside_the_first_is_left_out_with_a_line(run: Run, both: Path) -> None:
     xor, price = (results(both / "other", task) for task in TASKS)
     edit(xor.evaluate(2) / "evaluated.json", lambda found: found["judging"].update(beam=7))
@@ -187,6 +189,7 @@ def test_what_cannot_stand_beside_the_first_is_left_out_with_a_line(run: Run, bo
     assert seeds.to_dict() == {"price": 2, "xor": 2}
 
 
+@pytest.mark.slow
 def test_one_folder_alone_may_be_reported_and_a_workspace_stands_for_its_runs(run: Run, both: Path) -> None:
     outcome = run("report", f"report.folder={both}/other", "tracking=none")
     assert outcome.code == 0, outcome.err
@@ -228,7 +231,7 @@ def test_folders_that_cannot_be_united_are_refused_in_a_line(run: Run, root: Pat
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_folder_that_may_not_be_read_is_said_to_be_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_said_to_be_so(root: Path) -> None:
     with pytest.raises(UserError, match="this folder cannot be read"):
         find_runs("report.folder", ["a" * 300])
     with pytest.raises(UserError, match="this folder cannot be read"):
@@ -275,6 +278,7 @@ def test_a_store_takes_each_run_of_two_workspaces_once_and_says_where_it_is(run:
     assert "tracking.roots=nowhere: there is no such folder" in refused.err
 
 
+@pytest.mark.slow
 def test_a_run_whose_workspace_was_moved_is_said_to_be_where_it_is(run: Run, both: Path) -> None:
     words = (*SYNC, "report.folder=runs", "tracking.roots=[other]")
     assert run(*words).code == 0
@@ -289,6 +293,7 @@ VALUES = st.floats(0, 1e6)
 BEST = st.sampled_from([None, 1.0, 100.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["os.system", "mine.Judging"])
 def test_a_config_from_elsewhere_makes_nothing_but_its_judging(run: Run, both: Path, target: str) -> None:
     for workspace in (both, both / "other"):
