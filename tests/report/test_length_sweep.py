@@ -24,7 +24,7 @@ def test_a_sweep_over_lengths_is_reported_and_its_variants_are_told_apart(run: R
     for sweep in sweeps:
         for stage in ("train", "evaluate"):
             assert run(stage, *sweep).code == 0
-    of_looked_into = read_runs()
+    of_looked_into = read_runs([root / "runs"])
     assert set(of_looked_into["name"]) == {"rnn"}, "the others were not looked into"
     assert run("diagnose", *sweeps[1]).code == 0
 

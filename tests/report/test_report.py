@@ -353,7 +353,7 @@ def test_runs_without_baselines_are_named(run: Run, root: Path) -> None:
 def test_baselines_of_an_earlier_version_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text('{"format": 3, "spec": {}, "data": "d", "reference": "ridge"}')
     with pytest.raises(UserError, match="is not there, or of an earlier version"):
-        _section("rain", tmp_path, [])
+        _section("rain", [tmp_path], [])
 
 
 def test_orders_of_pixels_are_tasks_of_their_own(run: Run, root: Path) -> None:

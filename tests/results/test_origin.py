@@ -48,4 +48,4 @@ def test_older_results_are_named_and_skipped(older: Path, run: Run, root: Path, 
 def test_baselines_of_an_earlier_version_are_no_reference(tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text(json.dumps({"format": 3, "reference": "linear"}))
     with pytest.raises(UserError, match="of an earlier version: run `dvc repro`"):
-        _section("xor", tmp_path, [])
+        _section("xor", [tmp_path], [])

@@ -79,7 +79,7 @@ def test_a_file_that_another_process_deletes_meanwhile_is_a_change(
     """Between the moment that it is found and the moment that it is read."""
     train = root / "runs/price/aapl-0/rnn/abc/train/seed=0"
     for file in ("run.json", "weights.safetensors"):
-        write_json(train / file, {"format": FORMAT})
+        write_json(train / file, {"format": FORMAT, "key": "runs/price/rnn/abc/seed=0"})
     (root / "price.db").touch()
 
     def looked_at() -> LastSync:

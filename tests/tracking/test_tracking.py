@@ -79,9 +79,16 @@ def test_a_run_says_all_there_is_to_know(run: Run, root: Path) -> None:
         "git_commit",
         "git_dirty",
         "device",
+        "processor",
         "threads",
+        "python",
+        "torch",
+        "numpy",
+        "pytorch_lightning",
+        "rnnlab",
     }
     assert tags <= found["tags"].keys()
+    assert found["tags"]["cores"] == str(len(os.sched_getaffinity(0)))
     assert [step for step, _ in found["metrics"]["loss/validation"]] == [1, 2]
     assert [step for step, _ in found["metrics"]["loss/train_step"]] == [0, 50]
     assert not {"trainer.threads", "trainer.log_every_n_steps"} & found["params"].keys()
@@ -197,9 +204,7 @@ def test_a_live_run_is_not_taken_for_a_dead_one(root: Path) -> None:
 @pytest.mark.slow
 def test_jobs_side_by_side_lose_nothing_in_a_new_store(root: Path) -> None:
     """A Hydra sweep in four processes, the store not yet made."""
-    process = start(
-        root, "train", "-m", *SHORT, "cluster.workers=4", "cell=rnn", "seed=range(0,8)"
-    )
+    process = start(root, "train", "-m", *SHORT, "cluster.workers=4", "cell=rnn", "seed=range(0,8)")
     printed, _ = process.communicate(timeout=600)
     assert process.returncode == 0, printed
     found = content(client(root))

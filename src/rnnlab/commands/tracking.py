@@ -1,5 +1,8 @@
 """The store of a command."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -19,8 +22,10 @@ def open_store(cfg: DictConfig) -> Tracker:
     return store
 
 
-def sync_store(cfg: DictConfig) -> None:
+def sync_store(cfg: DictConfig, folders: Iterable[Path] = ()) -> None:
     """Put what is on disk into the store that `cfg.tracking` names, unless neither has changed since the last time.
+
+    folders: of runs elsewhere, beside those that `tracking.roots` names.
 
     Raises: `UserError` when it cannot be reached.
     """
@@ -28,7 +33,8 @@ def sync_store(cfg: DictConfig) -> None:
     if not isinstance(store, MLflowStore):
         crown_best(store, store.open())
         return
-    last = LastSync(store.uri)
+    store.roots += map(str, folders)
+    last = LastSync(store.uri, store.roots)
     if last.is_valid():
         return
     tracked = store.open()

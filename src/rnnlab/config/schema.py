@@ -57,7 +57,9 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Report:
-    folder: Literal["results", "runs"] = option("results (of dvc repro) or runs (by hand)")
+    folder: str | list[str] = option(
+        "results (of dvc repro), runs (by hand), or folders of runs that are united: [runs,OTHER/runs]"
+    )
     write: bool = option("false: leave the files as they are")
     show: bool = option("print the leaderboard")
 

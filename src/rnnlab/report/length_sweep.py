@@ -1,6 +1,7 @@
 """Where each cell stops learning as sequences grow, and how far back its gradient reaches: of runs by hand, on disk."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from omegaconf import OmegaConf
 
+from rnnlab.report.results_table import by_data, files_of_baselines
 from rnnlab.results.figures import save
 from rnnlab.results.files import atomic_folder, read_json
 from rnnlab.results.origin import is_current, is_judged, is_of
-from rnnlab.results.paths import Results, baselines_by_hand, trained_by_hand
+from rnnlab.results.paths import Results, trained_by_hand
 from rnnlab.results.wording import with_direction
 
 LENGTH = "task.length"
@@ -31,11 +33,11 @@ FADED = 1e-9
 """Of the gradient one step back: what lies below is not drawn."""
 
 
-def write_lengths(into: Path) -> list[Path]:
+def write_lengths(folders: Sequence[Path], into: Path) -> list[Path]:
     """Of every task that was trained on several lengths and looked into (`callbacks=memory`, or diagnose.py): the
     table <task>.csv, <task>_lengths.png and <task>_gradients.png. Returns the figures; none, and no folder, where
-    there is no such task."""
-    found = read_runs()
+    there is no such task. folders: of runs by hand."""
+    found = read_runs(folders)
     figures: list[str] = []
     if found.empty:
         return []
@@ -50,10 +52,11 @@ def write_lengths(into: Path) -> list[Path]:
     return [into / name for name in figures]
 
 
-def read_runs() -> pd.DataFrame:
+def read_runs(folders: Sequence[Path]) -> pd.DataFrame:
     """A row for each evaluated seed whose memory was measured, of tasks with two lengths or more.
 
-    Of one seed of one setting under several states of the code: the run that was started last.
+    Of one seed of one setting under several states of the code: the run that was started last; of the same run in
+    several folders: the first.
 
     task, unit (what the length counts), name (the cell, and the settings in which its runs differ), length, seed;
     metric, direction, score, reference (the trivial baseline's name), reference_score; timesteps (of the sequences);
@@ -61,30 +64,34 @@ def read_runs() -> pd.DataFrame:
     largest_singular_value, gradient (g_k, a list); memory_length_at_start, beyond_at_start, gradient_at_start: before
     training, where it was measured.
     """
-    current = [path for folder in trained_by_hand() if is_current(path := folder / "run.json")]
-    rows = [row for path in current if (row := _row(path))]
+    current = [
+        path for runs in folders for folder in trained_by_hand(runs=runs) if is_current(path := folder / "run.json")
+    ]
+    baselines = by_data(filter(is_current, files_of_baselines(folders)))
+    rows = [row for path in current if (row := _row(path, baselines))]
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows).astype(dict.fromkeys(NUMBERS, "float64"))
+    table = table.drop_duplicates("key")
     table = table.sort_values("started", ignore_index=True).drop_duplicates("run", keep="last")
     kept = table.groupby("task")["length"].transform("nunique") > 1
     table = table.assign(name=table["cell"])[kept]
     for _, runs in table.groupby(["task", "cell"]):
         table.loc[runs.index, "name"] = _names(runs)
-    return table.drop(columns=["cell", "params", "run", "started"]).sort_values(
+    return table.drop(columns=["cell", "params", "key", "run", "started"]).sort_values(
         ["task", "name", "length", "seed"], ignore_index=True
     )
 
 
-def _row(path: Path) -> dict[str, Any] | None:
+def _row(path: Path, baselines: Mapping[tuple[str, str], list[Path]]) -> dict[str, Any] | None:
     run, seed = read_json(path), int(path.parent.name.removeprefix("seed="))
     results = Results(path.parents[2])
     evaluated = results.evaluate(seed)
     measured = _measured(results, seed)
-    facts = baselines_by_hand(run["task"], path.parents[4].name) / "task.json"
-    judged = is_judged(results, seed)
-    if LENGTH not in run["params"] or measured is None or not judged or not is_current(facts):
+    on_its_data = baselines.get((run["task"], run["dataset"]["digest"]))
+    if LENGTH not in run["params"] or measured is None or not is_judged(results, seed) or on_its_data is None:
         return None
+    facts = on_its_data[0] / "task.json"
     # of all baselines the trivial one: another may look up what a cell has to remember, and be perfect
     spec, reference = (read_json(facts)[key] for key in ("spec", "trivial"))
     metric = spec["rank_by"]
@@ -94,6 +101,7 @@ def _row(path: Path) -> dict[str, Any] | None:
         "unit": spec["parts"],
         "cell": run["cell"],
         "params": run["params"],
+        "key": run["key"],
         "run": _identity(path, run),
         "started": run["started"],
         "length": int(run["params"][LENGTH]),

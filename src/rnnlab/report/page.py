@@ -15,7 +15,7 @@ from tabulate import tabulate
 from rnnlab.report import ranks
 from rnnlab.report.curves import draw_curves
 from rnnlab.report.leaderboard import Row, in_short, in_words, rows, short_verdict
-from rnnlab.report.results_table import Section
+from rnnlab.report.results_table import Entry, Section
 from rnnlab.results.figures import save, small
 from rnnlab.results.files import atomic_folder
 from rnnlab.results.learning_curves import draw_learning_curves, learning_curves
@@ -37,13 +37,15 @@ PAIRS_IN_MARKDOWN = 8
 """Cells at most of which the text shows all pairs: 28 lines."""
 
 
-def write(sections: list[Section], folder: Path, wanted: tuple[str, ...] = ()) -> None:
+def write(sections: list[Section], folder: Path, wanted: tuple[str, ...] = (), united: Sequence[str] = ()) -> None:
     """leaderboard.md, .csv, .html (which needs no other file), metrics.csv and figures/, all new or all old.
 
     Also pairs.csv, a line for every two cells, where there are cells over several tasks.
 
-    wanted: words by which the runs were chosen, where not all of them are shown.
+    wanted: words by which the runs were chosen, where not all of them are shown. united: the folders that they are
+    in, where these are several.
     """
+    head = _head(wanted, united)
     tables = [(section, rows(section)) for section in sections]
     with atomic_folder(folder) as part:
         all_rows = [asdict(row) for _, table in tables for row in table]
@@ -52,14 +54,14 @@ def write(sections: list[Section], folder: Path, wanted: tuple[str, ...] = ()) -
         _all_metrics(sections).to_csv(part / "metrics.csv", index=False)
         over_tasks = ranks.rank(sections)
         over_all = ranks.in_words(over_tasks) if len({section.task for section in sections}) > 1 else ""
-        (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, wanted), encoding="utf-8")
+        (part / "leaderboard.md").write_text(_markdown(tables, over_all, over_tasks, head), encoding="utf-8")
         figures = [
             _figures(section, table, part / "figures" / f"{section.task}-{section.data}") for section, table in tables
         ]
         if over_tasks is not None:
             save(ranks.draw(over_tasks), part / DIAGRAM)
             pd.DataFrame([asdict(pair) for pair in over_tasks.pairs]).to_csv(part / "pairs.csv", index=False)
-        page = _html(tables, figures, over_all, over_tasks, wanted, part)
+        page = _html(tables, figures, over_all, over_tasks, head, part)
         (part / "leaderboard.html").write_text(page, encoding="utf-8")
 
 
@@ -109,14 +111,15 @@ def _headline(section: Section) -> str:
 
 
 def _markdown(
-    tables: list[tuple[Section, list[Row]]], over_all: str, over_tasks: ranks.Ranking | None, wanted: tuple[str, ...]
+    tables: list[tuple[Section, list[Row]]], over_all: str, over_tasks: ranks.Ranking | None, head: list[str]
 ) -> str:
-    parts = ["# Leaderboard", *_chosen_by(wanted)]
+    parts = ["# Leaderboard", *head]
     for section, table in tables:
         alignment = ("right", "left", "right", "left", *["right"] * 6, "left")
         grid = _table(_cells(table), _columns(section), alignment)
         heading = _headline(section).replace("<", r"\<")  # of a column <b>, which is no tag
         parts += [f"## {heading}", grid, in_words(section, table)]
+        parts += ["\n".join(f"- {line}" for line in section.remarks)] if section.remarks else []
     if over_all:
         parts += ["## Over all tasks", over_all]
     if over_tasks is not None:
@@ -177,8 +180,10 @@ def _matrix(found: ranks.Ranking) -> list[tuple[str, list[dict[str, Any] | None]
     ]
 
 
-def _chosen_by(wanted: tuple[str, ...]) -> list[str]:
-    return [f"Of the runs with {' '.join(wanted)}."] if wanted else []
+def _head(wanted: tuple[str, ...], united: Sequence[str]) -> list[str]:
+    """What runs they are, in a line each."""
+    chosen = [f"Of the runs with {' '.join(wanted)}."] if wanted else []
+    return chosen + ([f"The runs of {', '.join(united)}, united by their digests."] if united else [])
 
 
 class Figures(NamedTuple):
@@ -193,23 +198,30 @@ def _figures(section: Section, table: list[Row], folder: Path) -> Figures:
     together = draw_curves(section)
     curves = {}
     for entry in section.entries:
-        if entry.results is not None:
-            curves[entry.name] = learning_curves(entry.results, [facts["seed"] for facts in entry.training])
-    cells = {entry.name: entry.results for entry in section.entries if entry.kind == "cell"}
+        if entry.places:
+            of_seeds = [learning_curves(results, [seed]) for seed, results in entry.places.items()]
+            curves[entry.name] = pd.concat(of_seeds, ignore_index=True)
+    cells = {entry.name: entry for entry in section.entries if entry.kind == "cell"}
     own = [
         {
-            f"{row.name}: {words(path.stem)}": path
-            for path in sorted(of_cell.summary.glob("figures/*.png"))
+            f"{row.name}: {words(path.stem)}{_seeds_drawn(entry)}": path
+            for path in sorted(entry.results.summary.glob("figures/*.png"))
             if path.stem != "learning_curves"
         }
         for row in table
-        if row.kind == "cell" and (of_cell := cells[row.name]) is not None
+        if row.kind == "cell" and (entry := cells[row.name]).results is not None
     ]
     if curves:
         together = {"learning curves": draw_learning_curves(curves), **together}
     for title, figure in together.items():
         save(figure, folder / _file_name(title))
     return Figures({title: folder / _file_name(title) for title in together}, own)
+
+
+def _seeds_drawn(entry: Entry) -> str:
+    """Of an entry whose seeds are in several folders: which of them the figures of the first are of."""
+    here = [str(seed) for seed in entry.places if seed not in entry.elsewhere]
+    return f" (of seed{'s' if len(here) > 1 else ''} {', '.join(here)})" if entry.elsewhere else ""
 
 
 def _file_name(title: str) -> str:
@@ -259,12 +271,12 @@ def _html(
     figures: list[Figures],
     over_all: str,
     over_tasks: ranks.Ranking | None,
-    wanted: tuple[str, ...],
+    head: list[str],
     folder: Path,
 ) -> str:
     environment = Environment(loader=PackageLoader("rnnlab", "report"), autoescape=select_autoescape(default=True))
     return environment.get_template("page.html.jinja").render(
-        chosen_by=_chosen_by(wanted),
+        head=head,
         over_all=over_all,
         diagram=_embedded(folder / DIAGRAM) if over_tasks is not None else None,
         matrix=_matrix(over_tasks) if over_tasks is not None else [],
@@ -276,6 +288,7 @@ def _html(
                 "reference": section.reference,
                 "units": section.units,
                 "words": in_words(section, table),
+                "remarks": section.remarks,
                 "columns": _columns(section),
                 "short": in_short(section, table),
                 "rows": [_page_row(row, cells) for row, cells in zip(table, _cells(table), strict=True)],

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,17 @@ from rnnlab.config.schema import deciding
 from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
+from rnnlab.report.union import (
+    Setting,
+    disagreements,
+    disagreements_of_baselines,
+    first_run,
+    folder_of,
+    is_evaluated,
+    judged_seeds,
+    pooled,
+    unite,
+)
 from rnnlab.results.files import read_json
 from rnnlab.results.origin import JUDGING, NAMED, current, digest, is_current, is_judged
 from rnnlab.results.paths import Results, from_root, of_seeds, root, trained_by_hand
@@ -44,7 +55,8 @@ class Entry:
 
     losses: (seeds, items of the test split). settings: what training was told, by dotted key. trials: how many settings
     of the cell were tried on this data, in searches and by hand, where this is the one of them that was chosen; 0: none
-    was chosen; None: some were tried that nobody counted.
+    was chosen; None: some were tried that nobody counted. results: its folder, the first where several have seeds of
+    it. elsewhere: the folders of those of its seeds that are in another.
     """
 
     name: str
@@ -54,6 +66,7 @@ class Entry:
     losses: NDArray[np.float64]
     training: list[dict[str, Any]] = field(default_factory=list)
     results: Results | None = None
+    elsewhere: dict[int, Results] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     trials: int | None = 0
 
@@ -61,6 +74,12 @@ class Entry:
     def cell(self) -> str:
         """The cell's own name, without what sets this setting apart."""
         return self.name.partition(" ")[0]
+
+    @property
+    def places(self) -> dict[int, Results]:
+        """Where each seed is."""
+        seeds = [facts["seed"] for facts in self.training] if self.results else []
+        return {seed: self.elsewhere.get(seed, self.results) for seed in seeds if self.results}
 
     @property
     def validation_loss(self) -> float:
@@ -97,6 +116,7 @@ class Section:
     tried: list[Entry] = field(default_factory=list)
     called: str = ""
     state: str = ""
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def units(self) -> str:
@@ -110,15 +130,18 @@ class Section:
         return f"{self.called or self.task} {self.state}".rstrip()
 
 
-def sections(folder: str, wanted: Selection) -> list[Section]:
-    """What has been evaluated: "results", the pipeline's grid, or "runs", all that is `wanted` of what was run by hand.
+def sections(folders: Sequence[Path], wanted: Selection) -> list[Section]:
+    """What has been evaluated: of results/ of the root, the pipeline's grid; of folders of runs by hand all that is
+    `wanted`, runs of the same digests being one, wherever they are.
 
     Raises: `UserError` when there is nothing, or part of the grid is missing.
     """
-    found = list(_sections(folder, wanted))
+    of_grid = list(folders) == [root() / "results"]
+    found = list(_of_grid() if of_grid else _by_hand(folders, wanted))
     if not found:
         words = f" with {' '.join(wanted.words)}" if wanted.words else ""
-        raise UserError(f"There is nothing evaluated in {root() / folder}{words}: run `rnnlab evaluate` first.")
+        where = ", ".join(map(str, folders))
+        raise UserError(f"There is nothing evaluated in {where}{words}: run `rnnlab evaluate` first.")
     return [section for _, of_task in groupby(found, lambda each: each.task) for section in _distinct(list(of_task))]
 
 
@@ -137,47 +160,59 @@ def _in_order(title: str) -> list[tuple[float, str]]:
     return [(float(number), "") if number else (0.0, text) for text, number in found]
 
 
-def _sections(folder: str, wanted: Selection) -> Iterator[Section]:
-    if folder == "results":
-        pairs = grid()
-        for task in pairs.tasks:
-            cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
-            for results in cells:
-                if not _is_evaluated(results) or not all(map(is_current, _runs(results))):
-                    raise UserError(
-                        f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
-                        "report.folder=runs."
-                    )
-            yield _section(task, root() / "results" / task / RESERVED, cells)
-    else:
-        runs = current(folder / "run.json" for folder in trained_by_hand())
-        _name_those_without_baselines({path.parents[2] for path in runs})
-        # a copied folder, and two of a data set that two processes named at once, are of the same data
-        folders: dict[tuple[str, str], list[Path]] = {}
-        for facts in current(sorted(root().glob(f"runs/*/*/{RESERVED}/task.json"))):
-            data = read_json(facts)["dataset"]["digest"]
-            folders.setdefault((facts.parents[2].name, data), []).append(facts.parents[1])
-        for (task, _), of_data in folders.items():
-            trained = {path.parents[2] for path in runs if any(map(path.is_relative_to, of_data))}
-            cells = [results for path in sorted(trained) if wanted.takes(results := Results(path))]
-            section = _section(task, of_data[0] / RESERVED, cells)
-            if section.tried or not wanted.words:
-                yield section
+def _of_grid() -> Iterator[Section]:
+    pairs = grid()
+    for task in pairs.tasks:
+        cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
+        for results in cells:
+            if not is_evaluated(results) or not all(map(is_current, _runs(results))):
+                raise UserError(
+                    f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
+                    "report.folder=runs."
+                )
+        yield _section(task, [root() / "results" / task / RESERVED], cells)
 
 
-def _name_those_without_baselines(folders: set[Path]) -> None:
+def _by_hand(folders: Sequence[Path], wanted: Selection) -> Iterator[Section]:
+    runs = current(folder / "run.json" for runs in folders for folder in trained_by_hand(runs=runs))
+    trained: dict[tuple[str, str], list[Results]] = {}
+    for folder in dict.fromkeys(path.parents[2] for path in runs):
+        run = first_run(results := Results(folder))
+        trained.setdefault((run["task"], run["dataset"]["digest"]), []).append(results)
+    # a copied folder, and two of a data set that two processes named at once, are of the same data
+    baselines = by_data(current(files_of_baselines(folders)))
+    _name_those_without_baselines([each for data, found in trained.items() if data not in baselines for each in found])
+    for (task, data), of_data in baselines.items():
+        cells = [results for results in trained.get((task, data), []) if wanted.takes(results)]
+        section = _section(task, of_data, cells, tuple(map(str, wanted.cfg.get("packages") or ())))
+        if section.tried or not wanted.words:
+            yield section
+
+
+def files_of_baselines(folders: Sequence[Path]) -> Iterator[Path]:
+    """The task.json beside the baselines of every data set, in the order of the folders of runs."""
+    return (path for runs in folders for path in sorted(runs.glob(f"*/*/{RESERVED}/task.json")))
+
+
+def by_data(files: Iterable[Path]) -> dict[tuple[str, str], list[Path]]:
+    """The folders of baselines by task and digest of the data. files: the task.json of each."""
+    found: dict[tuple[str, str], list[Path]] = {}
+    for facts in files:
+        found.setdefault((facts.parents[2].name, read_json(facts)["dataset"]["digest"]), []).append(facts.parent)
+    return found
+
+
+def _name_those_without_baselines(found: list[Results]) -> None:
     """In one line, what an `evaluate` that was interrupted left: it judges the baselines last."""
-    alone = [
-        from_root(folder)
-        for folder in sorted(folders)
-        if _is_evaluated(Results(folder)) and not (folder.parents[1] / RESERVED / "task.json").exists()
-    ]
+    alone = [from_root(results.folder) for results in found if is_evaluated(results)]
     if alone:
         named = ", ".join(alone[:NAMED]) + (f" and {len(alone) - NAMED} more" if len(alone) > NAMED else "")
         log.info("left out, as the baselines on their data are not judged: %s: %s", named, AGAIN)
 
 
-def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
+def _section(task: str, judged: Sequence[Path], cells: list[Results], packages: Sequence[str] = ()) -> Section:
+    """judged: the folders of the baselines on its data, of which the first is shown."""
+    baselines = judged[0]
     if not is_current(baselines / "task.json"):
         raise UserError(
             f"{baselines} is not there, or of an earlier version: run `dvc repro`, which judges the baselines as well."
@@ -186,8 +221,9 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
     spec, data = facts["spec"], facts["dataset"]["digest"]
     tried: list[Entry] = []
     chosen: list[Entry] = []
-    for group in _by_cell([results for results in cells if _first_run(results)["dataset"]["digest"] == data]):
-        entries = _named([_cell_entry(results) for results in group if _is_evaluated(results)])
+    settings = [each for each in unite(cells) if each.run["dataset"]["digest"] == data]
+    for group in _by_cell(settings):
+        entries = _named([_cell_entry(each, spec["rank_by"], packages) for each in group if _judged(each)])
         tried += entries
         chosen += _chosen(entries, len(group))
     for path in sorted(baselines.glob("*/metrics.json")):
@@ -207,15 +243,64 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
         entries=chosen,
         tried=tried,
         called=facts["dataset"]["title"],
+        remarks=_remarks(settings, spec["metrics"]) + _remarks_on_baselines(judged, spec["metrics"]),
     )
 
 
-def _by_cell(found: list[Results]) -> list[list[Results]]:
-    """The folders of each cell: of one setting under several states of the code the last one, or the last evaluated."""
-    groups: dict[str, dict[str, Results]] = {}
-    for results in sorted(found, key=lambda each: (_is_evaluated(each), _first_run(each)["started"])):
-        groups.setdefault(_first_run(results)["cell"], {})[json.dumps(_settings(results), sort_keys=True)] = results
+def _remarks(settings: list[Setting], directions: dict[str, str]) -> list[str]:
+    best = {metric: best_value(metric, direction) for metric, direction in directions.items()}
+    several = [each for each in settings if len(each.places) > 1]
+    differing = [line for each in several for line in disagreements(each, best)]
+    left_out = [line for each in several for line in judged_seeds(each.places).left_out]
+    return [*differing, *left_out, *_of_other_code(settings)]
+
+
+def _of_other_code(settings: list[Setting]) -> list[str]:
+    """A line for each folder whose runs of a setting are not shown, because another folder's are of later code."""
+    alike: dict[str, list[Setting]] = {}
+    for each in sorted(settings, key=_in_time):
+        alike.setdefault(_alike(each), []).append(each)
+    lines = []
+    for *earlier, shown in alike.values():
+        here = {folder_of(results) for results in shown.places}
+        for each in earlier:
+            for results in each.places:
+                if is_evaluated(results) and folder_of(results) not in here:
+                    run = first_run(results)
+                    lines.append(
+                        f"{run['tags']['variant']} in {folder_of(results)} is left out: it was trained by other code "
+                        f"(rnnlab {run['tags']['rnnlab']}, commit {run['tags']['git_commit'][:7]}) than in "
+                        f"{', '.join(sorted(here))} (rnnlab {shown.run['tags']['rnnlab']}, commit "
+                        f"{shown.run['tags']['git_commit'][:7]}), which is later. Train it again there."
+                    )
+    return lines
+
+
+def _remarks_on_baselines(judged: Sequence[Path], directions: dict[str, str]) -> list[str]:
+    best = {metric: best_value(metric, direction) for metric, direction in directions.items()}
+    first, *others = judged
+    return [line for other in others for line in disagreements_of_baselines(first, other, best)]
+
+
+def _by_cell(found: list[Setting]) -> list[list[Setting]]:
+    """The settings of each cell: of one under several states of the code the last one, or the last evaluated."""
+    groups: dict[str, dict[str, Setting]] = {}
+    for each in sorted(found, key=_in_time):
+        groups.setdefault(each.run["cell"], {})[_alike(each)] = each
     return [list(groups[cell].values()) for cell in sorted(groups)]
+
+
+def _in_time(setting: Setting) -> tuple[bool, int]:
+    return _judged(setting), setting.run["started"]
+
+
+def _alike(setting: Setting) -> str:
+    """The same for one setting under several states of the code."""
+    return json.dumps([setting.run["cell"], _settings(setting.places[0])], sort_keys=True)
+
+
+def _judged(setting: Setting) -> bool:
+    return any(map(is_evaluated, setting.places))
 
 
 def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
@@ -285,26 +370,40 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, node
 
 
-def _is_evaluated(results: Results) -> bool:
-    return (results.summary / "metrics.json").exists()
-
-
 def _runs(results: Results) -> list[Path]:
     return of_seeds(results.folder, "train/seed=*/run.json")
 
 
-def _first_run(results: Results) -> dict[str, Any]:
-    paths = _runs(results)
-    if not paths:
-        raise UserError(
-            f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
-            "report.folder=runs."
-        )
-    run: dict[str, Any] = read_json(paths[0])
-    return run
+def _cell_entry(setting: Setting, rank_by: str, packages: Sequence[str] = ()) -> Entry:
+    """rank_by, packages: as in `pooled`."""
+    first, *others = [results for results in setting.places if is_evaluated(results)]
+    seeds = (judged_seeds(setting.places).places if others else {}) or _summarised(first)
+    training = [read_json(results.train(seed) / "metrics.json") for seed, results in seeds.items()]
+    losses = np.stack([_losses(results.evaluate(seed)) for seed, results in seeds.items()])
+    by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed, results in seeds.items()]
+    seed, results = next(iter(seeds.items()))
+    judging = read_json(results.evaluate(seed) / "evaluated.json")[JUDGING]
+    settings = _settings(results) | ({"task.beam": judging["beam"]} if "beam" in judging else {})
+    summed_up = not others or _sums_up(first, seeds)
+    summary = read_json(first.summary / "metrics.json") if summed_up else pooled(seeds, rank_by, packages)
+    elsewhere = {seed: results for seed, results in seeds.items() if results is not first}
+    run = setting.run
+    return Entry(run["cell"], "cell", summary, by_seed, losses, training, first, elsewhere, settings, run["trials"])
 
 
-def _cell_entry(results: Results) -> Entry:
+def _sums_up(first: Results, seeds: dict[int, Results]) -> bool:
+    """Whether the summary in a folder is of exactly these seeds, all of which are in it."""
+    if set(seeds.values()) != {first} or not first.summarised.exists():
+        return False
+    judged = {str(seed): digest(first.evaluate(seed) / "metrics.json") for seed in seeds}
+    return bool(read_json(first.summarised) == judged)
+
+
+def _summarised(results: Results) -> dict[int, Results]:
+    """Where the seeds are that its summary is of.
+
+    Raises: `UserError` where it is not of what is there.
+    """
     if not results.summarised.exists():
         raise UserError(f"{results.summary} was written by an earlier version: delete it and evaluate again.")
     judged = read_json(results.summarised)
@@ -317,14 +416,7 @@ def _cell_entry(results: Results) -> Entry:
             )
         if digest(folder / "metrics.json") != judged[str(seed)]:
             raise UserError(f"{results.summary} does not sum up the seeds in it, for it was interrupted: {AGAIN}.")
-    training = [read_json(results.train(seed) / "metrics.json") for seed in seeds]
-    losses = np.stack([_losses(results.evaluate(seed)) for seed in seeds])
-    by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed in seeds]
-    judging = read_json(results.evaluate(seeds[0]) / "evaluated.json")[JUDGING]
-    settings = _settings(results) | ({"task.beam": judging["beam"]} if "beam" in judging else {})
-    run = _first_run(results)
-    summary = read_json(results.summary / "metrics.json")
-    return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, run["trials"])
+    return dict.fromkeys(seeds, results)
 
 
 def _losses(folder: Path) -> NDArray[np.float64]:

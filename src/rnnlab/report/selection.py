@@ -14,6 +14,7 @@ from rnnlab.config.schema import GROUPS_OF_A_RUN, MADE, decides_a_run
 from rnnlab.config.sizing import SIZING
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
+from rnnlab.results.folders import RESULTS
 from rnnlab.results.paths import Results, of_seeds
 
 OF_THE_REPORT = ("report", "tracking", "fetch", "port", "dvc", "packages")
@@ -73,7 +74,7 @@ def selection(cfg: DictConfig) -> Selection:
                 f"{word}: the runs of a report are chosen by {', '.join(GROUPS_OF_A_RUN)}, and by those of their keys "
                 "that decide a training."
             )
-    if words and cfg.report.folder != "runs":
+    if words and cfg.report.folder in (RESULTS, [RESULTS]):
         raise UserError(f"{words[0]}: a report of the pipeline's grid is of all of it; choose with report.folder=runs.")
     if words:
         keys = [word.lstrip("+~") for word in words]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rnnlab.results.files import read_json
-from rnnlab.results.paths import Results, root
+from rnnlab.results.paths import Results, from_root
 
 log = logging.getLogger("rnnlab")
 
@@ -31,9 +31,9 @@ def is_current(path: Path) -> bool:
 def current(paths: Iterable[Path]) -> list[Path]:
     """Those of the files run.json and task.json that this version can use; one line names the folders of the others."""
     found = {path: is_current(path) for path in paths}
-    older = [path.parent.relative_to(root()) for path, fits in found.items() if not fits]
+    older = [from_root(path.parent) for path, fits in found.items() if not fits]
     if older:
-        named = ", ".join(map(str, older[:NAMED])) + (f" and {len(older) - NAMED} more" if len(older) > NAMED else "")
+        named = ", ".join(older[:NAMED]) + (f" and {len(older) - NAMED} more" if len(older) > NAMED else "")
         log.info("skipped, as an earlier version of rnnlab made them (train or evaluate again to use them): %s", named)
     return [path for path, fits in found.items() if fits]
 

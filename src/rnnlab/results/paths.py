@@ -75,14 +75,20 @@ def of_seeds(folder: Path, pattern: str) -> list[Path]:
 
 def trained_seeds() -> list[Path]:
     """The folder of every trained seed: what `dvc repro` made, then what was made by hand."""
-    return [*of_seeds(root(), "results/*/*/train/seed=*"), *trained_by_hand()]
+    return [*trained_by_pipeline(root() / "results"), *trained_by_hand()]
 
 
-def trained_by_hand(task: str = "*", cell: str = "*") -> list[Path]:
+def trained_by_pipeline(results: Path) -> list[Path]:
+    """The folder of every seed that `dvc repro` trained, below a folder such as results/."""
+    return of_seeds(results, "*/*/train/seed=*")
+
+
+def trained_by_hand(task: str = "*", cell: str = "*", runs: Path | None = None) -> list[Path]:
     """The folder of every seed that was trained by hand, and before these, where all are asked for, of those that an
-    earlier version trained: it had no folder for each data set."""
-    earlier = of_seeds(root(), "runs/*/*/*/train/seed=*") if (task, cell) == ("*", "*") else []
-    return [*earlier, *of_seeds(root(), f"runs/{task}/*/{cell}/*/train/seed=*")]
+    earlier version trained: it had no folder for each data set. runs: below which folder; by default the root's."""
+    runs = runs or root() / "runs"
+    earlier = of_seeds(runs, "*/*/*/train/seed=*") if (task, cell) == ("*", "*") else []
+    return [*earlier, *of_seeds(runs, f"{task}/*/{cell}/*/train/seed=*")]
 
 
 def data_folder(slug: str, digest: str) -> str:

@@ -204,10 +204,10 @@ def _register(client: "MlflowClient", tracked: Tracked, run: dict[str, Any], los
         "data": title,
         "data_digest": run["dataset"]["digest"],
         "yardstick": run["yardstick"],
-        "host": run["tags"]["host"],
+        "host": socket.gethostname(),  # where the folder is: a run may have been copied from where it was trained
         "rnnlab.format": str(FORMAT),
         "rnnlab.key": run["key"],
-        "rnnlab.folder": f"{run['folder']}#{run['seed']}",
+        "rnnlab.folder": f"{tracked.results.folder}#{run['seed']}",
         "rnnlab.started": str(run["started"]),
     }
     headline = f"{run['name']} on {title}: validation loss {loss:.4g} ({run['yardstick']})"

@@ -1,14 +1,18 @@
 """What identifies a run, and what a person would want to know of how it came about."""
 
 import os
+import platform
 import socket
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -96,8 +100,13 @@ def describe_run(run: Described, module: SequenceModule) -> dict[str, Any]:
             "git_commit": commit,
             "git_dirty": dirty,
             "device": _device(cfg),
+            "processor": _processor(),
+            "cores": str(_cores()),
             "threads": str(cfg.trainer.threads),
+            "python": platform.python_version(),
             "torch": torch.__version__,
+            "numpy": np.__version__,
+            "pytorch_lightning": version("pytorch-lightning"),
             "rnnlab": rnnlab.__version__,
             "host": socket.gethostname(),
         },
@@ -145,6 +154,23 @@ def _git() -> tuple[str, str]:
         return git("rev-parse", "HEAD"), str(bool(git("status", "--porcelain", "--", ".", ":!dvc.lock"))).lower()
     except (OSError, subprocess.CalledProcessError):
         return "none", "unknown"
+
+
+def _processor() -> str:
+    """The model, where the system says it: as "AMD EPYC 7763 64-Core Processor"; else the architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    found = (line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == "model name")
+    return next(filter(None, found), None) or platform.processor() or platform.machine() or "unknown"
+
+
+def _cores() -> int:
+    """Those that this process may use, which a cluster or `taskset` may have made fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _device(cfg: DictConfig) -> str:

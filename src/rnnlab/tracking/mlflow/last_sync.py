@@ -1,5 +1,6 @@
 """Whether the store still has all that is on disk, found out without MLflow, which takes seconds to import."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import rnnlab
 from rnnlab.config.fingerprint import fingerprint
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
+from rnnlab.results.folders import all_seeds
 from rnnlab.results.origin import is_current
-from rnnlab.results.paths import Results, root, trained_seeds
+from rnnlab.results.paths import Results, from_root
 
 SQLITE = "sqlite:///"
 
@@ -21,18 +23,19 @@ class LastSync:
     one, nothing is kept.
     """
 
-    def __init__(self, uri: str) -> None:
-        """uri: of the store. The results are looked at now, before any sync.
+    def __init__(self, uri: str, roots: Iterable[str] = ()) -> None:
+        """uri: of the store. roots: further workspaces whose results a sync takes. All are looked at now, before it.
 
-        seeds: how many of them a sync puts into the store: those of an earlier version it skips. Where another process
-        deletes a file meanwhile, there is no state of them.
+        seeds: how many of them a sync puts into the store: those of an earlier version it skips, and one that several
+        folders have it takes once. Where another process deletes a file meanwhile, there is no state of them.
         """
         self._database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
         self.seeds = 0
         self._results: str | None = None
         with suppress(FileNotFoundError):
-            folders = trained_seeds()
-            self.seeds = sum(is_current(folder / "run.json") for folder in folders)
+            folders = all_seeds(roots)
+            finished = [path for folder in folders if is_current(path := folder / "run.json")]
+            self.seeds = len({read_json(path)["key"] for path in finished})
             self._results = fingerprint([rnnlab.__version__, [_state(folder) for folder in folders]])
 
     def state(self) -> dict[str, Any] | None:
@@ -68,7 +71,7 @@ def _state(train: Path) -> list[Any]:
     results, seed = Results(train.parents[1]), int(train.name.partition("=")[2])
     folders = (train, results.evaluate(seed), results.diagnosis(seed))
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return [[str(file.relative_to(root())), *_stat(file)] for file in files]
+    return [[from_root(file), *_stat(file)] for file in files]
 
 
 def _stat(file: Path) -> list[int]:

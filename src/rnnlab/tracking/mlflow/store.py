@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from rnnlab.addresses import shown, without_secrets
 from rnnlab.errors import UserError
 from rnnlab.results.files import NO_FOLDER, read_json
+from rnnlab.results.folders import all_seeds
 from rnnlab.results.locks import Lock, is_locked, locked
 from rnnlab.results.origin import JUDGING, current, digest, is_judged, is_of
-from rnnlab.results.paths import Results, data_folder, store_root, trained_seeds
+from rnnlab.results.paths import Results, data_folder, store_root
 from rnnlab.tracking.live import Connection, LiveRun, Row, reason
 from rnnlab.tracking.mlflow.client import SERVERS, configure, connected, store_uri
 from rnnlab.tracking.mlflow.models import link_metrics
@@ -53,12 +54,16 @@ DATABASES = ("sqlite", *SERVERS)
 class MLflowStore(Tracker):
     """An MLflow store with one experiment for each data set, and flat runs: one for each cell, setting and seed.
 
-    crown: whether a run that is better than its data set's champion becomes the next one.
+    roots: further workspaces, or folders of runs, of which `sync` takes what is finished, too. crown: whether a run that
+    is better than its data set's champion becomes the next one.
     """
 
-    def __init__(self, uri: str | None = None, sync: bool = False, crown: bool = True) -> None:
+    def __init__(
+        self, uri: str | None = None, sync: bool = False, roots: list[str] | None = None, crown: bool = True
+    ) -> None:
         configure()
         self.uri = store_uri(uri)
+        self.roots = list(roots or ())
         self.crowns = crown
         self._sync = sync
         self._experiments: dict[str, str] = {}
@@ -215,7 +220,7 @@ class MLflowStore(Tracker):
         elif present is None or present.info.start_time != run["started"]:
             import pandas as pd  # here: a report that is shown and synced reads no history
 
-            run_id = self._begin(run)
+            run_id = self._begin(run, results)
             # also those that it has: the store keeps a row that comes again once
             rows = [Row(*row) for row in pd.read_parquet(folder / "history.parquet").itertuples(index=False)]
             self.log_rows(run_id, rows)
@@ -225,6 +230,7 @@ class MLflowStore(Tracker):
                 present = None
         else:
             run_id = present.info.run_id
+            self._note_move(present, results, seed)
         if is_judged(results, seed):
             tags = self._tags_of_evaluation(judged)
             if present is None or not tags.items() <= present.data.tags.items():
@@ -242,11 +248,25 @@ class MLflowStore(Tracker):
         )
         return found[0] if found else None
 
-    def _begin(self, run: dict[str, Any]) -> str:
-        """The id of a run whose training is not wholly in the store: the one that was begun before, or a new one."""
+    def _note_move(self, present: "Run", results: Results, seed: int) -> None:
+        """Where a run of this host is now, if the folder it was in is no longer there: its workspace was moved, or
+        was a copy of DVC's."""
+        now, before = f"{results.folder}#{seed}", present.data.tags.get(FOLDER, "")
+        if before == now or present.data.tags.get("host") != socket.gethostname():
+            return
+        if not Results(Path(before.rpartition("#")[0])).train(seed).is_dir():
+            self.client.set_tag(present.info.run_id, FOLDER, now)
+
+    def _begin(self, run: dict[str, Any], results: Results | None = None) -> str:
+        """The id of a run whose training is not wholly in the store: the one that was begun before, or a new one.
+
+        results: where it is, if it is finished; its run.json says where it was trained, which may have been on another
+        machine.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
         experiment = self.experiment(run)
+        folder = f"{results.folder if results else run['folder']}#{run['seed']}"
         self._introduce(run, experiment)
         begun = self.client.search_runs(
             [experiment], f"tags.`{KEY}` = '{run['key']}' AND attributes.start_time = {run['started']}", max_results=1
@@ -256,13 +276,13 @@ class MLflowStore(Tracker):
             if END in begun[0].data.tags:
                 self.client.delete_tag(run_id, END)
         else:
-            tags = {**run["tags"], KEY: run["key"], FOLDER: f"{run['folder']}#{run['seed']}", BEAT: "0"}
+            tags = {**run["tags"], KEY: run["key"], FOLDER: folder, BEAT: "0"}
             created = self.client.create_run(experiment, start_time=run["started"], tags=tags, run_name=run["name"])
             run_id = created.info.run_id
         self.client.log_batch(
             run_id,
             params=[Param(key, str(value)) for key, value in run["params"].items()],
-            tags=[RunTag("mlflow.source.git.commit", run["tags"]["git_commit"])],
+            tags=[RunTag("mlflow.source.git.commit", run["tags"]["git_commit"]), RunTag(FOLDER, folder)],
         )
         dataset = Dataset(
             name=run["dataset"]["title"],
@@ -415,15 +435,22 @@ class MLflowStore(Tracker):
         return bool(result["key"] == run.data.tags[KEY] and result["started"] == run.info.start_time)
 
     def sync(self) -> list[Tracked]:
-        """Put every finished result on disk that the store lacks into it; the earliest trained come first.
+        """Put every finished result on disk that the store lacks into it; the earliest trained come first. A run that
+        several folders have is put once, from the root or else from the first of the `roots` that has it.
 
         Returns: all that are in the store then.
+
+        Raises: `UserError` for roots that have no runs.
         """
         present = {run.data.tags.get(KEY): run for run in self._all(f"tags.`{TRAINED}` = 'true'")}
         tracked: list[Tracked] = []
         added = 0
-        finished = current(folder / "run.json" for folder in trained_seeds())
-        runs = sorted(((read_json(path), path.parent) for path in finished), key=lambda one: one[0]["started"])
+        finished = current(folder / "run.json" for folder in all_seeds(self.roots))
+        once: dict[str, tuple[dict[str, Any], Path]] = {}
+        for path in finished:
+            found = read_json(path)
+            once.setdefault(found["key"], (found, path.parent))
+        runs = sorted(once.values(), key=lambda one: one[0]["started"])
         for content, folder in runs:
             if self._connection.away:
                 break
