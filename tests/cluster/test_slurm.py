@@ -26,9 +26,15 @@ FAILS = ("packages=[fragile]", "+callbacks.breaks._target_=fragile.Breaks")
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with servers.slurm(tmp_path_factory.mktemp("slurm")) as environment:
         yield environment
+
+
+@pytest.fixture
+def slurm(server: dict[str, str], root: Path) -> dict[str, str]:
+    """The environment of a command in a workspace of its own."""
+    return {**os.environ, **{key: server[key] for key in ("PATH", "SLURM_CONF")}}
 
 
 def command(*words: str) -> list[str]:
@@ -109,7 +115,9 @@ def test_a_workspace_that_the_nodes_do_not_see_is_said_at_once(
     with servers.slurm(tmp_path_factory.mktemp("slurm"), hidden=root) as environment:
         words = ("-m", *SHORT, "cell=rnn,gru,lstm", "seed=0,1", "cluster=slurm", "cluster.memory_gb=1", "tracking=none")
         began = time.monotonic()
-        swept = subprocess.run(command(*words), env=environment, capture_output=True, text=True, timeout=120)
+        swept = subprocess.run(
+            command(*words), env={**environment, "RNNLAB_ROOT": str(root)}, capture_output=True, text=True, timeout=120
+        )
     assert swept.returncode == 2
     assert "is the workspace to be seen there at the same path?" in swept.stderr
     assert swept.stderr.count("\n") == 1

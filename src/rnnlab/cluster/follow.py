@@ -100,7 +100,8 @@ class Followed:
             print(f"error: {part.label}: {ended.message} {self._log_of(job)}", file=sys.stderr, flush=True)
         else:
             loss = "" if ended.value is None else f"validation loss {ended.value:.4f}, "
-            log.info("%s: %s%.0f s, on %s", part.label, loss, ended.seconds, job.outcome.get("host", ""))
+            where = "" if self.engine.is_one_host else f", on {job.outcome.get('host')}"
+            log.info("%s: %s%.0f s%s", part.label, loss, ended.seconds, where)
 
     @staticmethod
     def _log_of(job: Job) -> str:

@@ -253,4 +253,5 @@ MADE = tuple(name for name, each in declared().items() if each.made)
 take."""
 
 ADDRESSES = tuple(name for name, each in declared().items() if each.address)
-"""Groups and keys with the address of a store, a mirror or a cluster, which are no part of what is run: no file keeps them."""
+"""Groups and keys with the address of a store, a mirror or a cluster, which are no part of what is run: no file keeps
+them."""

@@ -11,6 +11,7 @@ longer than many a run (docs/tracking.md has the figures).
 
 import json
 import logging
+import socket
 import tempfile
 from collections.abc import Iterable
 from functools import cache

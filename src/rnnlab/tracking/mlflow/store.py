@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -54,7 +55,7 @@ DATABASES = ("sqlite", *SERVERS)
 class MLflowStore(Tracker):
     """An MLflow store with one experiment for each data set, and flat runs: one for each cell, setting and seed.
 
-    roots: further workspaces, or folders of runs, of which `sync` takes what is finished, too. crown: whether a run that
+    roots: further workspaces, or folders of runs, of which `sync` takes what is finished. crown: whether a run that
     is better than its data set's champion becomes the next one.
     """
 
