@@ -7,7 +7,7 @@ import pytest
 
 from rnnlab.config.fingerprint import words_to_keep
 from rnnlab.config.stages import compose_task
-from rnnlab.report.results_table import _cell_entry
+from rnnlab.report.results_table import _cell_entry, _settings
 from rnnlab.report.selection import Selection
 from rnnlab.results.paths import Results
 from tests.conftest import Run
@@ -33,7 +33,7 @@ def test_a_report_is_of_the_runs_that_its_words_describe(run: Run, judged: Path)
 
     def chosen(*words: str) -> list[tuple[str, int]]:
         wanted = Selection(compose_task("price", *words), words)
-        entries = [_cell_entry(results) for results in found if wanted.takes(results)]
+        entries = [_cell_entry(results, _settings(results)) for results in found if wanted.takes(results)]
         return [(entry.name, entry.training[0]["parameters"]) for entry in entries]
 
     sizes = dict(chosen("parameters=matched"))

@@ -187,7 +187,7 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
     tried: list[Entry] = []
     chosen: list[Entry] = []
     for group in _by_cell([results for results in cells if _first_run(results)["dataset"]["digest"] == data]):
-        entries = _named([_cell_entry(results) for results in group if _is_evaluated(results)])
+        entries = _named([_cell_entry(*each) for each in group.items() if _is_evaluated(each[0])])
         tried += entries
         chosen += _chosen(entries, len(group))
     for path in sorted(baselines.glob("*/metrics.json")):
@@ -210,12 +210,15 @@ def _section(task: str, baselines: Path, cells: list[Results]) -> Section:
     )
 
 
-def _by_cell(found: list[Results]) -> list[list[Results]]:
-    """The folders of each cell: of one setting under several states of the code the last one, or the last evaluated."""
-    groups: dict[str, dict[str, Results]] = {}
+def _by_cell(found: list[Results]) -> list[dict[Results, dict[str, Any]]]:
+    """The folders of each cell with their settings: of one setting under several states of the code the last one, or
+    the last evaluated."""
+    groups: dict[str, dict[str, tuple[Results, dict[str, Any]]]] = {}
     for results in sorted(found, key=lambda each: (_is_evaluated(each), _first_run(each)["started"])):
-        groups.setdefault(_first_run(results)["cell"], {})[json.dumps(_settings(results), sort_keys=True)] = results
-    return [list(groups[cell].values()) for cell in sorted(groups)]
+        settings = _settings(results)
+        of_cell = groups.setdefault(_first_run(results)["cell"], {})
+        of_cell[json.dumps(settings, sort_keys=True)] = results, settings
+    return [dict(groups[cell].values()) for cell in sorted(groups)]
 
 
 def _chosen(entries: list[Entry], tried: int) -> list[Entry]:
@@ -304,7 +307,7 @@ def _first_run(results: Results) -> dict[str, Any]:
     return run
 
 
-def _cell_entry(results: Results) -> Entry:
+def _cell_entry(results: Results, settings: dict[str, Any]) -> Entry:
     if not results.summarised.exists():
         raise UserError(f"{results.summary} was written by an earlier version: delete it and evaluate again.")
     judged = read_json(results.summarised)
@@ -321,7 +324,7 @@ def _cell_entry(results: Results) -> Entry:
     losses = np.stack([_losses(results.evaluate(seed)) for seed in seeds])
     by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed in seeds]
     judging = read_json(results.evaluate(seeds[0]) / "evaluated.json")[JUDGING]
-    settings = _settings(results) | ({"task.beam": judging["beam"]} if "beam" in judging else {})
+    settings = settings | ({"task.beam": judging["beam"]} if "beam" in judging else {})
     run = _first_run(results)
     summary = read_json(results.summary / "metrics.json")
     return Entry(run["cell"], "cell", summary, by_seed, losses, training, results, settings, run["trials"])
