@@ -7,6 +7,7 @@ make bench ARGS="memory scaling compile overhead tracking feeding"
 make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes; nothing is written
 make bench ARGS=calibration                                 how often verdicts err, in about an hour; resumes
 make bench ARGS=text                                        a text of 2 GB, in a few minutes; in no other run
+make bench ARGS="workspace --runs 100,1000,10000"           commands in a workspace of many runs
 make bench ARGS=table                                       the two pages alone
 """
 
@@ -29,10 +30,13 @@ from benchmarks import (
     table,
     text,
     tracking,
+    workspace,
 )
 from benchmarks.nets import Shape
 
 PARTS = ("cells", "memory", "scaling", "compile", "overhead", "tracking", "feeding")
+APART = ("calibration", "text", "workspace", "profile", "table")
+"""Parts that no other run has."""
 
 
 def words(text: str) -> list[str]:
@@ -50,20 +54,17 @@ def shape(text: str) -> Shape:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or calibration, text, profile, table"
-    )
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"{', '.join(PARTS)}; or {', '.join(APART)}")
     parser.add_argument("--cells", "--cell", type=words, default=[], help="only these of conf/cell, as lstm,gru")
     parser.add_argument("--groups", type=words, default=cells.GROUPS, help=f"of cells: {', '.join(cells.GROUPS)}")
     parser.add_argument("--threads", type=numbers, default=[1, 2], help="of cells; the other parts take one")
+    parser.add_argument("--runs", type=numbers, default=[100, 1000], help="of workspace")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each pair, if five calls take no longer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--shape", type=shape, default=cells.SHAPES[0], help="of profile: batch,time,input,hidden")
     parser.add_argument("--unroll", default="compiled", help="of profile")
     given = parser.parse_args()
-    if unknown := {*given.parts} - {*PARTS, "calibration", "text", "profile", "table"} or {*given.groups} - {
-        *cells.GROUPS
-    }:
+    if unknown := {*given.parts} - {*PARTS, *APART} or {*given.groups} - {*cells.GROUPS}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     return given
 
@@ -79,6 +80,7 @@ def main() -> int:
         "tracking": lambda: tracking.measure(given.cells),
         "feeding": lambda: feeding.measure(given.cells),
         "text": text.measure,
+        "workspace": lambda: workspace.measure(given.runs),
         "calibration": calibration.measure,
     }
     if "profile" in given.parts:

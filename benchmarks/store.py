@@ -22,10 +22,23 @@ FILES = {
     "tracking": "tracking.json",
     "feeding": "feeding.json",
     "text": "text.json",
+    "workspace": "workspace.json",
     "calibration": "calibration.json",
 }
 MACHINES = FOLDER / "machines.json"
-KEY = ("cell", "unroll", "peer", "device", "threads", "batch", "timesteps", "input_size", "hidden_size", "stage")
+KEY = (
+    "cell",
+    "unroll",
+    "peer",
+    "device",
+    "threads",
+    "batch",
+    "timesteps",
+    "input_size",
+    "hidden_size",
+    "stage",
+    "runs",
+)
 
 
 def read(part: str) -> list[dict[str, Any]]:

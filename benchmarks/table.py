@@ -72,6 +72,7 @@ def page() -> Iterator[str]:
     yield from overhead()
     yield from feeding()
     yield from texts()
+    yield from workspaces()
 
 
 def machines() -> str:
@@ -309,6 +310,20 @@ def pair_table(rows: list[Row]) -> str:
             for row in rows
         ],
     )
+
+
+def workspaces() -> Iterator[str]:
+    yield "## A workspace of many runs"
+    yield (
+        "Whole commands in a workspace of copies of a few real runs, as of a grid of cells, tasks, settings and five "
+        "seeds, each judged: a report of all, a `tracking=sync` into a store that is not there and one with nothing to "
+        "do, a training of a run that is there, and a sweep of eight of them. CPU: seconds of the processor, of all "
+        "threads; seconds of the clock are with others at work on the machine, see the load. "
+        '`make bench ARGS="workspace --runs 100,1000"`'
+    )
+    names = ("stage", "runs", "cpu_seconds", "seconds", "peak_mib", "load")
+    rows = [[*(row[name] for name in names), row.get("remark", "")] for row in store.read("workspace")]
+    yield table(("command", "runs", "CPU, s", "seconds", "peak, MiB", "load", ""), rows)
 
 
 def table(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

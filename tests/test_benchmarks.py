@@ -1,10 +1,12 @@
 """The benchmarks find what they measure: they are run by hand, and rooms they look into may have moved since."""
 
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from benchmarks import calibration_page, run
+from benchmarks import calibration_page, run, workspace
 from benchmarks.calibration import Setting, measured, settings
 
 
@@ -43,3 +45,14 @@ def test_the_page_says_what_was_measured() -> None:
 def test_settings_have_names_of_their_own() -> None:
     names = [setting.name for setting in settings()]
     assert len(set(names)) == len(names) >= 60
+
+
+@pytest.mark.slow
+def test_a_workspace_of_copied_runs_is_reported_as_a_real_one(tmp_path: Path) -> None:
+    workspace.make(tmp_path, 20)
+    assert len([*tmp_path.glob("runs/*/*/*/*/train/seed=*")]) == 20
+    workspace.run(tmp_path, *workspace.STAGES["report"])
+    table = pd.read_csv(tmp_path / "reports-runs/leaderboard.csv")
+    assert set(table["task"]) >= set(workspace.TASKS)
+    assert table["seeds"].max() == workspace.SEEDS
+    workspace.run(tmp_path, *workspace.STAGES["train again"])  # which raises where it fails

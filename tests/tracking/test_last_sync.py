@@ -1,7 +1,8 @@
 """What a sync leaves behind, so that one with nothing to do opens no store."""
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mlflow import MlflowClient
 
 from rnnlab.results.files import write_json
 from rnnlab.results.origin import FORMAT
+from rnnlab.tracking.mlflow import last_sync
 from rnnlab.tracking.mlflow.last_sync import LastSync
 from tests.conftest import Run, experiment_of, imported_by
 from tests.tracking.test_tracking import client, runs
@@ -98,5 +100,14 @@ def test_a_file_that_another_process_deletes_meanwhile_is_a_change(
             path.unlink(missing_ok=True)
         return found
 
+    listed = last_sync._files
+
+    def listed_and_deleted(folder: str) -> Iterator[os.DirEntry[str]]:
+        for file in listed(folder):
+            if file.name == name:
+                Path(file.path).unlink(missing_ok=True)
+            yield file
+
     monkeypatch.setattr(Path, "is_file", found_and_deleted)
+    monkeypatch.setattr(last_sync, "_files", listed_and_deleted)
     assert not looked_at().is_valid()

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run as MLflowRun
 
+from rnnlab.results.paths import Results
 from rnnlab.tracking.describe import varied_by
 from rnnlab.tracking.live import Row
 from rnnlab.tracking.mlflow.pages import rounded
@@ -127,6 +129,32 @@ def test_a_lost_store_is_rebuilt_from_the_folders_and_syncing_twice_adds_nothing
     assert "put into the store" not in outputs[1]
     (root / "mlflow.db").rename(root / "rebuilt.db")
     assert content(client(root, "rebuilt.db")) == before
+
+
+def test_a_run_is_put_into_the_store_in_few_requests(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of them a sync takes as long as their requests."""
+    assert run("train", *SHORT, "tracking=none").code == 0
+    assert run("evaluate", *SHORT, "tracking=none").code == 0
+    asked: list[str] = []
+    for name in ("search_runs", "create_run", "log_batch", "log_inputs", "set_tag", "get_run", "set_terminated"):
+        method = getattr(MlflowClient, name)
+
+        def counted(self: MlflowClient, *given: Any, name: str = name, method: Any = method, **named: Any) -> Any:
+            asked.append(name)
+            return method(self, *given, **named)
+
+        monkeypatch.setattr(MlflowClient, name, counted)
+    results = Results(next(root.glob("runs/*/*/*/*/train/seed=0")).parents[1])
+    assert MLflowStore(f"sqlite:///{root}/mlflow.db").put(results, 0) is not None
+    # what it is found by, what it was given, its history, its training, its evaluation
+    assert Counter(asked) == {
+        "search_runs": 2, "create_run": 1, "log_inputs": 1, "log_batch": 4, "get_run": 1, "set_terminated": 1,
+    }  # fmt: skip
+    (found,) = runs(client(root))
+    assert found.data.tags["rnnlab.trained"] == "true"
+    assert found.data.tags["unroll"] != "auto"
+    assert {"rnnlab.evaluated", "judging"} <= found.data.tags.keys()
+    assert {"validation_loss", "test/relative_mae", "loss/train"} <= found.data.metrics.keys()
 
 
 def test_training_again_takes_the_place_of_the_earlier_run(run: Run, root: Path) -> None:

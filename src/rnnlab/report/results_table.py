@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 from rnnlab.arguments import RESERVED
-from rnnlab.config.schema import deciding
 from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
@@ -296,7 +294,7 @@ def _in_time(setting: Setting) -> tuple[bool, int]:
 
 def _alike(setting: Setting) -> str:
     """The same for one setting under several states of the code."""
-    return json.dumps([setting.run["cell"], _settings(setting.places[0])], sort_keys=True)
+    return json.dumps([setting.run["cell"], setting.settings], sort_keys=True)
 
 
 def _judged(setting: Setting) -> bool:
@@ -347,29 +345,6 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _settings(results: Results) -> dict[str, Any]:
-    """What decided the training, without its seed and what follows from the rest."""
-    (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
-    config: Any = OmegaConf.to_container(OmegaConf.load(path))
-    groups = {key: config[key] and deciding(config[key], key) for key in ("cell", "optimizer", "schedule", "trainer")}
-    if config.get("budget", {}).get("name", "epochs") != "epochs":
-        groups["budget"] = config["budget"]
-    if config.get("tuning", {}).get("trials"):
-        groups["tuning"] = config["tuning"]
-    leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
-    if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
-        del leaves["schedule.T_max"]
-    return leaves
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, child in node.items():
-            yield from _leaves(child, f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix, node
-
-
 def _runs(results: Results) -> list[Path]:
     return of_seeds(results.folder, "train/seed=*/run.json")
 
@@ -383,7 +358,7 @@ def _cell_entry(setting: Setting, rank_by: str, packages: Sequence[str] = ()) ->
     by_seed = [read_json(results.evaluate(seed) / "metrics.json") for seed, results in seeds.items()]
     seed, results = next(iter(seeds.items()))
     judging = read_json(results.evaluate(seed) / "evaluated.json")[JUDGING]
-    settings = _settings(results) | ({"task.beam": judging["beam"]} if "beam" in judging else {})
+    settings = setting.settings | ({"task.beam": judging["beam"]} if "beam" in judging else {})
     summed_up = not others or _sums_up(first, seeds)
     summary = read_json(first.summary / "metrics.json") if summed_up else pooled(seeds, rank_by, packages)
     elsewhere = {seed: results for seed, results in seeds.items() if results is not first}

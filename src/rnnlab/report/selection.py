@@ -29,6 +29,8 @@ class Selection:
     words: tuple[str, ...] = ()
 
     def takes(self, results: Results) -> bool:
+        if not self.words:  # to read a config takes longer than all else of a run
+            return True
         (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
         run = OmegaConf.load(path)
         assert isinstance(run, DictConfig)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnnlab.config.checking import BASES, add_faults_of_made, refuse
 from rnnlab.config.names import check_names, packages_of
+from rnnlab.config.schema import deciding
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json
 from rnnlab.results.origin import JUDGING, is_judged
@@ -36,6 +38,11 @@ class Setting:
     run: dict[str, Any]
     places: tuple[Results, ...]
 
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What decided the training, by dotted key, without its seed and what follows from the rest."""
+        return _settings(self.places[0])
+
 
 @dataclass(frozen=True)
 class Seeds:
@@ -46,6 +53,29 @@ class Seeds:
 
     places: dict[int, Results]
     left_out: list[str] = field(default_factory=list)
+
+
+def _settings(results: Results) -> dict[str, Any]:
+    """What decided the training, without its seed and what follows from the rest."""
+    (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
+    config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    groups = {key: config[key] and deciding(config[key], key) for key in ("cell", "optimizer", "schedule", "trainer")}
+    if config.get("budget", {}).get("name", "epochs") != "epochs":
+        groups["budget"] = config["budget"]
+    if config.get("tuning", {}).get("trials"):
+        groups["tuning"] = config["tuning"]
+    leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+    if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
+        del leaves["schedule.T_max"]
+    return leaves
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _leaves(child, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, node
 
 
 def unite(found: Iterable[Results]) -> list[Setting]:

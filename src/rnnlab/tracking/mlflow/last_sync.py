@@ -1,6 +1,7 @@
 """Whether the store still has all that is on disk, found out without MLflow, which takes seconds to import."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
 from rnnlab.results.folders import all_seeds
 from rnnlab.results.origin import is_current
-from rnnlab.results.paths import Results, from_root
+from rnnlab.results.paths import Results, root
 
 SQLITE = "sqlite:///"
 
@@ -36,14 +37,15 @@ class LastSync:
             folders = all_seeds(roots)
             finished = [path for folder in folders if is_current(path := folder / "run.json")]
             self.seeds = len({read_json(path)["key"] for path in finished})
-            self._results = fingerprint([rnnlab.__version__, [_state(folder) for folder in folders]])
+            workspace = root()
+            self._results = fingerprint([rnnlab.__version__, [_state(folder, workspace) for folder in folders]])
 
     def state(self) -> dict[str, Any] | None:
         """Of the database as it is now, and of the results; None without a database in a file or a state of these."""
         if self._database is None or self._results is None or not self._database.is_file():
             return None
         try:
-            return {"database": _stat(self._database), "results": self._results}
+            return {"database": _numbers(self._database.stat()), "results": self._results}
         except FileNotFoundError:  # deleted meanwhile
             return None
 
@@ -66,14 +68,27 @@ class LastSync:
         return self._database.with_name(f"{self._database.name}.synced")
 
 
-def _state(train: Path) -> list[Any]:
+def _state(train: Path, workspace: Path) -> list[Any]:
     """Every file of a seed's training, evaluation and diagnosis."""
     results, seed = Results(train.parents[1]), int(train.name.partition("=")[2])
     folders = (train, results.evaluate(seed), results.diagnosis(seed))
-    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
-    return [[from_root(file), *_stat(file)] for file in files]
+    files = sorted((file for folder in folders if folder.is_dir() for file in _files(str(folder))), key=_path)
+    return [[file.path.removeprefix(f"{workspace}/"), *_numbers(file.stat())] for file in files]
 
 
-def _stat(file: Path) -> list[int]:
-    found = file.stat()
+def _path(file: os.DirEntry[str]) -> str:
+    return file.path
+
+
+def _files(folder: str) -> Iterator[os.DirEntry[str]]:
+    """At any depth. Not by `Path.rglob`, which takes three times as long: 10,000 runs have 150,000 of them."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.is_file():
+                yield entry
+
+
+def _numbers(found: os.stat_result) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]

@@ -26,7 +26,7 @@ from rnnlab.tracking.tracker import Tracked, Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 log = logging.getLogger("rnnlab")
 
@@ -306,13 +306,12 @@ class MLflowStore(Tracker):
         self._introduced.add(experiment)
 
     def _finish_training(self, run_id: str, run: dict[str, Any], folder: Path) -> None:
-        from mlflow.entities import Metric, RunTag
+        from mlflow.entities import Metric
 
         facts = read_json(folder / "metrics.json")
         ended = int(facts["ended"] * 1000)
         sizes, speeds = ("parameters", "state_size", "multiply_adds"), ("train_seconds", "steps_per_second")
         keys = (*sizes, *speeds, "best_epoch", "validation_loss")
-        self.client.log_batch(run_id, metrics=[Metric(key, rounded(facts[key]), ended, 0) for key in keys])
         self.client.log_artifacts(run_id, str(folder), "train")
         tags = {
             "unroll": facts["unroll"],  # what was asked for, `auto` mostly, becomes what was taken
@@ -320,8 +319,14 @@ class MLflowStore(Tracker):
             BEAT: ENDED,
             TRAINED: "true",
         }
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._log(run_id, [Metric(key, rounded(facts[key]), ended, 0) for key in keys], tags)
         self.client.set_terminated(run_id, "FINISHED", ended)
+
+    def _log(self, run_id: str, metrics: "list[Metric]", tags: dict[str, str]) -> None:
+        """In one request, since a sync of many runs takes as long as its requests; the store writes the tags last."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run_id, metrics=metrics, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def _add_evaluation(
         self, run_id: str, run: dict[str, Any], training: Path, folder: Path, tags: dict[str, str]
@@ -331,16 +336,16 @@ class MLflowStore(Tracker):
         now = int(time.time() * 1000)
         found = read_json(folder / "metrics.json")
         metrics = [Metric(name_of_test(key), rounded(value), now, 0) for key, value in found.items()]
-        self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "evaluate")
         tracked = self.client.get_run(run_id)
         page = f"#/experiments/{tracked.info.experiment_id}/runs/{run_id}"
-        self.client.set_tag(run_id, NOTE, run_note(run, read_json(training / "metrics.json"), folder, page))
-        outputs = tracked.outputs
-        for model in outputs.model_outputs if outputs else []:
+        note = {NOTE: run_note(run, read_json(training / "metrics.json"), folder, page)}
+        models = tracked.outputs.model_outputs if tracked.outputs else []
+        if models:  # before the tags, which say that all of it is there
+            self.client.log_batch(run_id, metrics=metrics)
+        for model in models:
             link_metrics(self.client, run_id, model.model_id, run["dataset"])
-        for key, value in tags.items():
-            self.client.set_tag(run_id, key, value)
+        self._log(run_id, [] if models else metrics, {**note, **tags})
 
     @staticmethod
     def _tags_of_evaluation(folder: Path) -> dict[str, str]:
@@ -363,9 +368,8 @@ class MLflowStore(Tracker):
             Metric(f"diagnosis/{key.removeprefix('memory/')}", rounded(value), now, 0)
             for key, value in facts["metrics"].items()
         ]
-        self.client.log_batch(run_id, metrics=metrics)
         self.client.log_artifacts(run_id, str(folder), "diagnosis")
-        self.client.set_tag(run_id, DIAGNOSED, content)
+        self._log(run_id, metrics, {DIAGNOSED: content})
 
     def has_running(self) -> bool:
         """Whether any run is under way, or was left so by a killed process."""
