@@ -65,6 +65,10 @@ class Engine(ABC):
     def cancel(self) -> None:
         """End what is under way, and drop what waits."""
 
+    def why_waiting(self) -> str:
+        """What the jobs that have not begun wait for, as far as the engine says it."""
+        return ""
+
     def forget(self, job: Job) -> None:  # noqa: B027  # most leave nothing but the job's folder
         """Delete what the engine keeps of a job that has ended well."""
 

@@ -52,7 +52,7 @@ class Followed:
     def until_all_end(self) -> None:
         """Raises: `UserError` where the first jobs to end show that none can run: another version of rnnlab on the
         hosts, or a workspace that they do not see."""
-        meter = Meter(f"{self.runs} runs", "about")
+        meter = Meter("1 run" if self.runs == 1 else f"{self.runs} runs", "about")
         meter.restart(0.0)
         try:
             while self._open:
@@ -62,7 +62,10 @@ class Followed:
                 if time.monotonic() >= meter.due:
                     counts = self.counts()
                     share = len(self.ended) / self.runs
-                    meter.show(share, *(f"{n} {state}" for state, n in counts.items() if n), meter.left(share))
+                    why = self.engine.why_waiting()
+                    facts = [f"{n} {state}" for state, n in counts.items() if n]
+                    facts = [f"{fact} ({why})" if why and fact.endswith("waiting") else fact for fact in facts]
+                    meter.show(share, *facts, meter.left(share))
                 if self._open:
                     time.sleep(max(BETWEEN_LOOKS, len(self._open) / 500))
         finally:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -139,6 +140,7 @@ class Slurm(Engine):
         self._since: dict[str, float] = {}
         self._due, self._pause = 0.0, BETWEEN_LOOKS
         self._largest = 1000
+        self._reasons: Counter[str] = Counter()
         self._is_away = self._is_full = False
         self._again = 0.0
 
@@ -203,17 +205,17 @@ class Slurm(Engine):
         if now < self._due:
             return
         try:
-            found = _asked("squeue", "--noheader", "--array", "--states=all", "--me", "--format=%i|%T|%N")
+            found = _asked("squeue", "--noheader", "--array", "--states=all", "--me", "--format=%i|%T|%N|%r")
         except UserError as error:
             if not self._is_away:
                 log.info("%s Waiting for it; jobs go on meanwhile.", error)
             self._is_away, self._due = True, now + LONGEST_BETWEEN
             return
         self._is_away = False
-        states = {
-            line.partition("|")[0]: line.partition("|")[2].replace("|", " on ").removesuffix(" on ")
-            for line in found.splitlines()
-        }
+        lines = [line.split("|") for line in found.splitlines()]
+        states = {number: f"{state} on {node}" if node else state for number, state, node, _ in lines}
+        ours = set(self._ids.values())
+        self._reasons = Counter(reason for number, state, _, reason in lines if state == "PENDING" and number in ours)
         for number in self._ids.values():
             state = states.get(number, "")
             if self._states.get(number) != state:
@@ -223,6 +225,9 @@ class Slurm(Engine):
         self._due = now + self._pause
         if self._waiting and now >= self._again:
             self._submit_waiting()
+
+    def why_waiting(self) -> str:
+        return f"Slurm: {self._reasons.most_common(1)[0][0]}" if self._reasons else ""
 
     def gone(self, job: Job) -> str | None:
         number = self._ids.get(job)

@@ -260,7 +260,7 @@ class _Sweep:
             "missing": "to be done", "skipped": "skipped", "failed": "failed",
         }  # fmt: skip
         text = ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
-        log.info("%d runs: %s%s", len(planned), text, f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if jobs else "")
+        log.info("%s: %s%s", _runs(planned), text, f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if jobs else "")
 
     # --- after ---
 
@@ -288,7 +288,7 @@ class _Sweep:
         facts += [f"{running} running in another process"] if running else []
         facts += [f"{failed} failed"] if failed else []
         spent = sum(job.outcome.get("cpu_seconds", 0.0) for job in followed.jobs)
-        log.info("%d runs: %s; %.0f CPU seconds", len(planned), ", ".join(facts), spent)
+        log.info("%s: %s; %.0f CPU seconds", _runs(planned), ", ".join(facts), spent)
         why: dict[str, list[str]] = {}
         for each in planned:
             if each.state == "failed":
@@ -307,6 +307,10 @@ class _Sweep:
             made.status = JobStatus.FAILED
             made.return_value = Reported(planned.code or 1, planned.message or (ended.message if ended else ""))
         return made
+
+
+def _runs(planned: Sequence[Planned]) -> str:
+    return "1 run" if len(planned) == 1 else f"{len(planned)} runs"
 
 
 def _counted(jobs: Sequence[Job]) -> str:
