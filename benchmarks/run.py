@@ -8,6 +8,7 @@ make bench ARGS="profile --cell lstm --shape 128,28,28,128" where the time goes;
 make bench ARGS=calibration                                 how often verdicts err, in about an hour; resumes
 make bench ARGS=text                                        a text of 2 GB, in a few minutes; in no other run
 make bench ARGS="workspace --runs 100,1000,10000"           commands in a workspace of many runs
+make bench ARGS=costs                                       what a grid of all tasks and cells takes, in 40 minutes
 make bench ARGS=table                                       the two pages alone
 """
 
@@ -21,6 +22,7 @@ from benchmarks import (
     calibration_page,
     cells,
     compiling,
+    costs,
     feeding,
     memory,
     overhead,
@@ -35,7 +37,7 @@ from benchmarks import (
 from benchmarks.nets import Shape
 
 PARTS = ("cells", "memory", "scaling", "compile", "overhead", "tracking", "feeding")
-APART = ("calibration", "text", "workspace", "profile", "table")
+APART = ("calibration", "text", "workspace", "costs", "profile", "table")
 """Parts that no other run has."""
 
 
@@ -81,6 +83,7 @@ def main() -> int:
         "feeding": lambda: feeding.measure(given.cells),
         "text": text.measure,
         "workspace": lambda: workspace.measure(given.runs),
+        "costs": costs.measure,
         "calibration": calibration.measure,
     }
     if "profile" in given.parts:

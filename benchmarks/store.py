@@ -23,6 +23,7 @@ FILES = {
     "feeding": "feeding.json",
     "text": "text.json",
     "workspace": "workspace.json",
+    "costs": "costs.json",
     "calibration": "calibration.json",
 }
 MACHINES = FOLDER / "machines.json"
@@ -38,6 +39,7 @@ KEY = (
     "hidden_size",
     "stage",
     "runs",
+    "task",
 )
 
 
