@@ -53,3 +53,6 @@ def test_without_a_cluster_it_is_said_before_any_work(run: Run, root: Path) -> N
     assert nowhere.code == 2
     assert "cluster.address=127.0.0.1:1: there is no Ray cluster to be reached" in nowhere.err
     assert "ray start --head" in nowhere.err
+    none = run("train", *SWEEP, "cluster=ray", "tracking=none")
+    assert none.code == 2
+    assert "cluster.address=auto: there is no Ray cluster to be reached" in none.err

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -14,6 +15,12 @@ from rnnlab.extras import require
 
 PATIENCE = 20.0
 """Seconds that tasks which are to end have for it."""
+
+
+NO_CLUSTER = (
+    "cluster.address={address}: there is no Ray cluster to be reached ({reason}). Start one with `ray start --head`, "
+    "and `ray start --address=<head>` on its other hosts; or take this host alone: cluster.address=local."
+)
 
 
 class Ray(Engine):
@@ -49,22 +56,19 @@ class Ray(Engine):
         require("ray", "cluster=ray", "ray")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report home
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a job without GPUs is warned of that
+        self._check_address()
         import ray
 
         try:
             ray.init(
-                address=None if self.address == "local" else self.address,
+                address=self.address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=False if self.address == "local" else None,
             )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise UserError(
-                f"cluster.address={self.address}: there is no Ray cluster to be reached ({reason}). Start one with "
-                "`ray start --head`, and `ray start --address=<head>` on its other hosts; or take this host alone: "
-                "cluster.address=local."
-            ) from None
+            raise UserError(NO_CLUSTER.format(address=self.address, reason=reason)) from None
         self._ray = ray
         self._task = ray.remote(work)
         there = ray.cluster_resources()
@@ -76,6 +80,16 @@ class Ray(Engine):
                 raise UserError(f"cluster.{key}={needed:g}: no host of the Ray cluster has more than {largest:g}.")
         room = int(there.get("CPU", 0) // self._options["num_cpus"])
         return room if self.workers is None else min(room, self.workers)
+
+    def _check_address(self) -> None:
+        """Whether anything listens at a head's host and port: Ray itself would try for minutes."""
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdigit():
+            return
+        try:
+            socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(NO_CLUSTER.format(address=self.address, reason=error)) from None
 
     def submit(self, jobs: Sequence[Job]) -> None:
         self._waiting += jobs
