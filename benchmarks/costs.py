@@ -30,6 +30,9 @@ CHECKED = ("price", "weather", "digits", "speech", "parity"), ("rnn", "lstm", "g
 
 WORKERS = (1, 8, 64, 256)
 
+SLOW = ("ltc", "mlstm")
+"""Cells of which one step takes as long as dozens of a gru."""
+
 
 def tasks() -> list[str]:
     return sorted(path.stem for path in (CONF / "task").glob("*.yaml") if path.stem != "text")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from benchmarks import cells, store
+from benchmarks import cells, costs, store
 from benchmarks.nets import TORCH, gates
 from rnnlab.results.paths import CHECKOUT
 
@@ -73,6 +73,7 @@ def page() -> Iterator[str]:
     yield from feeding()
     yield from texts()
     yield from workspaces()
+    yield from grid_costs()
 
 
 def machines() -> str:
@@ -324,6 +325,49 @@ def workspaces() -> Iterator[str]:
     names = ("stage", "runs", "cpu_seconds", "seconds", "peak_mib", "load")
     rows = [[*(row[name] for name in names), row.get("remark", "")] for row in store.read("workspace")]
     yield table(("command", "runs", "CPU, s", "seconds", "peak, MiB", "load", ""), rows)
+
+
+def grid_costs() -> Iterator[str]:
+    yield "## What a grid costs"
+    rows = store.read("costs")
+    model = costs.Model(rows)
+    if not model.tasks:
+        yield "Not measured yet."
+        return
+    beside = model.beside
+    yield (
+        "Processor seconds of a gru as configured, one seed: what its training takes beyond the start of a process, a "
+        "whole `rnnlab evaluate` of a net whose data set's baselines are judged, and what those take, once for a data "
+        f"set. A process takes {beside['start']:.1f} s to start, and {beside['run']:.2f} s for each run and "
+        f"{1000 * beside['epoch']:.0f} ms for each epoch beside its steps. For the rest, another cell takes the ratio "
+        "of its step to a gru's, from the first tables. `make bench ARGS=costs`"
+    )
+    names = ("task", "epochs", "steps", "train", "evaluate", "baselines", "load")
+    yield table(
+        ("task", "epochs", "steps", "train, s", "evaluate, s", "baselines, s", "load"),
+        [[row[name] for name in names] for row in model.tasks.values()],
+    )
+    yield from (
+        f"A sweep of {row['runs']} runs ({', '.join(costs.CHECKED[0])}; {', '.join(costs.CHECKED[1])}; "
+        f"{costs.CHECKED[2]} seeds), a job for each task and cell: {row['measured']:.0f} s of the processor, "
+        f"{row['predicted']:.0f} s by the model ({row['predicted'] / row['measured'] - 1:+.0%})."
+        for row in rows
+        if row.get("stage") == "check"
+    )
+    yield (
+        f"The {len(model.tasks)} tasks above with all {len(costs.cells())} cells and five seeds, trained and judged, by "
+        "the model, the longest job first; then the same without ltc and mlstm, whose steps take 141 and 61 times a "
+        "gru's:"
+    )
+    every, quick = costs.cells(), [cell for cell in costs.cells() if cell not in costs.SLOW]
+    of = [model.grid(model.tasks, cells, 5, evaluate=True) for cells in (every, quick)]
+    yield table(
+        ("workers", "hours", "CPU hours", "hours without", "CPU hours without"),
+        [
+            [workers, *(f"{value:.1f}" for jobs in of for value in (costs.hours(jobs, workers), sum(jobs) / 3600))]
+            for workers in costs.WORKERS
+        ],
+    )
 
 
 def table(headers: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks import calibration_page, run, workspace
+from benchmarks import calibration_page, costs, run, workspace
 from benchmarks.calibration import Setting, measured, settings
 
 
@@ -40,6 +40,20 @@ def test_the_page_says_what_was_measured() -> None:
     text = "\n".join(calibration_page.page(rows))
     assert "nan" not in text
     assert f"{rows[0]['false']:.3f} ({rows[0]['false_se']:.3f})" in text
+
+
+def test_a_grid_costs_what_its_parts_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "ratios", lambda: {"gru": 1.0, "rnn": 0.5})
+    beside = [{"stage": "start", "cpu_seconds": 4.0}, {"stage": "run", "cpu_seconds": 0.5}]
+    tasks = [{"task": "xor", "epochs": 10, "steps": 10, "train": 3.0, "evaluate": 6.0, "baselines": 1.0}]
+    model = costs.Model([*beside, {"stage": "epoch", "cpu_seconds": 0.1}, *tasks])
+    assert model.run("xor", "gru") == 0.5 + 1.0 + 2.0
+    assert model.run("xor", "rnn") == 0.5 + 1.0 + 1.0
+    assert model.job("xor", "rnn", 5) == 4.0 + 5 * 2.5
+    assert model.job("xor", "rnn", 5, evaluate=True) == 4.0 + 5 * 2.5 + 5 * 2.0
+    assert model.grid(["xor"], ["gru", "rnn"], 1) == [7.5, 6.5]
+    assert costs.hours([3600, 7200, 3600], 2) == 2.0
+    assert costs.hours([3600, 7200, 3600], 1) == 4.0
 
 
 def test_settings_have_names_of_their_own() -> None:
