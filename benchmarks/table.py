@@ -355,9 +355,9 @@ def grid_costs() -> Iterator[str]:
         if row.get("stage") == "check"
     )
     yield (
-        f"The {len(model.tasks)} tasks above with all {len(costs.cells())} cells and five seeds, trained and judged, by "
-        "the model, the longest job first; then the same without ltc and mlstm, whose steps take 141 and 61 times a "
-        "gru's:"
+        f"The {len(model.tasks)} tasks above with all {len(costs.cells())} cells and five seeds, trained and judged, "
+        "by the model, the longest job first; then the same without ltc and mlstm, whose steps take 141 and 61 times "
+        "a gru's:"
     )
     every, quick = costs.cells(), [cell for cell in costs.cells() if cell not in costs.SLOW]
     of = [model.grid(model.tasks, cells, 5, evaluate=True) for cells in (every, quick)]

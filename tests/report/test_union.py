@@ -103,6 +103,7 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_seeds_of_two_folders_are_one_entry_as_if_one_folder_had_all(
     run: Run, both: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_without_the_prepared_data_what_is_no_mean_over_seeds_is_left_out(run: R
     }
 
 
+@pytest.mark.slow
 def test_what_two_folders_say_otherwise_is_shown_in_a_line_and_the_first_is_used(run: Run, both: Path) -> None:
     assert run("report", *BOTH).code == 0
     before = table(both / "reports-united")
@@ -248,6 +250,7 @@ def folders_of(store: MlflowClient) -> dict[str, str]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_a_store_takes_each_run_of_two_workspaces_once_and_says_where_it_is(run: Run, both: Path) -> None:
     uri = f"sqlite:///{both}/mlflow.db"
     store = MlflowClient(uri)

@@ -219,6 +219,7 @@ def test_a_lost_lock_is_noticed_and_left_to_the_other(tmp_path: Path, caplog: py
     assert "host=node7" in marker.read_text()
 
 
+@pytest.mark.slow
 def test_a_training_that_was_taken_over_stops_and_writes_no_result(run: Run, root: Path) -> None:
     def take_over() -> None:
         while not (found := list(root.glob("runs/price/*/rnn/*/checkpoints/seed=0/last.ckpt"))):
@@ -239,6 +240,7 @@ def test_a_training_that_was_taken_over_stops_and_writes_no_result(run: Run, roo
 
 
 @pytest.mark.parametrize("number", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+@pytest.mark.slow
 def test_a_file_system_without_locks(tmp_path: Path, number: str) -> None:
     (tmp_path / "shared").mkdir()
     path = tmp_path / "shared" / ".lock"
@@ -264,6 +266,7 @@ def test_a_file_system_without_locks(tmp_path: Path, number: str) -> None:
         assert python(ask, path, preload=preload).communicate(timeout=60)[0] == "False\nhad\n"
 
 
+@pytest.mark.slow
 def test_where_two_names_cannot_be_exchanged_a_lock_is_freed_all_the_same(tmp_path: Path) -> None:
     """As on NFS, where filelock alone leaves it held for ever."""
     (tmp_path / "shared").mkdir()
@@ -299,6 +302,7 @@ def own_namespaces() -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("source", ["", NO_FLOCK.replace("NUMBER", "ENOLCK")], ids=["flock", "no flock"])
+@pytest.mark.slow
 def test_two_containers_of_one_host_name(tmp_path: Path, source: str) -> None:
     """Each may have a process of the number that the other's lock names, or none."""
     (tmp_path / "shared").mkdir()
