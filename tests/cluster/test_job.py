@@ -55,6 +55,14 @@ def test_a_job_is_run_by_the_code_that_made_it_alone(root: Path) -> None:
     assert "the sweep was started by 0.1 (0123456789): install the same on every host" in ended[0].message
 
 
+def test_no_secret_is_written_into_a_job(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNLAB_MIRROR", "https://me:hunter2@mirror.example/data")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server.example:5000")
+    job = Job.make("xor/gru", [Part("xor/gru seed 0", ("task=xor",))], payload=None)
+    assert job.content["environment"] == {"MLFLOW_TRACKING_URI": "http://server.example:5000"}
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in job.folder.iterdir())
+
+
 def test_a_job_that_a_host_does_not_see_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"elsewhere is not to be seen on .*: a job needs the workspace at the same path"

@@ -33,7 +33,10 @@ def fragile(root: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-def test_processes_leave_what_one_after_another_would(run: Run, root: Path, fragile: tuple[str, ...]) -> None:
+def test_processes_leave_what_one_after_another_would(
+    run: Run, root: Path, fragile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNLAB_STUDIES", "postgresql://me:hunter2@host.example/studies")
     first = run("train", *SWEEP, *fragile)
     assert first.code == 1, first.err
     alone = results(root)
@@ -49,6 +52,7 @@ def test_processes_leave_what_one_after_another_would(run: Run, root: Path, frag
     assert results(root) == alone
     (left,) = jobs()  # that of the failed run, with its log
     assert "this run breaks" in left.log.read_text()
+    assert not any(b"hunter2" in path.read_bytes() for path in left.folder.iterdir())
 
     again = run("train", *SWEEP, *fragile, "cluster.workers=2", "cell=rnn,gru,lstm")
     assert "6 runs: 3 done before, 3 to be done, in 2 jobs" in again.out
@@ -88,7 +92,7 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
-    assert "the same command goes on with what is missing, each run from its last epoch" in out
+    assert "the same command runs what is missing, and resumes each run from its last epoch" in out
     begun = [job.outcome for job in jobs()]
     assert len(begun) == 2
     assert not any(outcome["finished"] for outcome in begun)
@@ -98,6 +102,21 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
     other = tmp_path_factory.mktemp("other")
     subprocess.run(command[:-1], env={**os.environ, "RNNLAB_ROOT": str(other)}, check=True, capture_output=True)
     assert results(root) == results(other)
+
+
+@pytest.mark.slow
+def test_a_sweep_detaches_once_wherever_that_is_asked_for(run: Run, root: Path) -> None:
+    (root / "conf/experiment").mkdir(parents=True)
+    (root / "conf/experiment/away.yaml").write_text("# @package _global_\ncluster:\n  detach: true\n")
+    begun = run("train", *SWEEP, "experiment=away", "cluster.workers=2", "tracking=none")
+    assert begun.code == 0, begun.err
+    log = root / "runs/.sweep/detached.log"
+    until = time.monotonic() + 120
+    while "4 runs: 4 done" not in (text := log.read_text()):
+        assert time.monotonic() < until, text
+        time.sleep(0.2)
+    assert "detached.log" in begun.out
+    assert "detached.log" not in text, "the process that runs it detaches again"
 
 
 @pytest.mark.slow

@@ -61,11 +61,11 @@ class Followed:
                     self._look_after(job)
                 if time.monotonic() >= meter.due:
                     counts = self.counts()
-                    share = len(self.ended) / self.runs
+                    fraction = len(self.ended) / self.runs
                     why = self.engine.why_waiting()
                     facts = [f"{n} {state}" for state, n in counts.items() if n]
                     facts = [f"{fact} ({why})" if why and fact.endswith("waiting") else fact for fact in facts]
-                    meter.show(share, *facts, meter.left(share))
+                    meter.show(fraction, *facts, meter.left(fraction))
                 if self._open:
                     time.sleep(max(BETWEEN_LOOKS, len(self._open) / 500))
         finally:

@@ -14,14 +14,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from cloudpickle import dumps
+
 import rnnlab
+from rnnlab.addresses import shown
 from rnnlab.config.fingerprint import SOURCE, fingerprint
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
 from rnnlab.results.paths import root
 
-INHERITED = ("RNNLAB_SWEEP", "RNNLAB_PACKAGES", "RNNLAB_MIRROR")
-"""Of the environment: what a job needs to know wherever it runs. None of these holds a secret."""
+INHERITED = ("RNNLAB_SWEEP", "RNNLAB_PACKAGES", "RNNLAB_MIRROR", "MLFLOW_TRACKING_URI")
+"""Of the environment: what a job needs to know wherever it runs. An address with a secret in it is not written down."""
 
 NOT_SHARED = "{folder} is not to be seen on {host}: a job needs the workspace at the same path on every host."
 
@@ -74,15 +77,15 @@ class Job:
         job = cls(jobs_folder() / fingerprint([part.identity for part in parts]))
         shutil.rmtree(job.folder, ignore_errors=True)
         job.folder.mkdir(parents=True)
-        from cloudpickle import dumps  # here: a list of jobs needs none
-
         (job.folder / "payload.pkl").write_bytes(dumps(payload))
         content = {
             "name": name,
             "code": code_here(),
             "root": str(root()),
             "from": str(Path.cwd()),
-            "environment": {key: os.environ[key] for key in INHERITED if key in os.environ},
+            "environment": {
+                key: value for key in INHERITED if (value := os.environ.get(key, "")) and shown(value) == value
+            },
             "parts": [asdict(part) for part in parts],
         }
         write_json(job.folder / "job.json", content)

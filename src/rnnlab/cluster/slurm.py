@@ -53,7 +53,7 @@ BARREN = 3
 """Times in a row that a job may end without an epoch: Slurm may warn a minute early, which is much of a short limit."""
 
 TIMEOUTS = 10_000
-"""Times that a job may go on after its limit: as often as it comes further."""
+"""Times that a job may be resumed after its limit: as often as it comes further."""
 
 
 class Work:
@@ -70,7 +70,7 @@ class Work:
         work(self.folder)
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Go on later, from the last epoch; not where the limit is too short for one, as that would never end."""
+        """Resume later, from the last epoch; not where the limit is too short for one, as that would never end."""
         from submitit.helpers import DelayedSubmission
 
         job = Job(Path(self.folder))
@@ -98,6 +98,7 @@ class Slurm(Engine):
     """Slurm, from a host that has its commands. The options are those of conf/cluster/slurm.yaml."""
 
     name = "slurm"
+    keeps_jobs = True
 
     def __init__(
         self,
@@ -146,7 +147,7 @@ class Slurm(Engine):
 
     def open(self) -> int | None:
         require("slurm", "cluster=slurm", "submitit")
-        for command in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
+        for command in ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo"):
             if shutil.which(command) is None:
                 raise UserError(
                     f"cluster=slurm: there is no {command} on this host's PATH; start the sweep where there is one."
@@ -176,7 +177,7 @@ class Slurm(Engine):
         while self._waiting and size:
             some = self._waiting[:size]
             at_once = len(some)
-            if self.workers is not None:  # its share of them, of an array among several
+            if self.workers is not None:  # what falls to this array, of several
                 at_once = max(1, self.workers * len(some) // (len(self._ids) + len(self._waiting)))
             try:
                 executor.update_parameters(

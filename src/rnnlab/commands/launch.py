@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
+from rnnlab.addresses import shown
 from rnnlab.cluster import job as files
 from rnnlab.cluster.engine import Engine
 from rnnlab.cluster.follow import Followed
@@ -30,20 +31,21 @@ from rnnlab.config.fingerprint import words_to_keep
 from rnnlab.config.schema import MADE
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.output import progress
-from rnnlab.results.files import is_locked
+from rnnlab.results.locks import is_locked
 from rnnlab.results.origin import is_judged
 from rnnlab.results.paths import Results, from_root, root
 from rnnlab.serving.champions import crown_best
 from rnnlab.tracking.describe import varied_by
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracked, Tracker
+from rnnlab.training.prepare import assume_prepared, prepared_here
 
 log = logging.getLogger("rnnlab")
 
 KEYS = ("task", "cell")
 """Overrides that tell one job from another; all runs that differ in others are of one job."""
 
-AFTER = "Nothing is lost: the same command goes on with what is missing, each run from its last epoch."
+AFTER = "Nothing is lost: the same command runs what is missing, and resumes each run from its last epoch."
 
 NAMED = 5
 """Runs that are named after an error."""
@@ -51,9 +53,10 @@ NAMED = 5
 
 @dataclass
 class Planned:
-    """One run of the sweep. state: missing, there, running (by another process), skipped, or failed, before it began.
+    """One run of the sweep.
 
-    seed: None of what trains nothing.
+    state: missing, there, running (by another process), adopted (in a job of an earlier command), skipped, or failed
+    before it began. message: why it is skipped or failed. code: to exit with.
     """
 
     words: tuple[str, ...]
@@ -103,7 +106,7 @@ class _Sweep:
 
     def run(self, overrides: list[tuple[str, ...]]) -> list[JobReturn]:
         room = self.engine.open()
-        if self.engine.detach and self.engine.name != "slurm":
+        if self.engine.detach and not self.engine.keeps_jobs:
             self._detach()
         planned = self._planned(overrides)
         adopted = self._adopted(planned)
@@ -135,7 +138,7 @@ class _Sweep:
         """The same command in a process of its own, which outlives this one and its terminal."""
         place = root() / "runs/.sweep/detached.log"
         place.parent.mkdir(parents=True, exist_ok=True)
-        words = [word for word in sys.argv[1:] if word.partition("=")[0] != "cluster.detach"]
+        words = _attached(sys.argv[1:])
         command = (
             [sys.executable, sys.argv[0], *words]
             if sys.argv[0].endswith(".py")
@@ -145,7 +148,7 @@ class _Sweep:
             process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
-        log.info("process %d goes on by itself; what it says is in %s", process.pid, from_root(place))
+        log.info("process %d runs it; its output is in %s", process.pid, from_root(place))
         sys.exit(0)
 
     def _planned(self, overrides: list[tuple[str, ...]]) -> list[Planned]:
@@ -183,7 +186,7 @@ class _Sweep:
         except MissingExtra as error:
             log.warning("%s: skipped. %s", named.label, error)
             return Planned(words, named, "skipped", str(error))
-        except Exception as error:  # whatever it is: the other runs go on
+        except Exception as error:  # whatever it is, it stops no other run
             return Planned(words, named, "failed", in_words(error), report(error))
         label = " ".join([run.label, *varied_by(words_to_keep(words))])
         return Planned(words, Part(label, words, str(run.results.folder), run.seed))
@@ -237,15 +240,15 @@ class _Sweep:
         """What a job is to know of data that may be other data tomorrow: which state of it this sweep is about."""
         if self.command.makes != MADE:
             return None
-        from rnnlab.training.prepare import assume_prepared, prepared_here
-
         return partial(assume_prepared, prepared_here())
 
     def _words(self, words: tuple[str, ...], store: Tracker) -> tuple[str, ...]:
-        """Champions are crowned here at the end, not by jobs; a database in a file is for the processes of one host."""
+        """Champions are crowned here at the end, not by jobs. Those of other hosts log to a server alone, which every
+        host may reach by an address without a secret."""
         if not isinstance(store, MLflowStore):
             return words
-        if self.engine.is_one_host or store.uri.startswith(("http://", "https://")):
+        is_server = store.uri.startswith(("http://", "https://")) and shown(store.uri) == store.uri
+        if self.engine.is_one_host or is_server:
             return (*words, "++tracking.crown=false")
         return (*(word for word in words if word.partition("=")[0].partition(".")[0] != "tracking"), "tracking=none")
 
@@ -307,6 +310,13 @@ class _Sweep:
             made.status = JobStatus.FAILED
             made.return_value = Reported(planned.code or 1, planned.message or (ended.message if ended else ""))
         return made
+
+
+def _attached(words: list[str]) -> list[str]:
+    """The words of a command that shall not detach, whatever file it is asked to in. Overrides stand side by side."""
+    overrides = [number for number, word in enumerate(words) if "=" in word and not word.startswith("-")]
+    behind = overrides[-1] + 1 if overrides else len(words)
+    return [*words[:behind], "cluster.detach=false", *words[behind:]]
 
 
 def _runs(planned: Sequence[Planned]) -> str:

@@ -277,10 +277,8 @@ def _settle(command: Command) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) in (
-            signal.SIG_DFL,
-            signal.default_int_handler,
-        ):  # else whoever runs the job has one
+        # not instead of what whoever runs the job, such as submitit, does at a signal
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
 
 
@@ -387,8 +385,10 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         missing = str(error.missing_cfg_file)
-        if missing == "hydra/launcher/joblib":
-            return "hydra/launcher=joblib needs the package hydra-joblib-launcher; cluster.workers=2 needs none."
+        if missing.startswith("hydra/launcher/"):
+            return (
+                f"{missing.replace('launcher/', 'launcher=')} is not installed; cluster=local, slurm or ray needs none."
+            )
         options = list(error.options or [])
         return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
     key = _unknown_key(error)
