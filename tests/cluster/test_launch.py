@@ -92,7 +92,7 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
-    assert "the same command runs what is missing, and resumes each run from its last epoch" in out
+    assert "the same command goes on with what is missing, each run from its last epoch" in out
     begun = [job.outcome for job in jobs()]
     assert len(begun) == 2
     assert not any(outcome["finished"] for outcome in begun)

@@ -255,7 +255,9 @@ class Slurm(Engine):
         return False
 
     def forget(self, job: Job) -> None:
-        number = self._ids[job]
+        if job.handle.get("engine") != self.name:
+            return
+        number = job.handle["id"]
         for name in (number, number.partition("_")[0]):
             shutil.rmtree(_folder() / name, ignore_errors=True)
 

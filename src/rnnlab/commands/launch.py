@@ -45,7 +45,7 @@ log = logging.getLogger("rnnlab")
 KEYS = ("task", "cell")
 """Overrides that tell one job from another; all runs that differ in others are of one job."""
 
-AFTER = "Nothing is lost: the same command runs what is missing, and resumes each run from its last epoch."
+AFTER = "Nothing is lost: the same command goes on with what is missing, each run from its last epoch."
 
 NAMED = 5
 """Runs that are named after an error."""
@@ -128,6 +128,7 @@ class _Sweep:
             log.info("cancelled what was waiting or under way. %s", AFTER)
             raise
         self.engine.close()
+        followed.add(self._unfollowed(planned))
         self._keep(planned, followed)
         self._conclude(planned, followed)
         return [self._returned(each, followed.ended.get(each.part.identity)) for each in planned]
@@ -267,6 +268,12 @@ class _Sweep:
 
     # --- after ---
 
+    def _unfollowed(self, planned: list[Planned]) -> list[Job]:
+        """Jobs of this sweep that ended when no command followed them: nobody has put their results into the store."""
+        there = {each.part.identity for each in planned if each.state == "there"}
+        finished = (job for job in files.jobs() if job.has_finished)
+        return [job for job in finished if not there.isdisjoint(part.identity for part in job.parts)]
+
     def _keep(self, planned: list[Planned], followed: Followed) -> None:
         """Put what the jobs have left on disk into the store, and crown the best of all, once."""
         store: Tracker = instantiate(self.config.tracking)
@@ -282,11 +289,13 @@ class _Sweep:
         crown_best(store, tracked)
 
     def _conclude(self, planned: list[Planned], followed: Followed) -> None:
-        counts = followed.counts()
+        # a run that was there may be in a job that was followed as well
+        others = [each for each in planned if each.state != "there"]
+        states = Counter(ended.state for each in others if (ended := followed.ended.get(each.part.identity)))
         there = sum(each.state == "there" for each in planned)
         running = sum(each.state == "running" for each in planned)
-        failed = counts["failed"] + sum(each.state == "failed" for each in planned)
-        facts = [f"{counts['done'] + there} done"]
+        failed = states["failed"] + sum(each.state == "failed" for each in planned)
+        facts = [f"{states['done'] + there} done"]
         facts += [f"{there} of them before"] if there else []
         facts += [f"{running} running in another process"] if running else []
         facts += [f"{failed} failed"] if failed else []

@@ -277,8 +277,10 @@ def _settle(command: Command) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # not instead of what whoever runs the job, such as submitit, does at a signal
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # else whoever runs the job has one
             signal.signal(number, _stop)
 
 
