@@ -66,12 +66,13 @@ class Job:
     folder: Path
 
     @classmethod
-    def make(cls, name: str, parts: Sequence[Part], payload: Any) -> "Job":
+    def make(cls, name: str, parts: Sequence[Part], payload: Any, does: str = "train") -> "Job":
         """Write the folder of these runs, which take the place of the same ones of an earlier command.
 
+        does: what is done with each run, in a word or two: a job that trains runs is another than one that judges them.
         payload: what `rnnlab.cluster.worker` runs, which only the code that wrote it can read.
         """
-        job = cls(jobs_folder() / fingerprint([part.identity for part in parts]))
+        job = cls(jobs_folder() / fingerprint([does, *(part.identity for part in parts)]))
         shutil.rmtree(job.folder, ignore_errors=True)
         job.folder.mkdir(parents=True)
         from cloudpickle import dumps  # here: a list of jobs needs none
@@ -79,6 +80,7 @@ class Job:
         (job.folder / "payload.pkl").write_bytes(dumps(payload))
         content = {
             "name": name,
+            "does": does,
             "code": code_here(),
             "root": str(root()),
             "from": str(Path.cwd()),
@@ -101,6 +103,10 @@ class Job:
     def name(self) -> str:
         return str(self.content["name"])
 
+    @property
+    def does(self) -> str:
+        return str(self.content["does"])
+
     @cached_property
     def parts(self) -> list[Part]:
         return [Part(**{**part, "words": tuple(part["words"])}) for part in self.content["parts"]]
@@ -115,10 +121,11 @@ class Job:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """host, attempts, finished, cpu_seconds, and by the number of a run how it `Ended`; {} before it begins."""
+        """host, attempts, finished, cpu_seconds, and by the number of a run how it `Ended`; {} before it begins, and
+        where it cannot be read: the job's engine says then how it ended."""
         try:
             found: dict[str, Any] = read_json(self.folder / "outcome.json")
-        except OSError:
+        except (OSError, UserError):
             return {}
         return found
 
@@ -156,8 +163,15 @@ def jobs_folder() -> Path:
 
 
 def jobs() -> Iterator[Job]:
-    """Those that an earlier command has left: under way, or failed."""
-    return (Job(path.parent) for path in sorted(jobs_folder().glob("*/job.json")))
+    """Those that an earlier command has left, under way or failed; not what is damaged, or was written by a version of
+    rnnlab that described jobs otherwise: nobody can go on with these."""
+    for path in sorted(jobs_folder().glob("*/job.json")):
+        job = Job(path.parent)
+        try:
+            _ = job.parts, job.does
+        except (UserError, KeyError, TypeError):
+            continue
+        yield job
 
 
 @cache

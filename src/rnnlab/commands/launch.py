@@ -80,9 +80,13 @@ def launch(
     function: what Hydra calls of a job's config, of which `rnnlab.config.cli.Command` is an argument. first: the number
     of the first job.
 
-    Raises: `SystemExit` for an engine that cannot be used, before any other work.
+    Raises: `SystemExit` for an engine that cannot be used, and for a sweep of no runs, before any other work.
     """
     setup_globals()
+    if not overrides:
+        sys.exit(
+            report(UserError("the sweep has no runs: a key of it has no value, as where glob(...) matches nothing."))
+        )
     engine: Engine = instantiate(config.cluster)
     if isinstance(engine, Local) and engine.workers == 1 and not engine.detach and not engine.evaluate:
         basic = BasicLauncher()
@@ -98,6 +102,7 @@ class _Sweep:
     def __init__(self, context: HydraContext, function: Any, config: DictConfig, engine: Engine) -> None:
         self.context, self.function, self.config, self.engine = context, function, config, engine
         self.command, self.name = function.args[0], function.args[1]
+        self.does = f"{self.name} evaluate" if engine.evaluate else self.name
         if engine.evaluate and self.name != "train":
             raise UserError(f"cluster.evaluate=true: it is for rnnlab train; {self.name} trains nothing.")
 
@@ -159,6 +164,8 @@ class _Sweep:
         if not seed.isdigit():
             return self._with_state(self._checked(words))
         others = tuple(word for word in words if not word.startswith("seed="))
+        if any("seed" in word.partition("=")[2] for word in others):  # ${seed}: each seed is a setting of its own
+            return self._with_state(self._checked(words))
         if others not in opened:
             opened[others] = self._checked(words)
         like = opened[others].part
@@ -177,8 +184,12 @@ class _Sweep:
             check_job(self.command, cfg)
             if self.command.makes != MADE:
                 return Planned(words, named)
-            from rnnlab.training.run import Run  # here: it imports Lightning
+            from rnnlab.training.prepare import prepared_data  # here: these import Lightning
+            from rnnlab.training.run import Run
 
+            if cfg.discard and self.name == "train":  # tried out in a folder that is thrown away
+                prepared_data(cfg)
+                return Planned(words, named)
             run = Run.open(cfg)
         except MissingExtra as error:
             log.warning("%s: skipped. %s", named.label, error)
@@ -189,7 +200,7 @@ class _Sweep:
         return Planned(words, Part(label, words, str(run.results.folder), run.seed))
 
     def _with_state(self, planned: Planned) -> Planned:
-        if self.name != "train" or planned.state != "missing":
+        if self.name != "train" or planned.state != "missing" or not planned.part.folder:
             return planned
         results, seed = Results(Path(planned.part.folder)), planned.part.seed
         if is_locked(results.lock(seed)):
@@ -208,7 +219,9 @@ class _Sweep:
         adopted = []
         for job in files.jobs():
             theirs = [part.identity for part in job.parts]
-            if wanted.keys().isdisjoint(theirs) or job.has_finished or not self.engine.adopt(job):
+            if job.does != self.does or wanted.keys().isdisjoint(theirs) or job.has_finished:
+                continue
+            if not self.engine.adopt(job):
                 continue
             adopted.append(job)
             for identity in theirs:
@@ -223,7 +236,7 @@ class _Sweep:
         made = []
         for parts in dealt(((each.key, each.part) for each in missing.values()), room, self.engine.runs_per_job):
             parts = [replace(part, words=self._words(part.words, store)) for part in parts]
-            made.append(Job.make(self._title(parts), parts, payload))
+            made.append(Job.make(self._title(parts), parts, payload, self.does))
         return made
 
     def _functions(self) -> tuple[TaskFunction, ...]:
@@ -269,7 +282,11 @@ class _Sweep:
         store: Tracker = instantiate(self.config.tracking)
         if self.name not in ("train", "evaluate") or not isinstance(store, MLflowStore):
             return
-        done = [each for each in planned if (ended := followed.ended.get(each.part.identity)) and ended.state == "done"]
+        done = [
+            each
+            for each in planned
+            if (ended := followed.ended.get(each.part.identity)) and ended.state == "done" and each.part.folder
+        ]
         if not done:
             return
         tracked: list[Tracked] = []
