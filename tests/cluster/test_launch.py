@@ -145,6 +145,54 @@ def test_a_killed_process_takes_no_other_with_it(root: Path) -> None:
     assert "2 runs: 1 done, 1 failed" in out
 
 
+def long_sweep() -> list[str]:
+    """A command whose two jobs last for some seconds."""
+    words = "-m task=xor cell=rnn,gru seed=0 trainer.max_epochs=150 trainer.patience=null tracking=none"
+    return [sys.executable, str(CHECKOUT / "pipelines/train.py"), *words.split(), "cluster.workers=2"]
+
+
+def begun(root: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until both runs of `long_sweep` are under way."""
+    until = time.monotonic() + 240
+    while len([*root.glob("runs/xor/*/*/*/checkpoints/seed=0/last.ckpt")]) < 2:
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_second_command_leaves_the_jobs_of_the_first_to_it(root: Path) -> None:
+    first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + 240
+    while len([job for job in jobs() if job.owner]) < 2:  # its processes may not even have started
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    second = subprocess.run(long_sweep(), capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert "2 runs: 2 running in another process\n" in second.stdout or "2 done before" in second.stdout
+    assert "to be done" not in second.stdout
+    out, _ = first.communicate(timeout=240)
+    assert first.returncode == 0, out
+    assert "2 runs: 2 done" in out
+
+
+@pytest.mark.slow
+def test_processes_of_a_killed_command_are_taken_over(root: Path) -> None:
+    first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    begun(root, first)
+    pids = [int(job.handle["id"]) for job in jobs()]
+    first.kill()
+    first.communicate()
+    second = subprocess.run(long_sweep(), capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert "left by an earlier command" in second.stdout
+    assert "to be done" not in second.stdout
+    assert "2 runs: 2 done" in second.stdout
+    assert len(results(root)) == 2
+    assert len(pids) == 2
+    assert not [*jobs()]
+
+
 def test_what_cannot_run_is_said_before_any_work(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(root))
     without = run("train", *SWEEP, "cluster=slurm", "tracking=none")

@@ -9,15 +9,17 @@ import os
 import pickle
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import rnnlab
 from rnnlab.config.fingerprint import SOURCE, fingerprint
 from rnnlab.errors import UserError
-from rnnlab.results.files import read_json, write_json
+from rnnlab.results.files import is_locked, locked, read_json, write_json
 from rnnlab.results.paths import root
 
 INHERITED = ("RNNLAB_SWEEP", "RNNLAB_PACKAGES", "RNNLAB_MIRROR")
@@ -61,7 +63,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Job:
-    """A folder with job.json, payload.pkl, log.txt, and outcome.json once it has begun."""
+    """A folder with job.json, payload.pkl, owner.json, log.txt, and outcome.json once it has begun."""
 
     folder: Path
 
@@ -153,6 +155,15 @@ class Job:
     def keep_handle(self, content: dict[str, str]) -> None:
         write_json(self.folder / "handle.json", content)
 
+    @property
+    def owner(self) -> str:
+        """The command that follows it, see `presence`, or that did so last; empty where none has."""
+        path = self.folder / "owner.json"
+        return str(read_json(path)["command"]) if path.exists() else ""
+
+    def keep_owner(self, command: str) -> None:
+        write_json(self.folder / "owner.json", {"command": command})
+
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -162,13 +173,41 @@ def jobs_folder() -> Path:
     return root() / "runs" / ".sweep" / "jobs"
 
 
+def presence(command: str) -> Path:
+    """The lock that a command holds as long as it follows jobs, and others leave these to it. command: its name."""
+    return root() / "runs" / ".sweep" / "commands" / f"{command}.lock"
+
+
+@contextmanager
+def taking() -> Iterator[None]:
+    """One command at a time sees which jobs there are, and makes those that are missing."""
+    with locked(root() / "runs" / ".sweep" / ".taking.lock"):
+        yield
+
+
+@contextmanager
+def present() -> Iterator[str]:
+    """Yields: the name of this command, under which its jobs are its own for as long."""
+    command = uuid4().hex
+    path = presence(command)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for other in path.parent.glob("*.lock"):  # of commands that were killed
+        if not other.name.startswith(".") and not other.name.endswith(".held.lock") and not is_locked(other):
+            other.unlink(missing_ok=True)
+    with locked(path):
+        try:
+            yield command
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def jobs() -> Iterator[Job]:
     """Those that an earlier command has left, under way or failed; not what is damaged, or was written by a version of
     rnnlab that described jobs otherwise: nobody can go on with these."""
     for path in sorted(jobs_folder().glob("*/job.json")):
         job = Job(path.parent)
         try:
-            _ = job.parts, job.does
+            _ = job.parts, job.does, job.owner
         except (UserError, KeyError, TypeError):
             continue
         yield job

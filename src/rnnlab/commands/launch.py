@@ -111,10 +111,18 @@ class _Sweep:
         if self.engine.detach and self.engine.name != "slurm":
             self._detach()
         planned = self._planned(overrides)
-        adopted = self._adopted(planned)
-        jobs = self._made(planned, adopted, room)
-        self._say(planned, jobs, adopted)
-        followed = Followed(self.engine, [*adopted, *jobs])
+        with files.present() as command:
+            with files.taking():
+                adopted = self._adopted(planned)
+                jobs = self._made(planned, adopted, room)
+                for job in (*adopted, *jobs):
+                    job.keep_owner(command)
+            self._say(planned, jobs, adopted)
+            followed = Followed(self.engine, [*adopted, *jobs])
+            return self._followed(planned, jobs, followed)
+
+    def _followed(self, planned: list[Planned], jobs: list[Job], followed: Followed) -> list[JobReturn]:
+        """Hand over the jobs, and wait for their end, unless the command is not to."""
         try:
             if jobs:
                 self.engine.submit(jobs)
@@ -214,19 +222,25 @@ class _Sweep:
         return planned
 
     def _adopted(self, planned: list[Planned]) -> list[Job]:
-        """Jobs that an earlier command has left with the engine, of runs of this sweep."""
+        """Jobs that an earlier command has left with the engine, of runs of this sweep; those that another command
+        follows are left to it."""
         wanted = {each.part.identity: each for each in planned}
         adopted = []
         for job in files.jobs():
             theirs = [part.identity for part in job.parts]
             if job.does != self.does or wanted.keys().isdisjoint(theirs) or job.has_finished:
                 continue
-            if not self.engine.adopt(job):
+            if job.owner and is_locked(files.presence(job.owner)):
+                state, ended = "running", job.ended()
+                theirs = [one for number, one in enumerate(theirs) if number not in ended]
+            elif self.engine.adopt(job):
+                state = "adopted"
+                adopted.append(job)
+            else:
                 continue
-            adopted.append(job)
-            for identity in theirs:
-                if identity in wanted and wanted[identity].state != "there":
-                    wanted[identity].state = "adopted"
+            for each in (wanted[identity] for identity in theirs if identity in wanted):
+                if each.state in ("missing", "running"):
+                    each.state = state
         return adopted
 
     def _made(self, planned: list[Planned], adopted: list[Job], room: int | None) -> list[Job]:
@@ -296,11 +310,12 @@ class _Sweep:
         crown_best(store, tracked)
 
     def _conclude(self, planned: list[Planned], followed: Followed) -> None:
-        counts = followed.counts()
+        counts = Counter(
+            ended.state if (ended := followed.ended.get(each.part.identity)) else each.state for each in planned
+        )
         there = sum(each.state == "there" for each in planned)
-        running = sum(each.state == "running" for each in planned)
-        failed = counts["failed"] + sum(each.state == "failed" for each in planned)
-        facts = [f"{counts['done'] + there} done"]
+        running, failed = counts["running"], counts["failed"]
+        facts = [f"{counts['done'] + counts['there']} done"]
         facts += [f"{there} of them before"] if there else []
         facts += [f"{running} running in another process"] if running else []
         facts += [f"{failed} failed"] if failed else []
