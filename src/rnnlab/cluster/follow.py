@@ -77,7 +77,7 @@ class Followed:
         for number, part in enumerate(job.parts):
             if number in ended and part.identity not in self.ended:
                 self._end(job, part, ended[number])
-        self._has_begun |= bool(ended) and not job.outcome.get("other_code")
+        self._has_begun |= job.has_begun and not job.outcome.get("other_code")
         if finished:
             self._open.remove(job)
             if job.outcome.get("other_code") and not self._has_begun:

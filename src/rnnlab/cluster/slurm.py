@@ -78,8 +78,8 @@ class Work:
         if barren >= BARREN:
             outcome = job.outcome
             message = (
-                f"{BARREN} times in a row no epoch ended within cluster.minutes={self.minutes:g}, after which it "
-                "begins again: raise that"
+                f"{BARREN} times in a row no {'run' if self._is_forced else 'epoch'} ended within "
+                f"cluster.minutes={self.minutes:g}, after which it begins again: raise that"
             )
             missing = (str(number) for number in range(len(job.parts)) if str(number) not in outcome["parts"])
             outcome["parts"] |= {number: asdict(Ended("failed", message)) for number in missing}
@@ -87,10 +87,14 @@ class Work:
             sys.exit(2)
         return DelayedSubmission(Work(self.folder, self.minutes, barren))
 
+    @property
+    def _is_forced(self) -> bool:
+        return any("force=true" in part.words for part in Job(Path(self.folder)).parts)
+
     def _progress(self) -> list[Any]:
-        """What there is of the job's runs."""
+        """What there is of the job's runs that a later attempt goes on from: under force=true only what is done."""
         job = Job(Path(self.folder))
-        checkpoints = [part.checkpoint for part in job.parts if part.folder]
+        checkpoints = [part.checkpoint for part in job.parts if part.folder and not self._is_forced]
         return [sorted(job.ended()), [path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints]]
 
 

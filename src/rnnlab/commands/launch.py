@@ -83,9 +83,13 @@ def launch(
     function: what Hydra calls of a job's config, of which `rnnlab.config.cli.Command` is an argument. first: the number
     of the first job.
 
-    Raises: `SystemExit` for an engine that cannot be used, before any other work.
+    Raises: `SystemExit` for an engine that cannot be used, and for a sweep of no runs, before any other work.
     """
     setup_globals()
+    if not overrides:
+        sys.exit(
+            report(UserError("the sweep has no runs: a key of it has no value, as where glob(...) matches nothing."))
+        )
     engine: Engine = instantiate(config.cluster)
     if isinstance(engine, Local) and engine.workers == 1 and not engine.detach and not engine.evaluate:
         basic = BasicLauncher()
@@ -101,6 +105,7 @@ class _Sweep:
     def __init__(self, context: HydraContext, function: Any, config: DictConfig, engine: Engine) -> None:
         self.context, self.function, self.config, self.engine = context, function, config, engine
         self.command, self.name = function.args[0], function.args[1]
+        self.does = f"{self.name} evaluate" if engine.evaluate else self.name
         if engine.evaluate and self.name != "train":
             raise UserError(f"cluster.evaluate=true: it is for rnnlab train; {self.name} trains nothing.")
 
@@ -109,10 +114,18 @@ class _Sweep:
         if self.engine.detach and not self.engine.keeps_jobs:
             self._detach()
         planned = self._planned(overrides)
-        adopted = self._adopted(planned)
-        jobs = self._made(planned, adopted, room)
-        self._say(planned, jobs, adopted)
-        followed = Followed(self.engine, [*adopted, *jobs])
+        with files.present() as command:
+            with files.taking():
+                adopted = self._adopted(planned)
+                jobs = self._made(planned, adopted, room)
+                for job in (*adopted, *jobs):
+                    job.keep_owner(command)
+            self._say(planned, jobs, adopted)
+            followed = Followed(self.engine, [*adopted, *jobs])
+            return self._followed(planned, jobs, followed)
+
+    def _followed(self, planned: list[Planned], jobs: list[Job], followed: Followed) -> list[JobReturn]:
+        """Hand over the jobs, and wait for their end, unless the command is not to."""
         try:
             if jobs:
                 self.engine.submit(jobs)
@@ -163,6 +176,8 @@ class _Sweep:
         if not seed.isdigit():
             return self._with_state(self._checked(words))
         others = tuple(word for word in words if not word.startswith("seed="))
+        if any("seed" in word.partition("=")[2] for word in others):  # ${seed}: each seed is a setting of its own
+            return self._with_state(self._checked(words))
         if others not in opened:
             opened[others] = self._checked(words)
         like = opened[others].part
@@ -181,8 +196,12 @@ class _Sweep:
             check_job(self.command, cfg)
             if self.command.makes != MADE:
                 return Planned(words, named)
-            from rnnlab.training.run import Run  # here: it imports Lightning
+            from rnnlab.training.prepare import prepared_data  # here: these import Lightning
+            from rnnlab.training.run import Run
 
+            if cfg.discard and self.name == "train":  # tried out in a folder that is thrown away
+                prepared_data(cfg)
+                return Planned(words, named)
             run = Run.open(cfg)
         except MissingExtra as error:
             log.warning("%s: skipped. %s", named.label, error)
@@ -193,7 +212,7 @@ class _Sweep:
         return Planned(words, Part(label, words, str(run.results.folder), run.seed))
 
     def _with_state(self, planned: Planned) -> Planned:
-        if self.name != "train" or planned.state != "missing":
+        if self.name != "train" or planned.state != "missing" or not planned.part.folder:
             return planned
         results, seed = Results(Path(planned.part.folder)), planned.part.seed
         if is_locked(results.lock(seed)):
@@ -207,17 +226,25 @@ class _Sweep:
         return planned
 
     def _adopted(self, planned: list[Planned]) -> list[Job]:
-        """Jobs that an earlier command has left with the engine, of runs of this sweep."""
+        """Jobs that an earlier command has left with the engine, of runs of this sweep; those that another command
+        follows are left to it."""
         wanted = {each.part.identity: each for each in planned}
         adopted = []
         for job in files.jobs():
             theirs = [part.identity for part in job.parts]
-            if wanted.keys().isdisjoint(theirs) or job.has_finished or not self.engine.adopt(job):
+            if job.does != self.does or wanted.keys().isdisjoint(theirs) or job.has_finished:
                 continue
-            adopted.append(job)
-            for identity in theirs:
-                if identity in wanted and wanted[identity].state != "there":
-                    wanted[identity].state = "adopted"
+            if job.owner and is_locked(files.presence(job.owner)):
+                state, ended = "running", job.ended()
+                theirs = [one for number, one in enumerate(theirs) if number not in ended]
+            elif self.engine.adopt(job):
+                state = "adopted"
+                adopted.append(job)
+            else:
+                continue
+            for each in (wanted[identity] for identity in theirs if identity in wanted):
+                if each.state in ("missing", "running"):
+                    each.state = state
         return adopted
 
     def _made(self, planned: list[Planned], adopted: list[Job], room: int | None) -> list[Job]:
@@ -227,7 +254,7 @@ class _Sweep:
         made = []
         for parts in dealt(((each.key, each.part) for each in missing.values()), room, self.engine.runs_per_job):
             parts = [replace(part, words=self._words(part.words, store)) for part in parts]
-            made.append(Job.make(self._title(parts), parts, payload))
+            made.append(Job.make(self._title(parts), parts, payload, self.does))
         return made
 
     def _functions(self) -> tuple[TaskFunction, ...]:
@@ -271,7 +298,7 @@ class _Sweep:
     def _unfollowed(self, planned: list[Planned]) -> list[Job]:
         """Jobs of this sweep that ended when no command followed them: nobody has put their results into the store."""
         there = {each.part.identity for each in planned if each.state == "there"}
-        finished = (job for job in files.jobs() if job.has_finished)
+        finished = (job for job in files.jobs() if job.has_finished and not is_locked(files.presence(job.owner)))
         return [job for job in finished if not there.isdisjoint(part.identity for part in job.parts)]
 
     def _keep(self, planned: list[Planned], followed: Followed) -> None:
@@ -279,7 +306,11 @@ class _Sweep:
         store: Tracker = instantiate(self.config.tracking)
         if self.name not in ("train", "evaluate") or not isinstance(store, MLflowStore):
             return
-        done = [each for each in planned if (ended := followed.ended.get(each.part.identity)) and ended.state == "done"]
+        done = [
+            each
+            for each in planned
+            if (ended := followed.ended.get(each.part.identity)) and ended.state == "done" and each.part.folder
+        ]
         if not done:
             return
         tracked: list[Tracked] = []
@@ -289,13 +320,12 @@ class _Sweep:
         crown_best(store, tracked)
 
     def _conclude(self, planned: list[Planned], followed: Followed) -> None:
-        # a run that was there may be in a job that was followed as well
-        others = [each for each in planned if each.state != "there"]
-        states = Counter(ended.state for each in others if (ended := followed.ended.get(each.part.identity)))
+        counts = Counter(
+            ended.state if (ended := followed.ended.get(each.part.identity)) else each.state for each in planned
+        )
         there = sum(each.state == "there" for each in planned)
-        running = sum(each.state == "running" for each in planned)
-        failed = states["failed"] + sum(each.state == "failed" for each in planned)
-        facts = [f"{states['done'] + there} done"]
+        running, failed = counts["running"], counts["failed"]
+        facts = [f"{counts['done'] + counts['there']} done"]
         facts += [f"{there} of them before"] if there else []
         facts += [f"{running} running in another process"] if running else []
         facts += [f"{failed} failed"] if failed else []
