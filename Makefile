@@ -35,7 +35,7 @@ export ITERATIVE_DO_NOT_TRACK := true
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(VENV)/.installed ## make the environment and install the locked packages (TORCH=cpu or TORCH=cuda)
+install: $(VENV)/.installed ## make the environment and install the locked packages (TORCH=cpu or TORCH=cuda; EXTRAS=ray)
 	@echo "$(VENV) is ready. Next: make repro (the pipeline, 4 to 6 minutes), then make ui; or make test"
 
 $(VENV)/.installed: requirements.lock $(wildcard requirements-*.lock) constraints.txt pyproject.toml $(if $(filter-out =$(WANT),=$(MADE)),FORCE)

@@ -78,6 +78,10 @@ def test_an_odd_table_is_accepted_with_a_note(run: Run, root: Path, name: str) -
     [
         (["cell=lstn"], ["conf/cell/lstn.yaml does not exist", "Did you mean lstm?"]),
         (["task=prise"], ["conf/task/prise.yaml does not exist", "Did you mean price?"]),
+        (
+            ["hydra/launcher=dask"],
+            ["hydra/launcher=dask is not installed; cluster=local, slurm or ray needs none."],
+        ),
         (["task.symbol=APPL"], ["APPL", "AAPL"]),
         (["task.source=yaho"], ["yaho", "yahoo"]),
         (["cell.hiden_size=3"], ["cell.hiden_size", "Did you mean cell.hidden_size?"]),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnlab.cluster.job import Job, Part, dealt
+from rnnlab.cluster.job import Job, Part, dealt, jobs
 from rnnlab.cluster.worker import work
 from rnnlab.errors import UserError
 
@@ -53,6 +53,30 @@ def test_a_job_is_run_by_the_code_that_made_it_alone(root: Path) -> None:
     assert {one.state for one in ended.values()} == {"failed"}
     assert len(ended) == 2
     assert "the sweep was started by 0.1 (0123456789): install the same on every host" in ended[0].message
+
+
+def test_no_secret_is_written_into_a_job(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNLAB_MIRROR", "https://me:hunter2@mirror.example/data")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server.example:5000")
+    job = Job.make("xor/gru", [Part("xor/gru seed 0", ("task=xor",))], payload=None)
+    assert job.content["environment"] == {"MLFLOW_TRACKING_URI": "http://server.example:5000"}
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in job.folder.iterdir())
+
+
+def test_a_damaged_job_of_an_earlier_command_hinders_no_later_one(root: Path) -> None:
+    whole, cut, other = (Job.make("xor/gru", [Part(f"xor/gru seed {n}", (f"seed={n}",))], None) for n in range(3))
+    (cut.folder / "job.json").write_text('{"name": ')
+    (other.folder / "job.json").write_text("{}")
+    assert [*jobs()] == [whole]
+    (whole.folder / "outcome.json").write_text('{"host"')
+    assert not whole.has_begun
+
+
+def test_a_job_that_judges_runs_is_another_than_one_that_trains_them(root: Path) -> None:
+    part = Part("xor/gru seed 0", ("task=xor",))
+    trains, judges = Job.make("xor/gru", [part], None), Job.make("xor/gru", [part], None, "evaluate")
+    assert trains.folder != judges.folder
+    assert [job.does for job in (trains, judges)] == ["train", "evaluate"]
 
 
 def test_a_job_that_a_host_does_not_see_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,10 @@ def fragile(root: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-def test_processes_leave_what_one_after_another_would(run: Run, root: Path, fragile: tuple[str, ...]) -> None:
+def test_processes_leave_what_one_after_another_would(
+    run: Run, root: Path, fragile: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNLAB_STUDIES", "postgresql://me:hunter2@host.example/studies")
     first = run("train", *SWEEP, *fragile)
     assert first.code == 1, first.err
     alone = results(root)
@@ -49,6 +52,7 @@ def test_processes_leave_what_one_after_another_would(run: Run, root: Path, frag
     assert results(root) == alone
     (left,) = jobs()  # that of the failed run, with its log
     assert "this run breaks" in left.log.read_text()
+    assert not any(b"hunter2" in path.read_bytes() for path in left.folder.iterdir())
 
     again = run("train", *SWEEP, *fragile, "cluster.workers=2", "cell=rnn,gru,lstm")
     assert "6 runs: 3 done before, 3 to be done, in 2 jobs" in again.out
@@ -66,8 +70,28 @@ def test_jobs_judge_their_nets_where_asked_and_one_process_crowns(run: Run, root
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
-    root: Path, tmp_path_factory: pytest.TempPathFactory
+def test_a_setting_that_follows_from_the_seed_is_found_where_it_is(run: Run, root: Path) -> None:
+    words = ("-m", "task=xor", "cell=gru", "seed=1,2", "trainer.max_epochs=${seed}", "cluster.workers=2")
+    swept = run("train", *words)
+    assert swept.code == 0, swept.err
+    assert "2 runs: 2 done" in swept.out
+    assert swept.out.count("the new champion") == 1
+    assert "the MLflow store failed" not in swept.out + swept.err
+    assert "2 runs: 2 done before" in run("train", *words).out
+
+
+@pytest.mark.slow
+def test_a_sweep_is_tried_out_by_processes_too(run: Run, root: Path) -> None:
+    tried = run("train", *SWEEP, "cell=gru", "debug=fast", "cluster.workers=2")
+    assert tried.code == 0, tried.err
+    assert "2 runs: 2 done" in tried.out
+    assert not [*root.glob("runs/xor/*/*/*/train/*")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_ctrl_c_or_a_closed_terminal_ends_the_jobs_and_the_same_command_goes_on(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, number: signal.Signals, code: int
 ) -> None:
     long = (
         "-m",
@@ -85,9 +109,9 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
         assert time.monotonic() < until
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, out
+    assert process.returncode == code, out
     assert "the same command goes on with what is missing, each run from its last epoch" in out
     begun = [job.outcome for job in jobs()]
     assert len(begun) == 2
@@ -98,6 +122,21 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(
     other = tmp_path_factory.mktemp("other")
     subprocess.run(command[:-1], env={**os.environ, "RNNLAB_ROOT": str(other)}, check=True, capture_output=True)
     assert results(root) == results(other)
+
+
+@pytest.mark.slow
+def test_a_sweep_detaches_once_wherever_that_is_asked_for(run: Run, root: Path) -> None:
+    (root / "conf/experiment").mkdir(parents=True)
+    (root / "conf/experiment/away.yaml").write_text("# @package _global_\ncluster:\n  detach: true\n")
+    begun = run("train", *SWEEP, "experiment=away", "cluster.workers=2", "tracking=none")
+    assert begun.code == 0, begun.err
+    log = root / "runs/.sweep/detached.log"
+    until = time.monotonic() + 120
+    while "4 runs: 4 done" not in (text := log.read_text()):
+        assert time.monotonic() < until, text
+        time.sleep(0.2)
+    assert "detached.log" in begun.out
+    assert "detached.log" not in text, "the process that runs it detaches again"
 
 
 @pytest.mark.slow
@@ -125,6 +164,54 @@ def test_a_killed_process_takes_no_other_with_it(root: Path) -> None:
     assert "2 runs: 1 done, 1 failed" in out
 
 
+def long_sweep() -> list[str]:
+    """A command whose two jobs last for some seconds."""
+    words = "-m task=xor cell=rnn,gru seed=0 trainer.max_epochs=150 trainer.patience=null tracking=none"
+    return [sys.executable, str(CHECKOUT / "pipelines/train.py"), *words.split(), "cluster.workers=2"]
+
+
+def begun(root: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until both runs of `long_sweep` are under way."""
+    until = time.monotonic() + 240
+    while len([*root.glob("runs/xor/*/*/*/checkpoints/seed=0/last.ckpt")]) < 2:
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_second_command_leaves_the_jobs_of_the_first_to_it(root: Path) -> None:
+    first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    until = time.monotonic() + 240
+    while len([job for job in jobs() if job.owner]) < 2:  # its processes may not even have started
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    second = subprocess.run(long_sweep(), capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert "2 runs: 2 running in another process\n" in second.stdout or "2 done before" in second.stdout
+    assert "to be done" not in second.stdout
+    out, _ = first.communicate(timeout=240)
+    assert first.returncode == 0, out
+    assert "2 runs: 2 done" in out
+
+
+@pytest.mark.slow
+def test_processes_of_a_killed_command_are_taken_over(root: Path) -> None:
+    first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    begun(root, first)
+    pids = [int(job.handle["id"]) for job in jobs()]
+    first.kill()
+    first.communicate()
+    second = subprocess.run(long_sweep(), capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert "left by an earlier command" in second.stdout
+    assert "to be done" not in second.stdout
+    assert "2 runs: 2 done" in second.stdout
+    assert len(results(root)) == 2
+    assert len(pids) == 2
+    assert not [*jobs()]
+
+
 def test_what_cannot_run_is_said_before_any_work(run: Run, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(root))
     without = run("train", *SWEEP, "cluster=slurm", "tracking=none")
@@ -139,6 +226,13 @@ def test_what_cannot_run_is_said_before_any_work(run: Run, root: Path, monkeypat
     elsewhere = run("train", *SWEEP, "cluster=lsf", "tracking=none")
     assert elsewhere.code == 2
     assert "There are: local, ray, slurm" in elsewhere.err
+    for key in ("cluster=local,slurm", "cluster.workers=1,2"):
+        several = run("train", *SWEEP, key, "tracking=none")
+        assert several.code == 2
+        assert f"error: {key.partition('=')[0]}: a sweep runs all its jobs in one place" in several.err
+    none = run("train", *SWEEP, "cell=glob(zz*)", "tracking=none")
+    assert none.code == 2
+    assert "error: the sweep has no runs" in none.err
     assert not (root / "runs").exists() or not [*root.glob("runs/xor*")]
 
 

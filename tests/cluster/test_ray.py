@@ -56,3 +56,17 @@ def test_without_a_cluster_it_is_said_before_any_work(run: Run, root: Path) -> N
     none = run("train", *SWEEP, "cluster=ray", "tracking=none")
     assert none.code == 2
     assert "cluster.address=auto: there is no Ray cluster to be reached" in none.err
+
+
+@needs_ray
+@pytest.mark.parametrize("word", ["cluster.cores=1000", "cluster.gpus=1000", "cluster.memory_gb=1e5"])
+def test_a_job_that_no_host_has_room_for_is_refused(root: Path, word: str) -> None:
+    if not alone():
+        pytest.skip("a network of its own needs unshare, ip and root")
+    local = ("cluster=ray", "cluster.address=local", "tracking=none")
+    train = [*alone(), sys.executable, str(CHECKOUT / "pipelines/train.py"), *SWEEP, *local, word]
+    refused = subprocess.run(train, capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 2, refused.stderr
+    key, _, value = word.partition("=")
+    assert f"error: {key}={float(value):.4g}: no host of the Ray cluster has more than" in refused.stderr
+    assert not [*root.glob("runs/xor*")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlab.cluster.job import Job
+from rnnlab.cluster.job import Job, jobs
 from tests.cluster import servers
 from tests.cluster.equality import results
 from tests.cluster.test_launch import FRAGILE
@@ -108,6 +108,18 @@ def test_jobs_go_on_without_the_command_and_the_same_command_finds_them(slurm: d
     assert "left by an earlier command" in then.stdout or "2 done before" in then.stdout
     assert "to be done" not in then.stdout
     assert "2 runs: 2 done" in then.stdout
+
+
+def test_what_jobs_did_that_nobody_followed_is_put_into_the_store(slurm: dict[str, str], root: Path) -> None:
+    words = ("-m", *SHORT, "cell=gru", "seed=0,1", "cluster=slurm", "cluster.memory_gb=1")
+    begun = subprocess.run([*command(*words), "cluster.detach=true"], env=slurm, capture_output=True, text=True)
+    assert begun.returncode == 0, begun.stderr
+    until(lambda: all(job.has_finished for job in jobs()), "the job")
+    then = subprocess.run(command(*words), env=slurm, capture_output=True, text=True)
+    assert then.returncode == 0, then.stderr
+    assert "2 runs: 2 done, 2 of them before" in then.stdout
+    assert "the new champion" in then.stdout
+    assert not [*jobs()]
 
 
 def test_a_workspace_that_the_nodes_do_not_see_is_said_at_once(

@@ -243,7 +243,7 @@ def test_without_patience_all_trials_that_ended_are_kept(
         patched.setattr(study, "fit", fit)
         patched.setattr(database, "PATIENCE_SECONDS", 1)
         patched.setattr(database, "RETRY_SECONDS", 0.5)
-        with pytest.raises(UserError, match="All trials that ended stand in it: the same command goes on"):
+        with pytest.raises(UserError, match="All trials that ended are in it: the same command continues"):
             search(address, "search.trials=3")
     postgres.start()
     assert states(address) == ["COMPLETE", "RUNNING"]

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from rnnlab.config.fingerprint import SOURCE, evaluate_setting
 from rnnlab.config.stages import compose_task
-from rnnlab.results.files import locked, read_json
+from rnnlab.results.files import read_json
+from rnnlab.results.locks import locked
 from rnnlab.results.paths import Results
 from rnnlab.tasks.classification.judging import ClassificationJudging
 from rnnlab.tasks.task import Task

@@ -25,6 +25,9 @@ class Engine(ABC):
     is_one_host = False
     """Whether its jobs run on this host alone, and so may use a store in a file beside them."""
 
+    keeps_jobs = False
+    """Whether its jobs continue when the process that submitted them ends."""
+
     def __init__(
         self,
         workers: Positive | None = None,

@@ -61,11 +61,11 @@ class Followed:
                     self._look_after(job)
                 if time.monotonic() >= meter.due:
                     counts = self.counts()
-                    share = len(self.ended) / self.runs
+                    fraction = len(self.ended) / self.runs
                     why = self.engine.why_waiting()
                     facts = [f"{n} {state}" for state, n in counts.items() if n]
                     facts = [f"{fact} ({why})" if why and fact.endswith("waiting") else fact for fact in facts]
-                    meter.show(share, *facts, meter.left(share))
+                    meter.show(fraction, *facts, meter.left(fraction))
                 if self._open:
                     time.sleep(max(BETWEEN_LOOKS, len(self._open) / 500))
         finally:
@@ -77,7 +77,7 @@ class Followed:
         for number, part in enumerate(job.parts):
             if number in ended and part.identity not in self.ended:
                 self._end(job, part, ended[number])
-        self._has_begun |= bool(ended) and not job.outcome.get("other_code")
+        self._has_begun |= job.has_begun and not job.outcome.get("other_code")
         if finished:
             self._open.remove(job)
             if job.outcome.get("other_code") and not self._has_begun:
@@ -118,10 +118,18 @@ class Followed:
             if part.identity in self.ended and self.ended[part.identity].state == "failed"
         ]
 
+    def add(self, finished: Sequence[Job]) -> None:
+        """Take over what is done of jobs that have ended without being followed."""
+        for job in finished:
+            done = {job.parts[number]: ended for number, ended in job.ended().items() if ended.state == "done"}
+            self.ended = {part.identity: ended for part, ended in done.items()} | self.ended
+            if len(done) == len(job.parts) and job not in self.jobs:
+                self.jobs.append(job)
+
     def delete_successful(self) -> None:
         """The folders of jobs of which nothing has to be looked up."""
         failed = {job.folder for _, job, _ in self.failed()}
         for job in self.jobs:
             if job.folder not in failed and all(part.identity in self.ended for part in job.parts):
-                job.delete()
                 self.engine.forget(job)
+                job.delete()

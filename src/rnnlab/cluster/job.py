@@ -9,19 +9,25 @@ import os
 import pickle
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from cloudpickle import dumps
 
 import rnnlab
+from rnnlab.addresses import shown
 from rnnlab.config.fingerprint import SOURCE, fingerprint
 from rnnlab.errors import UserError
 from rnnlab.results.files import read_json, write_json
+from rnnlab.results.locks import is_locked, locked
 from rnnlab.results.paths import root
 
-INHERITED = ("RNNLAB_SWEEP", "RNNLAB_PACKAGES", "RNNLAB_MIRROR")
-"""Of the environment: what a job needs to know wherever it runs. None of these holds a secret."""
+INHERITED = ("RNNLAB_SWEEP", "RNNLAB_PACKAGES", "RNNLAB_MIRROR", "MLFLOW_TRACKING_URI")
+"""Of the environment: what a job needs to know wherever it runs. An address with a secret in it is not written down."""
 
 NOT_SHARED = "{folder} is not to be seen on {host}: a job needs the workspace at the same path on every host."
 
@@ -61,28 +67,30 @@ class Ended:
 
 @dataclass(frozen=True)
 class Job:
-    """A folder with job.json, payload.pkl, log.txt, and outcome.json once it has begun."""
+    """A folder with job.json, payload.pkl, owner.json, log.txt, and outcome.json once it has begun."""
 
     folder: Path
 
     @classmethod
-    def make(cls, name: str, parts: Sequence[Part], payload: Any) -> "Job":
+    def make(cls, name: str, parts: Sequence[Part], payload: Any, does: str = "train") -> "Job":
         """Write the folder of these runs, which take the place of the same ones of an earlier command.
 
+        does: what is done with each run, in a word or two: a job that trains runs is another than one that judges them.
         payload: what `rnnlab.cluster.worker` runs, which only the code that wrote it can read.
         """
-        job = cls(jobs_folder() / fingerprint([part.identity for part in parts]))
+        job = cls(jobs_folder() / fingerprint([does, *(part.identity for part in parts)]))
         shutil.rmtree(job.folder, ignore_errors=True)
         job.folder.mkdir(parents=True)
-        from cloudpickle import dumps  # here: a list of jobs needs none
-
         (job.folder / "payload.pkl").write_bytes(dumps(payload))
         content = {
             "name": name,
+            "does": does,
             "code": code_here(),
             "root": str(root()),
             "from": str(Path.cwd()),
-            "environment": {key: os.environ[key] for key in INHERITED if key in os.environ},
+            "environment": {
+                key: value for key in INHERITED if (value := os.environ.get(key, "")) and shown(value) == value
+            },
             "parts": [asdict(part) for part in parts],
         }
         write_json(job.folder / "job.json", content)
@@ -101,6 +109,10 @@ class Job:
     def name(self) -> str:
         return str(self.content["name"])
 
+    @property
+    def does(self) -> str:
+        return str(self.content["does"])
+
     @cached_property
     def parts(self) -> list[Part]:
         return [Part(**{**part, "words": tuple(part["words"])}) for part in self.content["parts"]]
@@ -115,10 +127,11 @@ class Job:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """host, attempts, finished, cpu_seconds, and by the number of a run how it `Ended`; {} before it begins."""
+        """host, attempts, finished, cpu_seconds, and by the number of a run how it `Ended`; {} before it begins, and
+        where it cannot be read: the job's engine says then how it ended."""
         try:
             found: dict[str, Any] = read_json(self.folder / "outcome.json")
-        except OSError:
+        except (OSError, UserError):
             return {}
         return found
 
@@ -146,6 +159,15 @@ class Job:
     def keep_handle(self, content: dict[str, str]) -> None:
         write_json(self.folder / "handle.json", content)
 
+    @property
+    def owner(self) -> str:
+        """The command that follows it, see `presence`, or that did so last; empty where none has."""
+        path = self.folder / "owner.json"
+        return str(read_json(path)["command"]) if path.exists() else ""
+
+    def keep_owner(self, command: str) -> None:
+        write_json(self.folder / "owner.json", {"command": command})
+
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -155,9 +177,44 @@ def jobs_folder() -> Path:
     return root() / "runs" / ".sweep" / "jobs"
 
 
+def presence(command: str) -> Path:
+    """The lock that a command holds as long as it follows jobs, and others leave these to it. command: its name."""
+    return root() / "runs" / ".sweep" / "commands" / f"{command}.lock"
+
+
+@contextmanager
+def taking() -> Iterator[None]:
+    """One command at a time sees which jobs there are, and makes those that are missing."""
+    with locked(root() / "runs" / ".sweep" / ".taking.lock"):
+        yield
+
+
+@contextmanager
+def present() -> Iterator[str]:
+    """Yields: the name of this command, under which its jobs are its own for as long."""
+    command = uuid4().hex
+    path = presence(command)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for other in path.parent.glob("*.lock"):  # of commands that were killed
+        if not other.name.startswith(".") and not other.name.endswith(".held.lock") and not is_locked(other):
+            other.unlink(missing_ok=True)
+    with locked(path):
+        try:
+            yield command
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def jobs() -> Iterator[Job]:
-    """Those that an earlier command has left: under way, or failed."""
-    return (Job(path.parent) for path in sorted(jobs_folder().glob("*/job.json")))
+    """Those that an earlier command has left, under way or failed; not what is damaged, or was written by a version of
+    rnnlab that described jobs otherwise: nobody can go on with these."""
+    for path in sorted(jobs_folder().glob("*/job.json")):
+        job = Job(path.parent)
+        try:
+            _ = job.parts, job.does, job.owner
+        except (UserError, KeyError, TypeError):
+            continue
+        yield job
 
 
 @cache

@@ -46,7 +46,8 @@ class Ray(Engine):
         super().__init__(workers, runs_per_job, evaluate, detach)
         self.address = address
         memory = None if memory_gb is None else int(memory_gb * 2**30)
-        self._options = {"num_cpus": cores, "num_gpus": gpus, "memory": memory, "max_retries": attempts - 1}
+        self._options: dict[str, Any] = {"num_cpus": cores, "num_gpus": gpus, "memory": memory}
+        self._options["max_retries"] = attempts - 1
         self._ray: Any = None
         self._waiting: list[Job] = []
         self._running: dict[Any, Job] = {}
@@ -71,14 +72,19 @@ class Ray(Engine):
             raise UserError(NO_CLUSTER.format(address=self.address, reason=reason)) from None
         self._ray = ray
         self._task = ray.remote(work)
-        there = ray.cluster_resources()
-        for what, needed in (("CPU", self._options["num_cpus"]), ("GPU", self._options["num_gpus"])):
-            largest = max((node["Resources"].get(what, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
-            if needed and needed > largest:
-                key = {"CPU": "cores", "GPU": "gpus"}[what]
+        hosts = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        for key, needed, resource, unit in (
+            ("cores", self._options["num_cpus"], "CPU", 1),
+            ("gpus", self._options["num_gpus"], "GPU", 1),
+            ("memory_gb", self._options["memory"] or 0, "memory", 2**30),
+        ):
+            largest = max((host.get(resource, 0.0) for host in hosts), default=0.0)
+            if needed > largest:
                 self.close()
-                raise UserError(f"cluster.{key}={needed:g}: no host of the Ray cluster has more than {largest:g}.")
-        room = int(there.get("CPU", 0) // self._options["num_cpus"])
+                raise UserError(
+                    f"cluster.{key}={needed / unit:.4g}: no host of the Ray cluster has more than {largest / unit:.4g}."
+                )
+        room = int(ray.cluster_resources().get("CPU", 0) // self._options["num_cpus"])
         return room if self.workers is None else min(room, self.workers)
 
     def _check_address(self) -> None:

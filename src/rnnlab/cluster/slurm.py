@@ -53,7 +53,7 @@ BARREN = 3
 """Times in a row that a job may end without an epoch: Slurm may warn a minute early, which is much of a short limit."""
 
 TIMEOUTS = 10_000
-"""Times that a job may go on after its limit: as often as it comes further."""
+"""Times that a job may be resumed after its limit: as often as it comes further."""
 
 
 class Work:
@@ -70,7 +70,7 @@ class Work:
         work(self.folder)
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Go on later, from the last epoch; not where the limit is too short for one, as that would never end."""
+        """Resume later, from the last epoch; not where the limit is too short for one, as that would never end."""
         from submitit.helpers import DelayedSubmission
 
         job = Job(Path(self.folder))
@@ -78,8 +78,8 @@ class Work:
         if barren >= BARREN:
             outcome = job.outcome
             message = (
-                f"{BARREN} times in a row no epoch ended within cluster.minutes={self.minutes:g}, after which it "
-                "begins again: raise that"
+                f"{BARREN} times in a row no {'run' if self._is_forced else 'epoch'} ended within "
+                f"cluster.minutes={self.minutes:g}, after which it begins again: raise that"
             )
             missing = (str(number) for number in range(len(job.parts)) if str(number) not in outcome["parts"])
             outcome["parts"] |= {number: asdict(Ended("failed", message)) for number in missing}
@@ -87,10 +87,14 @@ class Work:
             sys.exit(2)
         return DelayedSubmission(Work(self.folder, self.minutes, barren))
 
+    @property
+    def _is_forced(self) -> bool:
+        return any("force=true" in part.words for part in Job(Path(self.folder)).parts)
+
     def _progress(self) -> list[Any]:
-        """What there is of the job's runs."""
+        """What there is of the job's runs that a later attempt goes on from: under force=true only what is done."""
         job = Job(Path(self.folder))
-        checkpoints = [part.checkpoint for part in job.parts if part.folder]
+        checkpoints = [part.checkpoint for part in job.parts if part.folder and not self._is_forced]
         return [sorted(job.ended()), [path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints]]
 
 
@@ -98,6 +102,7 @@ class Slurm(Engine):
     """Slurm, from a host that has its commands. The options are those of conf/cluster/slurm.yaml."""
 
     name = "slurm"
+    keeps_jobs = True
 
     def __init__(
         self,
@@ -146,7 +151,7 @@ class Slurm(Engine):
 
     def open(self) -> int | None:
         require("slurm", "cluster=slurm", "submitit")
-        for command in ("sbatch", "srun", "squeue", "scancel", "scontrol"):
+        for command in ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo"):
             if shutil.which(command) is None:
                 raise UserError(
                     f"cluster=slurm: there is no {command} on this host's PATH; start the sweep where there is one."
@@ -176,7 +181,7 @@ class Slurm(Engine):
         while self._waiting and size:
             some = self._waiting[:size]
             at_once = len(some)
-            if self.workers is not None:  # its share of them, of an array among several
+            if self.workers is not None:  # what falls to this array, of several
                 at_once = max(1, self.workers * len(some) // (len(self._ids) + len(self._waiting)))
             try:
                 executor.update_parameters(
@@ -254,7 +259,9 @@ class Slurm(Engine):
         return False
 
     def forget(self, job: Job) -> None:
-        number = self._ids[job]
+        if job.handle.get("engine") != self.name:
+            return
+        number = job.handle["id"]
         for name in (number, number.partition("_")[0]):
             shutil.rmtree(_folder() / name, ignore_errors=True)
 

@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from rnnlab.cluster.job import Ended, Job, Part, code_here
-from rnnlab.config.cli import Reported
+from rnnlab.config.cli import Reported, in_words
 from rnnlab.errors import UserError
 
 log = logging.getLogger("rnnlab")
@@ -101,7 +101,7 @@ def _ended(payload: Payload, number: int, part: Part) -> Ended:
         value = made.return_value
         return Ended("done", "", value if isinstance(value, float) else None, seconds, cpu)
     error = made._return_value
-    message = error.text if isinstance(error, Reported) else f"{type(error).__name__}: {error}"
+    message = error.text if isinstance(error, Reported) else in_words(error)
     return Ended("failed", message, None, seconds, cpu)
 
 

@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, open_dict
 
+from rnnlab.addresses import shown
 from rnnlab.cluster import job as files
 from rnnlab.cluster.engine import Engine
 from rnnlab.cluster.follow import Followed
@@ -30,13 +31,14 @@ from rnnlab.config.fingerprint import words_to_keep
 from rnnlab.config.schema import MADE
 from rnnlab.errors import MissingExtra, UserError
 from rnnlab.output import progress
-from rnnlab.results.files import is_locked
+from rnnlab.results.locks import is_locked
 from rnnlab.results.origin import is_judged
 from rnnlab.results.paths import Results, from_root, root
 from rnnlab.serving.champions import crown_best
 from rnnlab.tracking.describe import varied_by
 from rnnlab.tracking.mlflow.store import MLflowStore
 from rnnlab.tracking.tracker import Tracked, Tracker
+from rnnlab.training.prepare import assume_prepared, prepared_here
 
 log = logging.getLogger("rnnlab")
 
@@ -51,9 +53,10 @@ NAMED = 5
 
 @dataclass
 class Planned:
-    """One run of the sweep. state: missing, there, running (by another process), skipped, or failed, before it began.
+    """One run of the sweep.
 
-    seed: None of what trains nothing.
+    state: missing, there, running (by another process), adopted (in a job of an earlier command), skipped, or failed
+    before it began. message: why it is skipped or failed. code: to exit with.
     """
 
     words: tuple[str, ...]
@@ -80,9 +83,13 @@ def launch(
     function: what Hydra calls of a job's config, of which `rnnlab.config.cli.Command` is an argument. first: the number
     of the first job.
 
-    Raises: `SystemExit` for an engine that cannot be used, before any other work.
+    Raises: `SystemExit` for an engine that cannot be used, and for a sweep of no runs, before any other work.
     """
     setup_globals()
+    if not overrides:
+        sys.exit(
+            report(UserError("the sweep has no runs: a key of it has no value, as where glob(...) matches nothing."))
+        )
     engine: Engine = instantiate(config.cluster)
     if isinstance(engine, Local) and engine.workers == 1 and not engine.detach and not engine.evaluate:
         basic = BasicLauncher()
@@ -98,18 +105,27 @@ class _Sweep:
     def __init__(self, context: HydraContext, function: Any, config: DictConfig, engine: Engine) -> None:
         self.context, self.function, self.config, self.engine = context, function, config, engine
         self.command, self.name = function.args[0], function.args[1]
+        self.does = f"{self.name} evaluate" if engine.evaluate else self.name
         if engine.evaluate and self.name != "train":
             raise UserError(f"cluster.evaluate=true: it is for rnnlab train; {self.name} trains nothing.")
 
     def run(self, overrides: list[tuple[str, ...]]) -> list[JobReturn]:
         room = self.engine.open()
-        if self.engine.detach and self.engine.name != "slurm":
+        if self.engine.detach and not self.engine.keeps_jobs:
             self._detach()
         planned = self._planned(overrides)
-        adopted = self._adopted(planned)
-        jobs = self._made(planned, adopted, room)
-        self._say(planned, jobs, adopted)
-        followed = Followed(self.engine, [*adopted, *jobs])
+        with files.present() as command:
+            with files.taking():
+                adopted = self._adopted(planned)
+                jobs = self._made(planned, adopted, room)
+                for job in (*adopted, *jobs):
+                    job.keep_owner(command)
+            self._say(planned, jobs, adopted)
+            followed = Followed(self.engine, [*adopted, *jobs])
+            return self._followed(planned, jobs, followed)
+
+    def _followed(self, planned: list[Planned], jobs: list[Job], followed: Followed) -> list[JobReturn]:
+        """Hand over the jobs, and wait for their end, unless the command is not to."""
         try:
             if jobs:
                 self.engine.submit(jobs)
@@ -125,6 +141,7 @@ class _Sweep:
             log.info("cancelled what was waiting or under way. %s", AFTER)
             raise
         self.engine.close()
+        followed.add(self._unfollowed(planned))
         self._keep(planned, followed)
         self._conclude(planned, followed)
         return [self._returned(each, followed.ended.get(each.part.identity)) for each in planned]
@@ -135,7 +152,7 @@ class _Sweep:
         """The same command in a process of its own, which outlives this one and its terminal."""
         place = root() / "runs/.sweep/detached.log"
         place.parent.mkdir(parents=True, exist_ok=True)
-        words = [word for word in sys.argv[1:] if word.partition("=")[0] != "cluster.detach"]
+        words = _attached(sys.argv[1:])
         command = (
             [sys.executable, sys.argv[0], *words]
             if sys.argv[0].endswith(".py")
@@ -145,7 +162,7 @@ class _Sweep:
             process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
-        log.info("process %d goes on by itself; what it says is in %s", process.pid, from_root(place))
+        log.info("process %d runs it; its output is in %s", process.pid, from_root(place))
         sys.exit(0)
 
     def _planned(self, overrides: list[tuple[str, ...]]) -> list[Planned]:
@@ -159,6 +176,8 @@ class _Sweep:
         if not seed.isdigit():
             return self._with_state(self._checked(words))
         others = tuple(word for word in words if not word.startswith("seed="))
+        if any("seed" in word.partition("=")[2] for word in others):  # ${seed}: each seed is a setting of its own
+            return self._with_state(self._checked(words))
         if others not in opened:
             opened[others] = self._checked(words)
         like = opened[others].part
@@ -177,19 +196,23 @@ class _Sweep:
             check_job(self.command, cfg)
             if self.command.makes != MADE:
                 return Planned(words, named)
-            from rnnlab.training.run import Run  # here: it imports Lightning
+            from rnnlab.training.prepare import prepared_data  # here: these import Lightning
+            from rnnlab.training.run import Run
 
+            if cfg.discard and self.name == "train":  # tried out in a folder that is thrown away
+                prepared_data(cfg)
+                return Planned(words, named)
             run = Run.open(cfg)
         except MissingExtra as error:
             log.warning("%s: skipped. %s", named.label, error)
             return Planned(words, named, "skipped", str(error))
-        except Exception as error:  # whatever it is: the other runs go on
+        except Exception as error:  # whatever it is, it stops no other run
             return Planned(words, named, "failed", in_words(error), report(error))
         label = " ".join([run.label, *varied_by(words_to_keep(words))])
         return Planned(words, Part(label, words, str(run.results.folder), run.seed))
 
     def _with_state(self, planned: Planned) -> Planned:
-        if self.name != "train" or planned.state != "missing":
+        if self.name != "train" or planned.state != "missing" or not planned.part.folder:
             return planned
         results, seed = Results(Path(planned.part.folder)), planned.part.seed
         if is_locked(results.lock(seed)):
@@ -203,17 +226,25 @@ class _Sweep:
         return planned
 
     def _adopted(self, planned: list[Planned]) -> list[Job]:
-        """Jobs that an earlier command has left with the engine, of runs of this sweep."""
+        """Jobs that an earlier command has left with the engine, of runs of this sweep; those that another command
+        follows are left to it."""
         wanted = {each.part.identity: each for each in planned}
         adopted = []
         for job in files.jobs():
             theirs = [part.identity for part in job.parts]
-            if wanted.keys().isdisjoint(theirs) or job.has_finished or not self.engine.adopt(job):
+            if job.does != self.does or wanted.keys().isdisjoint(theirs) or job.has_finished:
                 continue
-            adopted.append(job)
-            for identity in theirs:
-                if identity in wanted and wanted[identity].state != "there":
-                    wanted[identity].state = "adopted"
+            if job.owner and is_locked(files.presence(job.owner)):
+                state, ended = "running", job.ended()
+                theirs = [one for number, one in enumerate(theirs) if number not in ended]
+            elif self.engine.adopt(job):
+                state = "adopted"
+                adopted.append(job)
+            else:
+                continue
+            for each in (wanted[identity] for identity in theirs if identity in wanted):
+                if each.state in ("missing", "running"):
+                    each.state = state
         return adopted
 
     def _made(self, planned: list[Planned], adopted: list[Job], room: int | None) -> list[Job]:
@@ -223,7 +254,7 @@ class _Sweep:
         made = []
         for parts in dealt(((each.key, each.part) for each in missing.values()), room, self.engine.runs_per_job):
             parts = [replace(part, words=self._words(part.words, store)) for part in parts]
-            made.append(Job.make(self._title(parts), parts, payload))
+            made.append(Job.make(self._title(parts), parts, payload, self.does))
         return made
 
     def _functions(self) -> tuple[TaskFunction, ...]:
@@ -237,15 +268,15 @@ class _Sweep:
         """What a job is to know of data that may be other data tomorrow: which state of it this sweep is about."""
         if self.command.makes != MADE:
             return None
-        from rnnlab.training.prepare import assume_prepared, prepared_here
-
         return partial(assume_prepared, prepared_here())
 
     def _words(self, words: tuple[str, ...], store: Tracker) -> tuple[str, ...]:
-        """Champions are crowned here at the end, not by jobs; a database in a file is for the processes of one host."""
+        """Champions are crowned here at the end, not by jobs. Those of other hosts log to a server alone, which every
+        host may reach by an address without a secret."""
         if not isinstance(store, MLflowStore):
             return words
-        if self.engine.is_one_host or store.uri.startswith(("http://", "https://")):
+        is_server = store.uri.startswith(("http://", "https://")) and shown(store.uri) == store.uri
+        if self.engine.is_one_host or is_server:
             return (*words, "++tracking.crown=false")
         return (*(word for word in words if word.partition("=")[0].partition(".")[0] != "tracking"), "tracking=none")
 
@@ -264,12 +295,22 @@ class _Sweep:
 
     # --- after ---
 
+    def _unfollowed(self, planned: list[Planned]) -> list[Job]:
+        """Jobs of this sweep that ended when no command followed them: nobody has put their results into the store."""
+        there = {each.part.identity for each in planned if each.state == "there"}
+        finished = (job for job in files.jobs() if job.has_finished and not is_locked(files.presence(job.owner)))
+        return [job for job in finished if not there.isdisjoint(part.identity for part in job.parts)]
+
     def _keep(self, planned: list[Planned], followed: Followed) -> None:
         """Put what the jobs have left on disk into the store, and crown the best of all, once."""
         store: Tracker = instantiate(self.config.tracking)
         if self.name not in ("train", "evaluate") or not isinstance(store, MLflowStore):
             return
-        done = [each for each in planned if (ended := followed.ended.get(each.part.identity)) and ended.state == "done"]
+        done = [
+            each
+            for each in planned
+            if (ended := followed.ended.get(each.part.identity)) and ended.state == "done" and each.part.folder
+        ]
         if not done:
             return
         tracked: list[Tracked] = []
@@ -279,11 +320,12 @@ class _Sweep:
         crown_best(store, tracked)
 
     def _conclude(self, planned: list[Planned], followed: Followed) -> None:
-        counts = followed.counts()
+        counts = Counter(
+            ended.state if (ended := followed.ended.get(each.part.identity)) else each.state for each in planned
+        )
         there = sum(each.state == "there" for each in planned)
-        running = sum(each.state == "running" for each in planned)
-        failed = counts["failed"] + sum(each.state == "failed" for each in planned)
-        facts = [f"{counts['done'] + there} done"]
+        running, failed = counts["running"], counts["failed"]
+        facts = [f"{counts['done'] + counts['there']} done"]
         facts += [f"{there} of them before"] if there else []
         facts += [f"{running} running in another process"] if running else []
         facts += [f"{failed} failed"] if failed else []
@@ -307,6 +349,13 @@ class _Sweep:
             made.status = JobStatus.FAILED
             made.return_value = Reported(planned.code or 1, planned.message or (ended.message if ended else ""))
         return made
+
+
+def _attached(words: list[str]) -> list[str]:
+    """The words of a command that shall not detach, whatever file it is asked to in. Overrides stand side by side."""
+    overrides = [number for number, word in enumerate(words) if "=" in word and not word.startswith("-")]
+    behind = overrides[-1] + 1 if overrides else len(words)
+    return [*words[:behind], "cluster.detach=false", *words[behind:]]
 
 
 def _runs(planned: Sequence[Planned]) -> str:

@@ -23,7 +23,7 @@ def report(cfg: DictConfig) -> None:
     """Write reports/leaderboard.{md,csv,html} from the results on disk, bring the store up to date, print the table."""
     wanted = selection(cfg)
     folders = _folders(cfg)
-    # `dvc repro` makes reports/ anew as a whole
+    # a folder of their own each, since `dvc repro` deletes all of reports/ before it writes it
     own = {root() / RESULTS: "reports", root() / RUNS: "reports-runs"}
     folder = root() / (own.get(folders[0], UNITED) if len(folders) == 1 else UNITED)
     if wanted.words and not cfg.report.write:
@@ -38,8 +38,9 @@ def report(cfg: DictConfig) -> None:
         found = sections(folders, wanted)
         write(found, folder, wanted.words, [from_root(each) for each in folders] if len(folders) > 1 else ())
         log.info("wrote %s", folder / "leaderboard.{md,csv,html}")
-        for line in [line for section in found for line in section.remarks] if not cfg.report.show else ():
-            log.info("%s", line)  # the leaderboard has them, too
+        if not cfg.report.show:  # with it the leaderboard is printed, which has them
+            for line in [line for section in found for line in section.remarks]:
+                log.info("%s", line)
         if folders != [root() / RESULTS]:
             for figure in [*write_lengths(folders, folder / "lengths"), *write_sizes(found, folder / "sizes")]:
                 log.info("wrote %s", figure)

@@ -39,6 +39,7 @@ class BeforeSweep(Callback):
             check_made(settings, "cluster")
             check(settings.task, group=Named)
             swept = _swept(sweep, hydra["overrides"]["task"])
+            _check_one_cluster(swept)
             refuse({key: text for key, text in faults(settings).items() if not _is_open(key, swept)})
             log.info("sweep of %s, in %s", os.environ["RNNLAB_SWEEP"], root())
             # here: it takes seconds, and an answer to --help needs no store
@@ -57,6 +58,13 @@ def _swept(sweep: Iterable[str], words: Iterable[str]) -> set[str]:
     keys = [word.partition("=")[0] for word in sweep]
     keys += [override.key_or_group for override in parsed if override.is_sweep_override()]
     return {key.lstrip("+~").partition("@")[0].replace("/", ".") for key in keys}
+
+
+def _check_one_cluster(swept: Iterable[str]) -> None:
+    """Raises: `UserError` where a sweep would run its jobs in several places: they are handed over together."""
+    for key in sorted(swept):
+        if key.partition(".")[0] == "cluster":
+            raise UserError(f"{key}: a sweep runs all its jobs in one place, so this takes one value.")
 
 
 def _is_open(key: str, swept: Iterable[str]) -> bool:

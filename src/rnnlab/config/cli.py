@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, update_wrapper
@@ -96,8 +96,8 @@ class Command:
         """Do the job under the config that conf/ and the command line give. name: what it is called by a person.
 
         A `UserError` is printed as its message alone, at once (the other jobs of a sweep go on), and ends in exit code
-        2; SIGINT and SIGTERM unwind the process and end in 130 and 143. A job of a sweep that lacks an optional package
-        is skipped with the reason, and counts as no error.
+        2; SIGINT, SIGTERM and SIGHUP unwind the process and end in 130, 143 and 129. A job of a sweep that lacks an
+        optional package is skipped with the reason, and counts as no error.
         """
         _settle(self)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on instead of printing them
@@ -276,7 +276,7 @@ def _settle(command: Command) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Lines(stream)], force=True)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (
             signal.SIG_DFL,
             signal.default_int_handler,
@@ -365,7 +365,8 @@ _REMEDIES = {
 
 def _stop(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # once is enough
-    print("\nstopped; a run goes on from its last epoch when the same command is given again", file=sys.stderr)
+    with suppress(OSError):  # of a terminal that was closed
+        print("\nstopped; a run goes on from its last epoch when the same command is given again", file=sys.stderr)
     raise Stopped(128 + number)
 
 
@@ -387,8 +388,10 @@ def _explain(error: Exception) -> str:
     text = str(error).strip()
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         missing = str(error.missing_cfg_file)
-        if missing == "hydra/launcher/joblib":
-            return "hydra/launcher=joblib needs the package hydra-joblib-launcher; cluster.workers=2 needs none."
+        if missing.startswith("hydra/launcher/"):
+            return (
+                f"{missing.replace('launcher/', 'launcher=')} is not installed; cluster=local, slurm or ray needs none."
+            )
         options = list(error.options or [])
         return f"conf/{missing}.yaml does not exist.{_nearest(missing.rpartition('/')[2], options)}"
     key = _unknown_key(error)

@@ -18,6 +18,7 @@ from rnnlab.config.stages import grid
 from rnnlab.errors import UserError
 from rnnlab.report.selection import Selection
 from rnnlab.report.union import (
+    MISSING,
     Setting,
     disagreements,
     disagreements_of_baselines,
@@ -164,10 +165,7 @@ def _of_grid() -> Iterator[Section]:
         cells = [Results.of_pipeline(task, cell) for cell in pairs.cells]
         for results in cells:
             if not is_evaluated(results) or not all(map(is_current, _runs(results))):
-                raise UserError(
-                    f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
-                    "report.folder=runs."
-                )
+                raise UserError(MISSING.format(folder=results.folder))
         yield _section(task, [root() / "results" / task / RESERVED], cells)
 
 

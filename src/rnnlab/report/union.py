@@ -24,6 +24,8 @@ from rnnlab.results.wording import words
 TOLERANCE, FLOOR = 0.01, 1e-4
 """By how much two values of one loss or metric of the same run may differ: relative, and absolute. See `agree`."""
 
+MISSING = "{folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: report.folder=runs."
+
 MACHINE = ("processor", "cores", "threads", "device", "python", "torch", "numpy", "pytorch_lightning", "rnnlab")
 """Tags of a run that say on what it was trained; an earlier version kept some of them."""
 
@@ -41,7 +43,18 @@ class Setting:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What decided the training, by dotted key, without its seed and what follows from the rest."""
-        return _settings(self.places[0])
+        (path, *_) = of_seeds(self.places[0].folder, "train/seed=*/config.yaml")
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+        names = ("cell", "optimizer", "schedule", "trainer")
+        groups = {key: config[key] and deciding(config[key], key) for key in names}
+        if config.get("budget", {}).get("name", "epochs") != "epochs":
+            groups["budget"] = config["budget"]
+        if config.get("tuning", {}).get("trials"):
+            groups["tuning"] = config["tuning"]
+        leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
+        if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
+            del leaves["schedule.T_max"]
+        return leaves
 
 
 @dataclass(frozen=True)
@@ -53,21 +66,6 @@ class Seeds:
 
     places: dict[int, Results]
     left_out: list[str] = field(default_factory=list)
-
-
-def _settings(results: Results) -> dict[str, Any]:
-    """What decided the training, without its seed and what follows from the rest."""
-    (path, *_) = of_seeds(results.folder, "train/seed=*/config.yaml")
-    config: Any = OmegaConf.to_container(OmegaConf.load(path))
-    groups = {key: config[key] and deciding(config[key], key) for key in ("cell", "optimizer", "schedule", "trainer")}
-    if config.get("budget", {}).get("name", "epochs") != "epochs":
-        groups["budget"] = config["budget"]
-    if config.get("tuning", {}).get("trials"):
-        groups["tuning"] = config["tuning"]
-    leaves = dict(_leaves({**groups, "task": config["task"]["data"], "net": config["task"]["net"]}))
-    if leaves.get("schedule.T_max") == leaves["trainer.max_epochs"]:
-        del leaves["schedule.T_max"]
-    return leaves
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -95,10 +93,7 @@ def first_run(results: Results) -> dict[str, Any]:
     """
     paths = of_seeds(results.folder, "train/seed=*/run.json")
     if not paths:
-        raise UserError(
-            f"{results.folder} is not trained and evaluated: run `dvc repro`, or report runs by hand: "
-            "report.folder=runs."
-        )
+        raise UserError(MISSING.format(folder=results.folder))
     run: dict[str, Any] = read_json(paths[0])
     return run
 
@@ -120,7 +115,7 @@ def judged_seeds(places: Sequence[Results]) -> Seeds:
     again: list[tuple[int, Results]] = []
     judging: Any = None
     for results in places:
-        for seed in seeds_of(results):
+        for seed in _seeds_of(results):
             if not is_judged(results, seed):
                 if (results.evaluate(seed) / "evaluated.json").exists():
                     again.append((seed, results))
@@ -144,7 +139,7 @@ def judged_seeds(places: Sequence[Results]) -> Seeds:
     return Seeds(dict(sorted(taken.items())), left_out)
 
 
-def seeds_of(results: Results) -> list[int]:
+def _seeds_of(results: Results) -> list[int]:
     return [int(folder.name.partition("=")[2]) for folder in of_seeds(results.folder, "train/seed=*")]
 
 
@@ -243,11 +238,11 @@ def disagreements(setting: Setting, metrics: Mapping[str, float | None]) -> list
         return lines
     seen: dict[int, Results] = {}
     for results in setting.places:
-        for seed in seeds_of(results):
+        for seed in _seeds_of(results):
             first = seen.setdefault(seed, results)
             differing = [] if first is results else list(_differing(first, results, seed, metrics))
             if differing:
-                lines.append(_said(differing, first, results, seed))
+                lines.append(_in_words(differing, first, results, seed))
     return lines
 
 
@@ -267,7 +262,7 @@ def disagreements_of_baselines(first: Path, other: Path, metrics: Mapping[str, f
         name = path.parent.name
         if not (other / name / "metrics.json").exists():
             continue
-        if differing := list(differing_metrics(path.parent, other / name, metrics)):
+        if differing := list(_differing_metrics(path.parent, other / name, metrics)):
             lines.append(
                 f"The baseline {name} differs by more than rounding in {from_root(first.parents[2])} and "
                 f"{from_root(other.parents[2])}: {_values(differing)}.{because} The first is shown."
@@ -283,10 +278,10 @@ def _differing(first: Results, other: Results, seed: int, metrics: Mapping[str, 
         return
     if _judging(first, seed) != _judging(other, seed):
         return
-    yield from differing_metrics(first.evaluate(seed), other.evaluate(seed), metrics)
+    yield from _differing_metrics(first.evaluate(seed), other.evaluate(seed), metrics)
 
 
-def differing_metrics(first: Path, other: Path, metrics: Mapping[str, float | None]) -> Iterator[Difference]:
+def _differing_metrics(first: Path, other: Path, metrics: Mapping[str, float | None]) -> Iterator[Difference]:
     """Of two folders with a metrics.json and a losses.npy each, of the same test split."""
     ours, theirs = (read_json(folder / "metrics.json") for folder in (first, other))
     items = np.load(first / "losses.npy", mmap_mode="r").shape[-1]
@@ -307,7 +302,7 @@ def agree(one: float, other: float, best: float | None = None, items: int | None
     0.0001 (nats, or squared errors of targets of unit variance) a loss is as good as none, and its own size no measure.
 
     best: of a metric of which higher is better, the best value: s is at least what is missing to it, for a skill near 0
-    is no small number. Of a share, whose best value is 1, one of the `items` of the test split may fall on the other
+    is no small number. Of a fraction, whose best value is 1, one of the `items` of the test split may fall on the other
     side, too: 1 / items.
     """
     scale = max(abs(one), abs(other))
@@ -318,7 +313,7 @@ def agree(one: float, other: float, best: float | None = None, items: int | None
     return abs(one - other) <= max(TOLERANCE * scale, floor) * (1 + 1e-9)
 
 
-def _said(differing: list[Difference], first: Results, other: Results, seed: int) -> str:
+def _in_words(differing: list[Difference], first: Results, other: Results, seed: int) -> str:
     """In one line: which run, what of it, in which folders, trained on what."""
     ours, theirs = (read_json(results.train(seed) / "run.json") for results in (first, other))
     return (
@@ -335,12 +330,11 @@ def _values(differing: list[Difference]) -> str:
 def trained_on(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The processor and the host, and of the rest what differs from another run's; an earlier version kept less."""
     tags, others = run["tags"], other["tags"]
-    told = [tags.get("processor", "an unknown processor")]
-    if "host" in tags:
-        told.append(f"host {tags['host']}")
-    told += [
+    processor = tags.get("processor", "an unknown processor")
+    facts = [f"host {tags['host']}"] if "host" in tags else []
+    facts += [
         f"{key} {tags.get(key, 'unknown')}"
         for key in MACHINE
         if key != "processor" and tags.get(key) != others.get(key)
     ]
-    return f"{told[0]} ({', '.join(told[1:])})" if told[1:] else str(told[0])
+    return f"{processor} ({', '.join(facts)})" if facts else str(processor)

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rnnlab.errors import UserError
-from rnnlab.results.locks import is_locked as is_locked
-from rnnlab.results.locks import locked as locked
 
 NO_FOLDER = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR))
 """Numbers of the errors of a folder that cannot be written to, or is none."""

@@ -34,7 +34,7 @@ GRACE_SECONDS = 60
 """A trial without a sign of life for so long, by the clock of the database, is taken to be dead."""
 
 TURN_SECONDS = 60
-"""A process that stands still in its turn for so long, as that of a lost host, loses it."""
+"""A process that is suspended in its turn for so long, as that of a lost host, loses it."""
 
 PATIENCE_SECONDS = 1800.0
 """A database that does not answer is tried for so long, every `RETRY_SECONDS`."""
@@ -182,7 +182,7 @@ class Database:
                 if not isinstance(_of_driver(error), AWAY) or waited > PATIENCE_SECONDS:
                     raise UserError(
                         f"The database of search.storage, {self._shown}, cannot be used ({_reason(error)}). All trials "
-                        "that ended stand in it: the same command goes on."
+                        "that ended are in it: the same command continues."
                     ) from None
                 if not away:
                     log.warning(
@@ -207,9 +207,8 @@ def _parsed(address: str) -> URL:
         raise UserError(f"{FORMS}; not {url.drivername}, which is not served.")
     if not url.database:
         raise UserError(f"{FORMS}; the database is missing.")
-    return url.set(
-        drivername="postgresql+psycopg2"
-    )  # which driver another version of SQLAlchemy takes is its own choice
+    # named, since the default driver depends on the version of SQLAlchemy
+    return url.set(drivername="postgresql+psycopg2")
 
 
 def _of_driver(error: BaseException | None) -> Any:

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from rnnlab.results.files import is_locked, locked
+from rnnlab.results.locks import is_locked, locked
 
 T = TypeVar("T")
 

@@ -31,7 +31,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from rnnlab.config.fingerprint import fingerprint, plain, save_config, words_to_keep
 from rnnlab.errors import UserError
 from rnnlab.modules.module import Diverged
-from rnnlab.results.files import atomic_file, is_locked, locked
+from rnnlab.results.files import atomic_file
+from rnnlab.results.locks import is_locked, locked
 from rnnlab.results.paths import from_root, root
 from rnnlab.search.database import Database
 from rnnlab.search.overlay import check_overlay, check_study, write_overlay
@@ -160,13 +161,13 @@ class _Trials:
     folder: Path
 
     def run(self) -> None:
-        """One after another, until there are enough with those under way in other processes; or until those are done,
+        """One after another, until there are enough with those under way in other processes; or until those are done
         too, where the storage `waits`."""
-        told = False
+        is_waiting = False
         while True:
             try:
                 begun = self.storage.patiently(self._begin)
-            except UpdateFinishedTrialError:  # stood still in its turn, until another process had one
+            except UpdateFinishedTrialError:  # this process was suspended in its turn, until another had one
                 continue
             if begun is not None:
                 self._run(*begun)
@@ -174,9 +175,9 @@ class _Trials:
             done = len(_spent(self.storage.patiently(self._all)))
             if done >= self.cfg.search.trials or not self.storage.waits:
                 return
-            if not told:
+            if not is_waiting:
                 log.info("%d of %d trials are done: waiting for those of other processes", done, self.cfg.search.trials)
-            told = True
+            is_waiting = True
             time.sleep(POLL_SECONDS)
 
     def _all(self) -> list[Any]:
@@ -223,7 +224,7 @@ class _Trials:
         own = folder_of(self.folder, trial.number)
         try:
             with held:
-                ended, told = self._ended(trial, own)
+                ended, words = self._ended(trial, own)
         finally:
             shutil.rmtree(own, ignore_errors=True)
         pair = f"{self.cfg.task.name}/{self.cfg.cell.name}"
@@ -233,23 +234,23 @@ class _Trials:
             )
             return
         if ended.state == TrialState.COMPLETE:
-            told += f", the lowest so far {self.storage.patiently(lambda: self.study.best_value):.4f}"
+            words += f", the lowest so far {self.storage.patiently(lambda: self.study.best_value):.4f}"
         values = ", ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
-        log.info("%s trial %d: %s (%s)", pair, trial.number, told, values)
+        log.info("%s trial %d: %s (%s)", pair, trial.number, words, values)
 
     def _ended(self, trial: Trial, folder: Path) -> tuple[FrozenTrial | None, str]:
         """The trial as the study has it after its training, and in words; None where another has taken its place."""
         tell = partial(self.study.tell, trial, skip_if_finished=True)  # if no answer came, it may have been heard
         try:
-            told = partial(tell, state=TrialState.PRUNED)
+            conclude = partial(tell, state=TrialState.PRUNED)
             try:
                 value = self._value(trial, folder)
-                told, words = partial(tell, value), f"validation loss {value:.4f}"
+                conclude, words = partial(tell, value), f"validation loss {value:.4f}"
             except TrialPruned:
                 words = "pruned"
             except Diverged:
                 words = "diverged"
-            return self.storage.patiently(told), words
+            return self.storage.patiently(conclude), words
         except UpdateFinishedTrialError:
             return None, ""
         except BaseException:
@@ -278,7 +279,7 @@ def _check_hosts(cfg: DictConfig, trials: list[Any]) -> None:
     if cfg.budget.name == "seconds" and hosts:
         raise UserError(
             f"budget=seconds: trials of this search ran on {', '.join(sorted(hosts))}, and how far a training comes in "
-            "its seconds depends on the machine. Go on there, or give budget=steps."
+            "its seconds depends on the machine. Continue there, or give budget=steps."
         )
 
 

@@ -419,7 +419,7 @@ class MLflowStore(Tracker):
         """Asked again: a run that ended since the search has let go of its lock only after it said so."""
         return bool(self.client.get_run(run.info.run_id).info.status == "RUNNING")
 
-    def _fail(self, run: "Run", why: str, told: str) -> None:
+    def _fail(self, run: "Run", why: str, happened: str) -> None:
         run_id = run.info.run_id
         self.client.set_tag(run_id, END, why)
         self.client.set_terminated(run_id, "FAILED")
@@ -428,7 +428,7 @@ class MLflowStore(Tracker):
             self.client.set_terminated(run_id, "FINISHED", now.info.end_time)
             self.client.delete_tag(run_id, END)
         else:
-            log.info("run %s of %s %s: marked FAILED", run.info.run_name, run.data.tags["task"], told)
+            log.info("run %s of %s %s: marked FAILED", run.info.run_name, run.data.tags["task"], happened)
 
     @staticmethod
     def _is_of(folder: Path, run: "Run") -> bool:
