@@ -166,7 +166,7 @@ def test_a_killed_process_takes_no_other_with_it(root: Path) -> None:
 
 def long_sweep() -> list[str]:
     """A command whose two jobs last for some seconds."""
-    words = "-m task=xor cell=rnn,gru seed=0 trainer.max_epochs=150 trainer.patience=null tracking=none"
+    words = "-m task=xor cell=rnn,gru seed=0 trainer.max_epochs=100 trainer.patience=null"
     return [sys.executable, str(CHECKOUT / "pipelines/train.py"), *words.split(), "cluster.workers=2"]
 
 
@@ -200,15 +200,39 @@ def test_processes_of_a_killed_command_are_taken_over(root: Path) -> None:
     first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     begun(root, first)
     pids = [int(job.handle["id"]) for job in jobs()]
+    for pid in pids:  # they are still there when the next command looks for them, however slow it is
+        os.kill(pid, signal.SIGSTOP)
     first.kill()
     first.communicate()
-    second = subprocess.run(long_sweep(), capture_output=True, text=True)
-    assert second.returncode == 0, second.stderr
-    assert "left by an earlier command" in second.stdout
-    assert "to be done" not in second.stdout
-    assert "2 runs: 2 done" in second.stdout
+    second = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert second.stdout is not None
+    said = next((line for line in second.stdout if line.startswith("2 runs:")), "")
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    out, _ = second.communicate(timeout=240)
+    assert said == "2 runs: 2 left by an earlier command\n"
+    assert second.returncode == 0, out
+    assert "2 runs: 2 done" in out
     assert len(results(root)) == 2
     assert len(pids) == 2
+    assert not [*jobs()]
+
+
+@pytest.mark.slow
+def test_what_ended_after_its_command_was_killed_is_crowned_by_the_next(root: Path) -> None:
+    short = [*long_sweep(), "trainer.max_epochs=40"]
+    first = subprocess.Popen(short, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    begun(root, first)
+    first.kill()
+    first.communicate()
+    until = time.monotonic() + 240
+    while not all(job.has_finished for job in jobs()):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    second = subprocess.run(short, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert "2 runs: 2 done before" in second.stdout
+    assert second.stdout.count("the new champion") == 1
     assert not [*jobs()]
 
 

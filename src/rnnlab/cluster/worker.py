@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from rnnlab.cluster.job import Ended, Job, Part, code_here
-from rnnlab.config.cli import Reported, in_words
+from rnnlab.config.cli import Reported, in_words, report
 from rnnlab.errors import UserError
 
 log = logging.getLogger("rnnlab")
@@ -158,9 +158,8 @@ def main() -> None:
     """python -m rnnlab.cluster.worker FOLDER"""
     try:
         work(sys.argv[1])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except (UserError, OSError) as error:  # such as a full disk, on which no outcome can be kept
+        sys.exit(report(error))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ class _Sweep:
         self.context, self.function, self.config, self.engine = context, function, config, engine
         self.command, self.name = function.args[0], function.args[1]
         self.does = f"{self.name} evaluate" if engine.evaluate else self.name
+        self._left: list[Job] = []
+        """Jobs that ended after the command which submitted them: nobody has put their results into the store."""
         if engine.evaluate and self.name != "train":
             raise UserError(f"cluster.evaluate=true: it is for rnnlab train; {self.name} trains nothing.")
 
@@ -232,9 +234,14 @@ class _Sweep:
         adopted = []
         for job in files.jobs():
             theirs = [part.identity for part in job.parts]
-            if job.does != self.does or wanted.keys().isdisjoint(theirs) or job.has_finished:
+            if job.does != self.does or wanted.keys().isdisjoint(theirs):
                 continue
-            if job.owner and is_locked(files.presence(job.owner)):
+            is_followed = bool(job.owner) and is_locked(files.presence(job.owner))
+            if job.has_finished:
+                if not is_followed:
+                    self._left.append(job)
+                continue
+            if is_followed:
                 state, ended = "running", job.ended()
                 theirs = [one for number, one in enumerate(theirs) if number not in ended]
             elif self.engine.adopt(job):
@@ -306,10 +313,12 @@ class _Sweep:
         store: Tracker = instantiate(self.config.tracking)
         if self.name not in ("train", "evaluate") or not isinstance(store, MLflowStore):
             return
+        left = {job.parts[number].identity for job in self._left for number in job.ended()}
         done = [
             each
             for each in planned
-            if (ended := followed.ended.get(each.part.identity)) and ended.state == "done" and each.part.folder
+            if (each.state == "there" and each.part.identity in left)
+            or ((ended := followed.ended.get(each.part.identity)) and ended.state == "done" and each.part.folder)
         ]
         if not done:
             return
@@ -341,6 +350,9 @@ class _Sweep:
             more = f", and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
             log.info("  failed: %s\n    %s%s", message, ", ".join(labels[:NAMED]), more)
         followed.delete_successful()
+        for job in self._left:
+            if [ended.state for ended in job.ended().values()] == ["done"] * len(job.parts):
+                job.delete()
 
     def _returned(self, planned: Planned, ended: Ended | None) -> JobReturn:
         made = JobReturn(overrides=planned.words, status=JobStatus.COMPLETED)
