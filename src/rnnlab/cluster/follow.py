@@ -118,14 +118,6 @@ class Followed:
             if part.identity in self.ended and self.ended[part.identity].state == "failed"
         ]
 
-    def add(self, finished: Sequence[Job]) -> None:
-        """Take over what is done of jobs that have ended without being followed."""
-        for job in finished:
-            done = {job.parts[number]: ended for number, ended in job.ended().items() if ended.state == "done"}
-            self.ended = {part.identity: ended for part, ended in done.items()} | self.ended
-            if len(done) == len(job.parts) and job not in self.jobs:
-                self.jobs.append(job)
-
     def delete_successful(self) -> None:
         """The folders of jobs of which nothing has to be looked up."""
         failed = {job.folder for _, job, _ in self.failed()}

@@ -143,7 +143,6 @@ class _Sweep:
             log.info("cancelled what was waiting or under way. %s", AFTER)
             raise
         self.engine.close()
-        followed.add(self._unfollowed(planned))
         self._keep(planned, followed)
         self._conclude(planned, followed)
         return [self._returned(each, followed.ended.get(each.part.identity)) for each in planned]
@@ -301,12 +300,6 @@ class _Sweep:
         log.info("%s: %s%s", _runs(planned), text, f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if jobs else "")
 
     # --- after ---
-
-    def _unfollowed(self, planned: list[Planned]) -> list[Job]:
-        """Jobs of this sweep that ended when no command followed them: nobody has put their results into the store."""
-        there = {each.part.identity for each in planned if each.state == "there"}
-        finished = (job for job in files.jobs() if job.has_finished and not is_locked(files.presence(job.owner)))
-        return [job for job in finished if not there.isdisjoint(part.identity for part in job.parts)]
 
     def _keep(self, planned: list[Planned], followed: Followed) -> None:
         """Put what the jobs have left on disk into the store, and crown the best of all, once."""
