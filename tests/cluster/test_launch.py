@@ -197,13 +197,13 @@ def test_a_second_command_leaves_the_jobs_of_the_first_to_it(root: Path) -> None
 
 @pytest.mark.slow
 def test_processes_of_a_killed_command_are_taken_over(root: Path) -> None:
-    first = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen(long_sweep(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
     begun(root, first)
     pids = [int(job.handle["id"]) for job in jobs()]
     for pid in pids:  # they are still there when the next command looks for them, however slow it is
         os.kill(pid, signal.SIGSTOP)
     first.kill()
-    first.communicate()
+    first.wait()
     second = subprocess.Popen(long_sweep(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert second.stdout is not None
     said = next((line for line in second.stdout if line.startswith("2 runs:")), "")
@@ -221,10 +221,10 @@ def test_processes_of_a_killed_command_are_taken_over(root: Path) -> None:
 @pytest.mark.slow
 def test_what_ended_after_its_command_was_killed_is_crowned_by_the_next(root: Path) -> None:
     short = [*long_sweep(), "trainer.max_epochs=40"]
-    first = subprocess.Popen(short, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = subprocess.Popen(short, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
     begun(root, first)
     first.kill()
-    first.communicate()
+    first.wait()
     until = time.monotonic() + 240
     while not all(job.has_finished for job in jobs()):
         assert time.monotonic() < until
