@@ -48,6 +48,7 @@ def test_processes_leave_what_one_after_another_would(
     assert "4 runs: 3 done, 1 failed" in swept.out
     assert swept.err.count("error: xor/rnn seed 1") == 1
     assert "failed: RuntimeError: this run breaks\n    xor/rnn seed 1" in swept.out
+    assert "Error executing job" not in swept.err
     assert len(alone) == 3
     assert results(root) == alone
     (left,) = jobs()  # that of the failed run, with its log
@@ -118,6 +119,7 @@ def test_ctrl_c_or_a_closed_terminal_ends_the_jobs_and_the_same_command_goes_on(
     assert not any(outcome["finished"] for outcome in begun)
 
     done = subprocess.run(command, capture_output=True, text=True)
+    assert "2 runs: 2 to be done (2 of them from their last epoch), in 2 jobs" in done.stdout
     assert "2 runs: 2 done" in done.stdout, done.stdout + done.stderr
     other = tmp_path_factory.mktemp("other")
     subprocess.run(command[:-1], env={**os.environ, "RNNLAB_ROOT": str(other)}, check=True, capture_output=True)
@@ -247,6 +249,8 @@ def test_what_cannot_run_is_said_before_any_work(run: Run, root: Path, monkeypat
     wrong = run("train", *SWEEP, "cluster.workers=0", "tracking=none")
     assert wrong.code == 2
     assert "error: cluster.workers must be an integer >= 1, got 0.\n" in wrong.err
+    single = run("train", "task=xor", "cluster=slurm", "tracking=none")
+    assert (single.code, single.err) == (2, "error: cluster=slurm runs the jobs of a sweep: add -m.\n")
     elsewhere = run("train", *SWEEP, "cluster=lsf", "tracking=none")
     assert elsewhere.code == 2
     assert "There are: local, ray, slurm" in elsewhere.err

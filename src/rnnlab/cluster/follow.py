@@ -37,9 +37,8 @@ class Followed:
         return sum(len(job.parts) for job in self.jobs)
 
     def counts(self) -> dict[str, int]:
-        """Runs by where they are: running those of which the job has begun, and so not waiting."""
-        begun = [job for job in self._open if job.has_begun]
-        under_way = sum(len(job.parts) - len(job.ended()) for job in begun)
+        """Runs by where they are: running one of each job that has begun."""
+        under_way = sum(job.has_begun and len(job.ended()) < len(job.parts) for job in self._open)
         states = [one.state for one in self.ended.values()]
         waiting = self.runs - under_way - len(states)
         return {

@@ -132,7 +132,9 @@ class _Sweep:
             if jobs:
                 self.engine.submit(jobs)
             if self.engine.detach:
-                log.info("%s submitted; the same command without cluster.detach says how far they are", _counted(jobs))
+                log.info(
+                    "%s submitted; the same command without cluster.detach says how far the sweep is", _counted(jobs)
+                )
                 return [self._returned(each, None) for each in planned]
             followed.until_all_end()
         except UserError:
@@ -145,7 +147,11 @@ class _Sweep:
         self.engine.close()
         self._keep(planned, followed)
         self._conclude(planned, followed)
-        return [self._returned(each, followed.ended.get(each.part.identity)) for each in planned]
+        returned = [self._returned(each, followed.ended.get(each.part.identity)) for each in planned]
+        for each in returned:
+            if each.status == JobStatus.FAILED:  # here: Hydra would print the overrides of one of them below the list
+                raise each._return_value
+        return returned
 
     # --- before ---
 
@@ -296,6 +302,8 @@ class _Sweep:
             "there": "done before", "running": "running in another process", "adopted": "left by an earlier command",
             "missing": "to be done", "skipped": "skipped", "failed": "failed",
         }  # fmt: skip
+        begun = sum(each.state == "missing" and _has_begun(each.part) for each in planned)
+        words["missing"] += f" ({begun} of them from their last epoch)" if begun else ""
         text = ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
         log.info("%s: %s%s", _runs(planned), text, f", in {len(jobs)} job{'s' * (len(jobs) > 1)}" if jobs else "")
 
@@ -343,6 +351,11 @@ class _Sweep:
             more = f", and {len(labels) - NAMED} more" if len(labels) > NAMED else ""
             log.info("  failed: %s\n    %s%s", message, ", ".join(labels[:NAMED]), more)
         followed.delete_successful()
+        if self.name == "train" and counts["done"]:
+            judge = (
+                "" if self.engine.evaluate else "judge them by the same command with evaluate in place of train, then "
+            )
+            log.info("Next: %srnnlab report report.folder=runs", judge)
         for job in self._left:
             if [ended.state for ended in job.ended().values()] == ["done"] * len(job.parts):
                 job.delete()
@@ -361,6 +374,12 @@ def _attached(words: list[str]) -> list[str]:
     overrides = [number for number, word in enumerate(words) if "=" in word and not word.startswith("-")]
     behind = overrides[-1] + 1 if overrides else len(words)
     return [*words[:behind], "cluster.detach=false", *words[behind:]]
+
+
+def _has_begun(part: Part) -> bool:
+    """Whether a run goes on from an epoch, which is kept beside what it becomes."""
+    is_trained = (Results(Path(part.folder)).train(part.seed) / "metrics.json").exists()
+    return bool(part.folder) and part.checkpoint.exists() and not is_trained
 
 
 def _runs(planned: Sequence[Planned]) -> str:

@@ -128,6 +128,8 @@ def _do(command: Command, name: str, cfg: DictConfig) -> Any:
         keep(Path.cwd())
         _find_packages(cfg.packages)  # in a process of its own, the loader of the config was not made
         check_job(command, cfg, name)
+        if single and HydraConfig.get().runtime.choices.get("cluster", "local") != "local":
+            raise UserError(f"cluster={HydraConfig.get().runtime.choices['cluster']} runs the jobs of a sweep: add -m.")
         _started()
         return resolve_name(command.job)(cfg)
     except Exception as error:
