@@ -15,7 +15,7 @@ from tests.conftest import CHECKOUT, Run
 pytestmark = pytest.mark.server
 
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: make install EXTRAS=ray")
-SWEEP = ("-m", "task=xor", "cell=rnn,gru", "seed=0,1,2,3", "trainer.max_epochs=150", "trainer.patience=null")
+SWEEP = ("-m", "task=xor", "cell=rnn,gru", "seed=0,1,2,3", "trainer.max_epochs=80", "trainer.patience=null")
 
 
 def alone() -> list[str]:

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 SHORT = ("task=xor", "trainer.max_epochs=3")
-EIGHT = ("-m", "task=xor", "cell=rnn,gru", "seed=0,1,2,3", "trainer.max_epochs=150", "trainer.patience=null")
+EIGHT = ("-m", "task=xor", "cell=rnn,gru", "seed=0,1,2,3", "trainer.max_epochs=80", "trainer.patience=null")
 FAILS = ("packages=[fragile]", "+callbacks.breaks._target_=fragile.Breaks")
 
 
@@ -143,7 +143,8 @@ def test_what_slurm_has_not_is_said_before_any_work(slurm: dict[str, str], root:
     assert (partition.returncode, partition.stderr) == (2, "error: cluster.partition=fast: Slurm has cpu, urgent.\n")
     large = subprocess.run([*command(*words), "cluster.memory_gb=64"], env=slurm, capture_output=True, text=True)
     assert large.returncode == 2
-    assert large.stderr == "error: cluster=slurm: no job was taken: Requested node configuration is not available.\n"
+    refused = "error: cluster=slurm: no job was taken: Requested node configuration is not available.\n"
+    assert large.stderr.endswith(refused)  # below what sbatch says itself
     config = Path(slurm["SLURM_CONF"]).read_text()
     (root / "away.conf").write_text(re.sub(r"SlurmctldPort=\d+", "SlurmctldPort=1", config))
     away = {**slurm, "SLURM_CONF": str(root / "away.conf")}

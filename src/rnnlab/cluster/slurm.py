@@ -294,7 +294,7 @@ def _reason(error: Exception) -> str:
     """What sbatch has said, of submitit's long text."""
     lines = [line.strip() for line in str(error).splitlines()]
     said = [line.removeprefix("sbatch: error: ") for line in lines if line.startswith("sbatch: error: ")]
-    return said[-1].rstrip(".") if said else lines[0]
+    return said[-1].removeprefix("Batch job submission failed: ").rstrip(".") if said else lines[0]
 
 
 def _last_line(text: str) -> str:
