@@ -304,7 +304,7 @@ def test_a_run_that_the_code_made_anew_counts_once_in_a_sweep_over_lengths(run: 
     sweep = ("-m", *SHORT, "cell=rnn", "task.length=5,9", "trainer.max_epochs=1", "callbacks=memory")
     for stage in ("train", "evaluate"):
         assert run(stage, *sweep).code == 0
-    before = read_runs()
+    before = read_runs([root / "runs"])
     assert list(before["length"]) == [5, 9]
     path = next(path for path in root.glob("runs/*/*/*/*") if of_length(path) == 9)
     other = path.with_name("0123456789")
@@ -313,15 +313,18 @@ def test_a_run_that_the_code_made_anew_counts_once_in_a_sweep_over_lengths(run: 
     write_json(judged, read_json(judged) | {"mse": 0.0})
     description = read_json(about)
     description["params"]["parameters"] += 1  # as where the code gives the cell a bias more
+    description["key"] += " of other code"
     for later in (False, True):
         write_json(about, description | {"started": description["started"] + (1 if later else -1)})
-        found = read_runs()
+        found = read_runs([root / "runs"])
         assert list(found["length"]) == [5, 9]
         assert list(found["score"]) == [before["score"][0], 0.0 if later else before["score"][1]]
         assert learnt_up_to(found)["of"].tolist() == [9]
     config = about.with_name("config.yaml")
     config.write_text(config.read_text().replace("initialization: default", "initialization: {name: identity}"))
-    assert list(read_runs()["length"]) == [5, 9, 9], "options that are no parameters of the run set it apart as well"
+    assert list(read_runs([root / "runs"])["length"]) == [5, 9, 9], (
+        "options that are no parameters of the run set it apart as well"
+    )
 
 
 def of_length(path: Path) -> int | None:
