@@ -36,6 +36,8 @@ class Engine(ABC):
         detach: bool = False,
     ) -> None:
         self.workers, self.runs_per_job, self.evaluate, self.detach = workers, runs_per_job, evaluate, detach
+        self._waiting: list[Job] = []
+        self._gone: dict[Job, str] = {}
 
     @abstractmethod
     def open(self) -> int | None:
@@ -44,24 +46,27 @@ class Engine(ABC):
         Raises: `UserError` where the engine cannot be reached, or has no such place for a job.
         """
 
-    @abstractmethod
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Hand over jobs, each of which is `rnnlab.cluster.worker.work` of its folder.
+        """Hand over jobs, each of which is `rnnlab.cluster.worker.work` of its folder; `poll` begins them.
 
         Raises: `UserError` where none is taken.
         """
+        self._waiting += jobs
 
     @abstractmethod
     def poll(self) -> None:
         """Look after the jobs; called every second or so."""
 
-    @abstractmethod
     def gone(self, job: Job) -> str | None:
         """How a job that was submitted ended, in a few words, as far as the engine knows; None while it is waiting or
         under way."""
+        return self._gone.get(job)
 
     def adopt(self, job: Job) -> bool:
-        """Take over a job that an earlier command has submitted. Returns: False where it is no longer there."""
+        """Take over a job that an earlier command has submitted. Returns: False where it is no longer there.
+
+        Raises: `UserError` where that cannot be found out.
+        """
         return False
 
     @abstractmethod

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,16 +28,11 @@ class Local(Engine):
         self, workers: Positive = 1, runs_per_job: Positive | None = None, evaluate: bool = False, detach: bool = False
     ) -> None:
         super().__init__(workers, runs_per_job, evaluate, detach)
-        self._waiting: list[Job] = []
         self._running: dict[Job, subprocess.Popen[bytes]] = {}
         self._adopted: dict[Job, int] = {}
-        self._gone: dict[Job, str] = {}
 
     def open(self) -> int | None:
         return self.workers
-
-    def submit(self, jobs: Sequence[Job]) -> None:
-        self._waiting += jobs
 
     def poll(self) -> None:
         for job, process in list(self._running.items()):
@@ -55,9 +49,6 @@ class Local(Engine):
             # a session of its own: Ctrl-C reaches this process alone, which ends the others in order
             self._running[job] = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
             job.keep_handle({"engine": self.name, "host": os.uname().nodename, "id": str(self._running[job].pid)})
-
-    def gone(self, job: Job) -> str | None:
-        return self._gone.get(job)
 
     def adopt(self, job: Job) -> bool:
         """Take over the process of a command that was killed itself."""

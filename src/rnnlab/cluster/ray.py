@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from rnnlab.arguments import Positive, PositiveNumber, Range
@@ -15,7 +14,6 @@ from rnnlab.extras import require
 
 PATIENCE = 20.0
 """Seconds that tasks which are to end have for it."""
-
 
 NO_CLUSTER = (
     "cluster.address={address}: there is no Ray cluster to be reached ({reason}). Start one with `ray start --head`, "
@@ -49,9 +47,7 @@ class Ray(Engine):
         self._options: dict[str, Any] = {"num_cpus": cores, "num_gpus": gpus, "memory": memory}
         self._options["max_retries"] = attempts - 1
         self._ray: Any = None
-        self._waiting: list[Job] = []
         self._running: dict[Any, Job] = {}
-        self._gone: dict[Job, str] = {}
 
     def open(self) -> int | None:
         require("ray", "cluster=ray", "ray")
@@ -97,9 +93,6 @@ class Ray(Engine):
         except (OSError, OverflowError) as error:
             raise UserError(NO_CLUSTER.format(address=self.address, reason=error)) from None
 
-    def submit(self, jobs: Sequence[Job]) -> None:
-        self._waiting += jobs
-
     def poll(self) -> None:
         ended, _ = (
             self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
@@ -118,9 +111,6 @@ class Ray(Engine):
             job = self._waiting.pop(0)
             reference = self._task.options(**self._options, name=job.name).remote(str(job.folder))
             self._running[reference] = job
-
-    def gone(self, job: Job) -> str | None:
-        return self._gone.get(job)
 
     def cancel(self) -> None:
         self._waiting.clear()

@@ -139,8 +139,8 @@ class Slurm(Engine):
             # before the limit: enough for the end of a step and for a checkpoint to be left as it is
             "slurm_signal_delay_s": min(90, 15 * minutes),
         }
-        self._waiting: list[Job] = []
         self._ids: dict[Job, str] = {}
+        self._before: dict[str, str] | None = None
         self._states: dict[str, str] = {}
         self._since: dict[str, float] = {}
         self._due, self._pause = 0.0, BETWEEN_LOOKS
@@ -165,7 +165,7 @@ class Slurm(Engine):
         return None  # it depends on the other users
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        self._waiting += jobs
+        super().submit(jobs)
         self._submit_waiting()
         while self.detach and self._waiting:  # later, there is nobody who could
             time.sleep(LONGEST_BETWEEN)
@@ -210,14 +210,13 @@ class Slurm(Engine):
         if now < self._due:
             return
         try:
-            found = _asked("squeue", "--noheader", "--array", "--states=all", "--me", "--format=%i|%T|%N|%r")
+            lines = _queue()
         except UserError as error:
             if not self._is_away:
                 log.info("%s Waiting for it; jobs go on meanwhile.", error)
             self._is_away, self._due = True, now + LONGEST_BETWEEN
             return
         self._is_away = False
-        lines = [line.split("|") for line in found.splitlines()]
         states = {number: f"{state} on {node}" if node else state for number, state, node, _ in lines}
         ours = set(self._ids.values())
         self._reasons = Counter(reason for number, state, _, reason in lines if state == "PENDING" and number in ours)
@@ -250,13 +249,12 @@ class Slurm(Engine):
         number = job.handle.get("id", "")
         if job.handle.get("engine") != self.name:
             return False
+        if self._before is None:  # once for all of them, and not in vain: what is not seen would be submitted again
+            self._before = {number: state for number, state, *_ in _queue()}
+        if self._before.get(number) not in (*WAITING, *UNDER_WAY):
+            return False
         self._ids[job] = number
-        self._due = 0.0
-        self.poll()
-        if self._states.get(number, "").partition(" ")[0] in (*WAITING, *UNDER_WAY):
-            return True
-        del self._ids[job]
-        return False
+        return True
 
     def forget(self, job: Job) -> None:
         if job.handle.get("engine") != self.name:
@@ -277,6 +275,15 @@ class Slurm(Engine):
 def _folder() -> Path:
     """Of what submitit keeps: a folder for each job, by its number, and its log until our own begins."""
     return root() / "runs/.sweep/slurm"
+
+
+def _queue() -> list[list[str]]:
+    """Of each job of this user's that Slurm still knows: number, state, node, and why it waits.
+
+    Raises: `UserError` where Slurm does not answer.
+    """
+    found = _asked("squeue", "--noheader", "--array", "--states=all", "--me", "--format=%i|%T|%N|%r")
+    return [line.split("|") for line in found.splitlines()]
 
 
 def _asked(*command: str) -> str:

@@ -66,6 +66,9 @@ A sweep over all combinations: -m cell=rnn,lstm seed=0,1,2. Of Hydra itself: --h
 ANSWERS = frozenset(("--help", "-h", "--cfg", "-c", "--info", "-i"))
 """Flags under which Hydra answers by itself, and no job is checked."""
 
+PYTHONS_OWN = (signal.SIG_DFL, signal.default_int_handler)
+"""Handlers of signals that nobody has chosen."""
+
 _unknown: list[str] = []
 """Keys of the last loaded config that were only added so that all its faults can be named."""
 
@@ -153,7 +156,7 @@ def check_job(command: Command, cfg: DictConfig, name: str = "") -> None:
     found = faults(cfg)
     if not found and name:  # said before the classes of what is made are imported for their check: that takes seconds
         log.info("%s, in %s", " ".join([name, *command.subject(cfg)]), _place())
-    add_faults_of_made(cfg, ("tracking", "cluster", *command.makes), found)
+    add_faults_of_made(cfg, ("tracking", *command.makes), found)
     found |= _unknown_keys(cfg) | {fault: fault for fault in _unread_groups()}
     if command.settings is not None:
         resolve_name(command.settings)(cfg, found)
@@ -279,10 +282,8 @@ def _settle(command: Command) -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # else it reports that it has looked for fonts
     OmegaConf.register_new_resolver("rnnlab_root", lambda: str(root()), replace=True)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in (
-            signal.SIG_DFL,
-            signal.default_int_handler,
-        ):  # else whoever runs the job has one
+        # whoever runs the jobs of a sweep may have a handler of its own
+        if signal.getsignal(number) in PYTHONS_OWN:
             signal.signal(number, _stop)
 
 
