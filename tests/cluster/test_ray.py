@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,8 +37,10 @@ def test_a_sweep_of_which_a_host_dies_equals_a_local_one(root: Path, tmp_path_fa
     assert local.returncode == 0
 
     cluster = [*alone(), sys.executable, str(CHECKOUT / "tests/cluster/ray_cluster.py"), str(root), *train]
-    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path_factory.mktemp("ray")), "RAY_USAGE_STATS_ENABLED": "0"}
-    swept = subprocess.run(cluster, env=environment, capture_output=True, text=True, timeout=300)
+    # not pytest's folder: the path of a socket has room for 107 characters, and those of Ray's take half of them
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
+        environment = {**os.environ, "RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+        swept = subprocess.run(cluster, env=environment, capture_output=True, text=True, timeout=300)
     assert swept.returncode == 0, swept.stdout + swept.stderr
     assert "a host dies" in swept.stdout
     assert "8 runs: 8 to be done, in 2 jobs" in swept.stdout
