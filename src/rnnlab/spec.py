@@ -18,6 +18,7 @@ class TaskSpec:
     output_size: targets of a prediction; of classes or tokens, how many there are.
     loss: what training minimises; it says how many outputs of the net each target takes.
     metrics: each with the direction that is better. rank_by: the metric that ranks.
+    categories: of the last numbers of each timestep, which stand for one of a few values, how many values each has.
     tokens: whether the input is made of token numbers. image: (height, width) where the input is one.
     causal: whether the targets of a timestep are inputs of later ones, so that nothing may be read from the end.
     streamed: whether a batch goes on where the one before ended, so that the state is carried over.
@@ -43,6 +44,7 @@ class TaskSpec:
     unit: str = "example"
     overlap: int | None = None
     solved: float | None = None
+    categories: tuple[int, ...] = ()
 
     @property
     def head_size(self) -> int:

@@ -82,8 +82,15 @@ def layout_named(target: str) -> Any:
     return found
 
 
+LARGEST_OF_CATEGORY = 16
+"""Numbers, at most, that a value of a categorical channel is read as."""
+
+
 class Entry(nn.Module):
     """What enters the recurrent net: numbers as they are, tokens as learnt vectors; `dropout` of them in training.
+
+    Where the task has `categories`, the last numbers of each timestep are whole ones, and each enters as a learnt
+    vector as well: of half as many numbers as it has values, `LARGEST_OF_CATEGORY` at most.
 
     embedding_std: standard deviation of the vectors' numbers at the start. With torch's own 1, tokens are told apart
     from the first step on, as suits characters; but the vector of a rare word, which training hardly moves, stays loud
@@ -98,10 +105,21 @@ class Entry(nn.Module):
             with torch.no_grad():
                 self.embedding.weight *= embedding_std
         self.size = embedding_size if spec.tokens else spec.input_size
+        if spec.categories:
+            sizes = [min(LARGEST_OF_CATEGORY, (values + 1) // 2) for values in spec.categories]
+            self.categories = nn.ModuleList(map(nn.Embedding, spec.categories, sizes))
+            self.size += sum(sizes) - len(sizes)
+        self.numbers = spec.input_size - len(spec.categories)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        x: Tensor = self.dropout(inputs if self.embedding is None else self.embedding(inputs))
+        if self.embedding is not None:
+            inputs = self.embedding(inputs)
+        elif self.numbers < inputs.shape[-1]:
+            values = inputs[..., self.numbers :].long().unbind(-1)
+            learnt = [table(value) for table, value in zip(self.categories, values, strict=True)]
+            inputs = torch.cat([inputs[..., : self.numbers], *learnt], dim=-1)
+        x: Tensor = self.dropout(inputs)
         return x
 
 

@@ -125,7 +125,10 @@ def _random_inputs(module: SequenceModule) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if module.spec.tokens:
         return torch.randint(module.spec.input_size, (STEPS, ROWS), generator=generator)
-    return torch.randn(STEPS, ROWS, module.spec.input_size, generator=generator)
+    inputs = torch.randn(STEPS, ROWS, module.spec.input_size, generator=generator)
+    for column, values in enumerate(reversed(module.spec.categories), 1):
+        inputs[..., -column] = torch.randint(values, (STEPS, ROWS), generator=generator).float()
+    return inputs
 
 
 def _difference(step: Step, session: Any, x: Tensor, start: list[Tensor]) -> float:

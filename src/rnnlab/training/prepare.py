@@ -151,7 +151,11 @@ def _prepare_in_cache(cfg: DictConfig, cached: Prepared) -> None:
 
 def _sums(folder: Path) -> dict[str, str]:
     """The checksum of each file, but for the locks and records of fetching."""
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = ((path.relative_to(folder), path) for path in files)
+    return {
+        name.as_posix(): sha256_of(path) for name, path in named if not any(part.startswith(".") for part in name.parts)
+    }
 
 
 def _state(prepared: Prepared, expected: str) -> Literal["whole", "other", "damaged"]:

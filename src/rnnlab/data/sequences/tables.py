@@ -1,0 +1,86 @@
+"""Tables of sequences: a row for each timestep, or a row for each sequence; which one is found, and columns' roles too.
+
+long     id, time, x, y, label              a row for each timestep of each id
+melted   id, time, channel, value, label    a row for each value: long as well
+wide     label, x0, x1, x2, ...             a row for each sequence, a column for each timestep (the form of UCR)
+nested   label, x, y                        a row for each sequence, a list in each cell: [0.1, 0.2, 0.3]
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlab.data.sequences.columns import Numbers, Sample, Texts, read_columns, refuse_empty
+from rnnlab.data.sequences.long_table import read_long
+from rnnlab.data.sequences.roles import Roles, missing_label
+from rnnlab.data.sequences.row_tables import read_nested, read_wide
+from rnnlab.data.sequences.sequences import Reading, Sequences
+from rnnlab.errors import UserError
+
+READERS = {"long": read_long, "wide": read_wide, "nested": read_nested}
+TABLES = tuple(READERS)
+
+FEW = 4
+"""Channels below which a table with a time and without an id is taken for one with a row for each timestep."""
+
+
+def read_table(path: Path, shown: str, how: Reading) -> Sequences:
+    """Read a table in any of the forms above, from any kind of file that `Rows` reads.
+
+    Raises: `UserError` that names the file, line and column, and what is to be given.
+    """
+    table = Sample.of(path, shown, how)
+    roles = Roles.find(table, how)
+    form = how.form if how.form in READERS else _form(table, roles)
+    found = READERS[form](table, roles, how)
+    table.notes.insert(0, f"read as a {form} table: {roles.described(table.columns, form)}")
+    return found
+
+
+def _form(table: Sample, roles: Roles) -> str:
+    if any(table.cells(place)[0].startswith("[") for place in roles.channels):
+        return "nested"
+    if roles.id is not None and len(set(table.cells(roles.id))) < len(table.first[1]):
+        return "long"
+    if roles.id is None and roles.time is not None and len(roles.channels) < FEW:
+        raise UserError(
+            f"{table.shown} has a column of times, '{table.columns[roles.time]}', and none that says which rows are of "
+            "one sequence: name it, as task.id=NAME; or task.form=wide where each row is a sequence."
+        )
+    return "wide"
+
+
+def read_one(
+    path: Path, shown: str, how: Reading, notes: list[str]
+) -> tuple[NDArray[np.float64], list[str], list[str] | None]:
+    """A table that is one sequence, a row for each timestep.
+
+    Returns: its values, (time, channels), the channels' names, and, where they are asked for, the labels of its rows.
+    """
+    table = Sample.of(path, shown, how)
+    roles = Roles.find(table, how) if table.named else Roles(channels=list(range(len(table.columns))))
+    tagging = how.kind == "tagging" and how.labelled
+    if tagging and roles.label is None:
+        missing_label(table, how)
+    channels = {place: Numbers(table, place) for place in roles.inputs if table.is_numeric(place)}
+    left_out = [table.columns[place] for place in roles.inputs if place not in channels]
+    if left_out:
+        notes.append(f"columns without numbers left out: {', '.join(left_out)}")
+    if not channels:
+        raise UserError(f"{shown} has no column of numbers.")
+    tags = Texts()
+    times = Numbers(table, roles.time) if roles.time is not None and table.is_numeric(roles.time) else None
+    read = {**channels, **({roles.label or 0: tags} if tagging else {})}
+    lines = read_columns(table, read if times is None or roles.time is None else {**read, roles.time: times})
+    order = np.arange(len(lines)) if times is None else np.argsort(times.all(), kind="stable")
+    if times is not None and (np.diff(order) < 0).any():
+        notes.append("rows sorted by time; they came unsorted")
+    notes.extend(table.notes)
+    values = np.stack([reader.all() for reader in channels.values()], axis=1)[order]
+    labels = None
+    if tagging:
+        refuse_empty(table, tags.codes(), lines, roles.label or 0, "label")
+        texts = tags.texts
+        labels = [texts[code] for code in tags.codes()[order]]
+    return values, [table.columns[place] for place in channels], labels
