@@ -107,7 +107,11 @@ def test_the_wheel_holds_the_config_and_the_package(wheel: Path) -> None:
     ours = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
     assert {f"rnnlab/{name}" if name.startswith("conf/") else name.removeprefix("src/") for name in ours} <= names
     # Hydra finds the launcher of sweeps by the name of its package, `hydra_plugins`, which is no part of ours
-    assert {name.split("/")[0] for name in names} == {"hydra_plugins", "rnnlab", f"rnnlab-{rnnlab.__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "hydra_plugins",
+        "rnnlab",
+        f"rnnlab-{rnnlab.__version__}.dist-info",
+    }
 
 
 def test_a_checkout_s_config_is_its_own() -> None:
