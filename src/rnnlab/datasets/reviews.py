@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rnnlab.addresses import shown
 from rnnlab.arguments import refusal
 from rnnlab.data.download import is_address, sha256_of
-from rnnlab.data.tables.table import SEPARATORS
+from rnnlab.data.tables.delimited import SEPARATORS
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
 from rnnlab.errors import UserError

@@ -1,4 +1,4 @@
-"""Anyone's table of dates and numbers: encoding, separator, columns, dates and decimal mark are found, not asked for.
+"""Anyone's table of dates and numbers: form, encoding, columns, dates and decimal mark are found, not asked for.
 
     table = Table.read(Path("my.csv"), shown="my.csv")
     table = Table.read(Path("my.csv"), "my.csv", Notation(decimal="comma", date_order="dmy"))
@@ -8,7 +8,6 @@
 What differs from Yahoo's own downloads is said in `table.notes`; what leaves a doubt is refused, with its place.
 """
 
-import csv
 import io
 import math
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnlab.data.tables.repeats import advice_on_repeats
+from rnnlab.data.tables.rows import Rows
 from rnnlab.data.tables.values import (
     DATES,
     DECIMAL_MARKS,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("Date", "Open", "High", "Low", "Close", "Adj Close", "Volume")  # the form Yahoo's own downloads have
-SEPARATORS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}  # a comma may mark decimals: it comes last
 GROUPING = {"points": ".", "commas": ",", "spaces": " \u00a0\u202f", "apostrophes": "'\u2019"}
 USUAL_NAMES = {
     "date": ("date", "datetime", "timestamp", "time", "day"),
@@ -61,11 +60,11 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a delimited text file, and remarks on how it had to be read.
+    """All cells of a file, and remarks on how it had to be read.
 
     shown: the file's name in messages. rows: each as long as `columns`, without outer spaces. lines: where each row
     stands in the file, counted from 1. notes: one-line remarks, which grow as columns are read. separator: of fields.
-    notation: how numbers and dates are written, where that is said and not to be found.
+    notation: how numbers and dates are written, where that is said and not to be found. counted: what `lines` are.
     """
 
     shown: str
@@ -75,51 +74,34 @@ class Table:
     notes: list[str]
     separator: str = ","
     notation: Notation = field(default_factory=Notation)
+    counted: str = "line"
 
     @classmethod
     def read(cls, path: Path, shown: str, notation: Notation | None = None) -> "Table":
-        """As `parse`, of a file."""
-        return cls.parse(path.read_bytes(), shown, notation)
+        """All rows of a file.
+
+        Raises: `UserError` for what `Rows` refuses, and for one column only.
+        """
+        return cls._of(Rows.open(path, shown), notation or Notation())
 
     @classmethod
     def parse(cls, content: bytes, shown: str, notation: Notation | None = None) -> "Table":
-        """Cut the text into cells; blank lines are left out.
+        """As `read`, of the content of a file."""
+        return cls._of(Rows.of(lambda: io.BytesIO(content), shown), notation or Notation())
 
-        Raises:
-            UserError: no text, no rows, one column only, no header, or rows of another length than it.
-        """
-        notes: list[str] = []
-        text = _decode(content, shown, notes)
-        separator = _separator(text, shown, notes)
-        # a quotation mark that is never closed would swallow all rows behind it; others may stand within a cell
-        unpaired = text.count('"') % 2 == 1
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=unpaired)
-        rows, lines = [], []
-        try:
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    rows.append([cell.strip() for cell in row])
-                    lines.append(reader.line_num)
-        except csv.Error as error:
-            reason = "a quotation mark is not closed" if unpaired else error
-            raise UserError(f"{shown}, line {reader.line_num}: {reason}; the file may be damaged.") from None
-        if len(rows) < 2:
-            raise UserError(f"{shown} has a header and no rows; give it numbers.")
-        date = _date_for_name(rows[0], rows[1])
-        if date is not None:
+    @classmethod
+    def _of(cls, found: Rows, notation: Notation) -> "Table":
+        if len(found.columns) == 1:
             raise UserError(
-                f"{shown}, line {lines[0]}: found the date '{date}' where the name of its column belongs; the table "
-                "has no header: put a line with the names of the columns before it, as date,value."
+                f"{found.shown}, line 1: found one column, '{found.columns[0][:60]}'; a date and a number are needed."
             )
-        for row, line in zip(rows, lines, strict=True):
-            if len(row) != len(rows[0]):
-                raise UserError(
-                    f"{shown}, line {line}: found {len(row)} fields where the header has {len(rows[0])}; "
-                    f"a cell with a {SEPARATORS[separator]} in it must stand in quotes."
-                )
-        header = _header_of_yfinance(rows, shown, notes)
-        first = 1 if header is None else 3
-        return cls(shown, header or rows[0], rows[first:], lines[first:], notes, separator, notation or Notation())
+        if found.typed and notation.decimal is None:
+            notation = replace(notation, decimal="point")
+        rows, lines = [], []
+        for places, cells in found:
+            lines += places
+            rows += cells
+        return cls(found.shown, found.columns, rows, lines, found.notes, found.separator, notation, found.counted)
 
     def prices(self, date: str | None, target: str | None, volume: str | None) -> tuple["pd.DataFrame", str]:
         """The frame of a `PriceTable`, and the name of the target column.
@@ -223,7 +205,7 @@ class Table:
             self.notes.append(note)
 
     def _refuse(self, row: int, column: int, what: str) -> NoReturn:
-        place = f"{self.shown}, line {self.lines[row]}, column {column + 1} ({self.columns[column]})"
+        place = f"{self.shown}, {self.counted} {self.lines[row]}, column {column + 1} ({self.columns[column]})"
         raise UserError(f"{place}: found '{self.rows[row][column]}', {what}.")
 
     def _column(self, name: str | None, key: str) -> int | None:
@@ -457,7 +439,7 @@ class Table:
         for instant in doubled.drop_duplicates().head(3):
             lines = [str(self.lines[row]) for row in doubled.index[doubled == instant]]
             more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
-            named.append(f"{iso(instant)} (lines {', '.join(lines[:5])}{more})")
+            named.append(f"{iso(instant)} ({self.counted}s {', '.join(lines[:5])}{more})")
         more = f" and {doubled.nunique() - 3} more" if doubled.nunique() > 3 else ""
         advice = advice_on_repeats(pd.DataFrame(self.rows, columns=self.columns), dates, target_column)
         raise UserError(f"{self.shown} has dates more than once: {'; '.join(named)}{more}. {advice}.")
@@ -466,35 +448,6 @@ class Table:
 def iso(instant: "pd.Timestamp") -> str:
     """The date; with the time of day where there is one."""
     return instant.isoformat().removesuffix("T00:00:00")
-
-
-def _date_for_name(header: list[str], first: list[str]) -> str | None:
-    """The cell of a header that is a date, as the one below it is; None where there is none.
-
-    Plain digits may be a name: they are a date only where the whole header is numbers.
-    """
-    pairs = list(zip(header, first, strict=False))
-    found = [above for above, below in pairs if are_dates([above, below])]
-    if all(number_of(above, likely_marks([above])[0]) is not None for above in header):
-        found += [above for above, below in pairs if any(None not in instants_of([above, below], way) for way in DATES)]
-    return next(iter(found), None)
-
-
-def _header_of_yfinance(rows: list[list[str]], shown: str, notes: list[str]) -> list[str] | None:
-    """The names of the columns under the three lines that yfinance's table has when it is saved; None for another one.
-
-    Price,Close,Volume / Ticker,AAPL,AAPL / Date,,
-
-    Raises: `UserError` where there are several tickers.
-    """
-    by_name = {row[0]: row[1:] for row in rows[:2]}
-    if len(rows) < 4 or by_name.keys() != {"Price", "Ticker"} or any(rows[2][1:]):
-        return None
-    tickers = list(dict.fromkeys(by_name["Ticker"]))
-    if len(tickers) > 1:
-        raise UserError(f"{shown} has the prices of several tickers, {', '.join(tickers)}: save those of one.")
-    notes.append(f"three lines of header, as of yfinance, read as one; prices of {tickers[0]}")
-    return [rows[2][0], *by_name["Price"]]
 
 
 def _differs(cell: str) -> bool:
@@ -511,48 +464,3 @@ def _are_in_order(instants: list[datetime | None]) -> bool:
 
 def _plain_name(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def _decode(content: bytes, shown: str, notes: list[str]) -> str:
-    if content.startswith((b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise UserError(f"{shown} is a packed file or a spreadsheet, not text; unpack it, or save it as CSV.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = {"utf-16": "UTF-16"}
-    elif content.startswith(b"\xef\xbb\xbf"):
-        encodings = {"utf-8-sig": "UTF-8 with a byte-order mark"}
-    else:
-        encodings = {"utf-8": "", "cp1252": "Windows-1252 (it is not UTF-8)"}
-    for encoding, remark in encodings.items():
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if re.search("[\x00-\x08\x0e-\x1f\x7f]", text):
-            break
-        if not text.strip():
-            raise UserError(f"{shown} is empty; give a table with a header, dates and numbers.")
-        if remark:
-            notes.append(f"encoding: {remark}")
-        return text
-    raise UserError(f"{shown} is not text (binary data); save the table as CSV in UTF-8.")
-
-
-def _separator(text: str, shown: str, notes: list[str]) -> str:
-    """The separator that cuts header and first rows into the same number of fields, two or more."""
-    head = [line for line in text.splitlines() if line.strip()][:50]
-    for separator in SEPARATORS:
-        try:
-            widths = {len(row) for row in csv.reader(head, delimiter=separator)}
-        except csv.Error:  # a field beyond all measure
-            continue
-        if len(widths) == 1 and widths.pop() > 1:
-            break
-    else:
-        separator = max(reversed(SEPARATORS), key=head[0].count)
-        if separator not in head[0]:
-            raise UserError(
-                f"{shown}, line 1: found one column, '{head[0].strip()[:60]}'; a date and a number are needed."
-            )
-    if separator != ",":
-        notes.append(f"fields separated by {SEPARATORS[separator]}s")
-    return separator

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnlab.addresses import shown
 from rnnlab.data.download import is_address, retrieve, sha256_of
+from rnnlab.data.tables.rows import ENDINGS
 from rnnlab.data.tables.table import nearest
 from rnnlab.errors import UserError
 from rnnlab.results.paths import own_file
@@ -68,7 +69,9 @@ class OwnTable:
         other_name: what it is called there where its own name could meet one of ours.
         """
         remote = is_address(self.path)
-        file = folder / (self.name if self.name.lower().endswith((".csv", ".tsv", ".txt")) else other_name)
+        file = folder / (
+            self.name if self.name.lower().endswith((".csv", ".tsv", ".txt")) else self._renamed(other_name)
+        )
         facts = retrieve(
             file,
             dataset=dataset,
@@ -78,3 +81,10 @@ class OwnTable:
             **patience,
         )
         return {**facts, "file": file.name}
+
+    def _renamed(self, other_name: str) -> str:
+        """With the ending of this one, where that is one of a table."""
+        plain = self.name.lower()
+        packed = ".gz" if plain.endswith(".gz") else ""
+        ending = Path(plain.removesuffix(".gz")).suffix
+        return f"{Path(other_name).stem}{ending}{packed}" if ending in ENDINGS else other_name
