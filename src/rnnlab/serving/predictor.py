@@ -185,7 +185,7 @@ def _numbered(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """Of the config in a seed's folder, what builds the net and its task; no path, address or setting of the machine.
+    """Of the config in a seed's folder, `what_builds` the net and its task.
 
     Raises: `UserError` where there is none.
     """
@@ -193,6 +193,11 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no config.yaml: it is no seed's folder of a run.")
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
+    return what_builds(cfg)
+
+
+def what_builds(cfg: DictConfig) -> dict[str, Any]:
+    """Of a run's config what builds the net and its task; no path, address or setting of the machine."""
     return {
         "task": {"name": cfg.task.name, **{part: plain(cfg.task[part]) for part in ("data", "judging", "net")}},
         "cell": plain(cfg.cell),
