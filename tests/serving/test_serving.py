@@ -284,7 +284,7 @@ def test_a_long_table_is_answered_in_its_order_whatever_its_kind(
 def test_an_endless_input_is_answered_as_it_comes(trained: Path) -> None:
     predictor = Predictor.of_run(results(trained, "sentiment").train(0))
     endless = (pd.DataFrame({"text": [f"film {number}"] * 10}) for number in count())
-    answers = pd.concat(list(islice(predictor.stream(endless), 5)))
+    answers = pd.concat(list(islice(predictor.respond(endless), 5)))
     assert answers["row"].tolist() == list(range(50))
 
 

@@ -1,6 +1,7 @@
 """Answering raw input: a trained net, an input, and a file of answers."""
 
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,18 @@ from rnnlab.errors import UserError
 from rnnlab.serving.answers import answers_to
 from rnnlab.serving.predictor import Predictor
 from rnnlab.serving.reading import read_input
+from rnnlab.serving.timesteps import answers_to_lines
 from rnnlab.serving.writing import check_output, write_answers
+
+STANDARD_INPUT = "-"
 
 log = logging.getLogger("rnnlab")
 
 
 def predict(cfg: DictConfig) -> None:
     """Read `cfg.input`, let a trained net answer, see `find_net`, and write `cfg.output`, all piece by piece.
+
+    Of `STANDARD_INPUT` each line is a timestep, and is answered at once.
 
     Raises: `UserError` for a model, input or output that is missing or not what it should be.
     """
@@ -34,15 +40,32 @@ def predict(cfg: DictConfig) -> None:
     predictor = find_net(cfg)
     torch.set_num_threads(cfg.trainer.threads)
     given = plain(cfg.input) if OmegaConf.is_config(cfg.input) else cfg.input
-    raw = read_input(given, predictor.task, notation)
-    if predictor.data:
-        log.info("the net was trained on %s", predictor.trained_on)
-    raw = replace(raw, tables=_looked_at(raw.tables, predictor))
-    rows = write_answers(answers_to(raw, predictor, _options(cfg, predictor)), cfg.output)
+    answers = _while_they_come(predictor) if given == STANDARD_INPUT else _answers(given, cfg, predictor, notation)
+    rows = write_answers(answers, cfg.output)
     if rows is None:  # nobody reads any longer
         return
     where = f" in {cfg.output}" if cfg.output else ""
     log.info("%s/%s: %d rows%s", predictor.task.spec.task, predictor.module.name, rows, where)
+
+
+def _answers(given: Any, cfg: DictConfig, predictor: Predictor, notation: Notation) -> Iterator[pd.DataFrame]:
+    raw = read_input(given, predictor.task, notation)
+    _say_where_from(predictor)
+    raw = replace(raw, tables=_looked_at(raw.tables, predictor))
+    return answers_to(raw, predictor, _options(cfg, predictor))
+
+
+def _while_they_come(predictor: Predictor) -> Iterator[pd.DataFrame]:
+    """To the timesteps that are lines of standard input."""
+    stream = predictor.stream()
+    _say_where_from(predictor)
+    log.info("a line of standard input is a timestep (%s), an empty one ends a sequence", stream.column.holds)
+    return answers_to_lines(sys.stdin.buffer, stream)
+
+
+def _say_where_from(predictor: Predictor) -> None:
+    if predictor.data:
+        log.info("the net was trained on %s", predictor.trained_on)
 
 
 def _looked_at(tables: Iterable[pd.DataFrame], predictor: Predictor) -> Iterator[pd.DataFrame]:

@@ -9,7 +9,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.version import setbase
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rnnlab.errors import UserError
 from rnnlab.results.paths import CONF, root
@@ -74,6 +74,23 @@ def folders(hydra: DictConfig | None = None) -> list[Path]:
     sources = hydra.runtime.config_sources if hydra is not None else ()
     paths = [Path(source.path) for source in sources if source.schema == "file"]
     return paths or [CONF, *filter(None, [own_conf()])]
+
+
+def read(name: str) -> DictConfig | None:
+    """The content of a file, such as `cell/lstm`, over that of the files that its defaults name; no interpolation is
+    resolved. None where there is no such file."""
+    path = find(name)
+    if path is None:
+        return None
+    content = OmegaConf.load(path)
+    assert isinstance(content, DictConfig)
+    others = [each for each in content.pop("defaults", ()) if isinstance(each, str) and each != "_self_"]
+    group = name.rpartition("/")[0]
+    # "/recurrent@_here_" is the file of that name at the top
+    names = [each[1:].partition("@")[0] if each.startswith("/") else f"{group}/{each}" for each in others]
+    merged = OmegaConf.merge(*(each for each in map(read, names) if each is not None), content)
+    assert isinstance(merged, DictConfig)
+    return merged
 
 
 def find(name: str, among: Iterable[Path] | None = None) -> Path | None:

@@ -178,7 +178,9 @@ class Config:
         "predict, export: a run's folder, a model's, or an address, models:/<name>@champion; null: the net that "
         "train made under the same overrides"
     )
-    input: Any = option("predict: a file, a folder of files, or a text")
+    input: Any = option(
+        "predict: a file, a folder of files, or a text; - for a timestep in each line of standard input"
+    )
     output: str | None = option("predict: a .csv, .parquet, .json or .jsonl; null: lines of JSON to standard output")
     sampling: Sampling = group("predict: of a net that goes on with a text")
     fetch: Fetch = group("where data come from", address=True)

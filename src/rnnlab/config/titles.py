@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rnnlab.addresses import shown
-from rnnlab.config.files import find
+from rnnlab.config.files import read
 from rnnlab.config.fingerprint import batch_options, plain
 from rnnlab.results.paths import data_folder, root
 
@@ -89,7 +89,7 @@ def _cut(text: str, longest: int) -> str:
 
 def _differing(cfg: DictConfig, worded: tuple[str, ...]) -> Iterator[str]:
     """Options that decide the data and are another value than in conf/task, as key=value."""
-    shipped = _shipped(cfg.task.name)
+    shipped = read(f"task/{cfg.task.name}")
     if shipped is None:
         return
     unresolved = OmegaConf.to_container(shipped, resolve=False)
@@ -103,19 +103,6 @@ def _differing(cfg: DictConfig, worded: tuple[str, ...]) -> Iterator[str]:
             done.add(key)
             if value != _value(shipped, f"{node}.{key}"):
                 yield f"{key}={_readable(_written(key, value))}"
-
-
-def _shipped(task: str) -> DictConfig | None:
-    """The task as its file in conf/ has it; None where Hydra would find none of this name."""
-    path = find(f"task/{task}")
-    if path is None:
-        return None
-    content = OmegaConf.load(path)
-    assert isinstance(content, DictConfig)
-    below = [_shipped(name) for name in content.pop("defaults", ()) if isinstance(name, str) and name != "_self_"]
-    merged = OmegaConf.merge(*(each for each in below if each is not None), content)
-    assert isinstance(merged, DictConfig)
-    return merged
 
 
 def _value(shipped: DictConfig, key: str) -> Any:

@@ -43,6 +43,10 @@ class Layout(nn.Module):
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         raise NotImplementedError
 
+    def check_step(self) -> None:
+        """Raises: `UserError` unless it has a `step`, which answers at each timestep of a sequence while it comes."""
+        raise UserError(f"{self.spec.task} is {self.name}: its nets answer no sequence before all of it is there.")
+
     def loss(self, prediction: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """The mean loss, and over how many predictions it is the mean."""
         return self.spec.loss(prediction, batch)
@@ -121,6 +125,12 @@ class Entry(nn.Module):
             inputs = torch.cat([inputs[..., : self.numbers], *learnt], dim=-1)
         x: Tensor = self.dropout(inputs)
         return x
+
+
+def check_reads_forward(recurrent: Recurrent) -> None:
+    """Raises: `UserError` for a net that cannot read a sequence while it comes."""
+    if recurrent.directions == 2:
+        raise UserError("cell.bidirectional=true: the net reads a sequence from its end too, and cannot be streamed.")
 
 
 def summary(recurrent: Recurrent, outputs: Tensor, lengths: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from rnnlab.arguments import Dropout, Positive, PositiveNumber
 from rnnlab.cells.cell import Shared, State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
-from rnnlab.layouts.layout import Entry, Layout, Make, summary
+from rnnlab.layouts.layout import Entry, Layout, Make, check_reads_forward, summary
 from rnnlab.spec import LayoutName, TaskSpec
 
 
@@ -66,6 +66,19 @@ class ManyToOne(Layout):
         outputs, last = self.recurrent(self.entry(batch.inputs), state, lengths=batch.lengths)
         return self.head(self.dropout(self._read(outputs, batch.lengths))), last
 
+    def check_step(self) -> None:
+        check_reads_forward(self.recurrent)
+        if self.readout != "last":
+            raise UserError(f"task.net.readout={self.readout} is of all timesteps: the net cannot be streamed.")
+
+    def step(
+        self, inputs: Tensor, state: list[State] | None = None, prepared: Sequence[Shared] | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """One timestep of a stream: what would be said if the sequence ended here. See `ManyToMany.step`."""
+        self.check_step()
+        outputs, last = self.recurrent.step(self.entry(inputs), state, prepared)
+        return self.head(self.dropout(outputs)), last
+
     def _read(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
         if self.readout == "last":
             return summary(self.recurrent, outputs, lengths)
@@ -119,6 +132,9 @@ class ManyToMany(Layout):
     def forward(self, batch: Batch, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         outputs, last = self.recurrent(self.entry(batch.inputs), state, lengths=batch.lengths)
         return self._leave(outputs), last
+
+    def check_step(self) -> None:
+        check_reads_forward(self.recurrent)
 
     def step(
         self, inputs: Tensor, state: list[State] | None = None, prepared: Sequence[Shared] | None = None

@@ -37,13 +37,16 @@ def module_class(named: Any) -> type[SequenceModule]:
     raise UserError(refusal("cell._target_", "a class made from Cell, or from SequenceModule with one", name))
 
 
-def build_module(cfg: DictConfig, task: Specified) -> SequenceModule:
+def build_module(cfg: DictConfig, task: Specified, cell: type | None = None) -> SequenceModule:
     """The cell's module, sized for the task, with fresh weights.
+
+    cell: the class, where it is at hand; by default the one that the config names.
 
     Raises: `UserError` for options that the cell or the layout cannot have, and for a net that no memory holds.
     """
     options = plain(cfg.cell)
-    make = module_class(get_object(options.pop("_target_")))
+    target = options.pop("_target_")
+    make = module_class(get_object(target) if cell is None else cell)
     try:
         return make(
             **options,

@@ -30,7 +30,7 @@ def answers_to(raw: RawInput, predictor: Predictor, options: dict[str, Any]) -> 
         yield from predictor.judging.score(predictor.module, raw.text)
         return
     try:
-        for answers in predictor.stream(raw.tables, **options):
+        for answers in predictor.respond(raw.tables, **options):
             if raw.files is not None:
                 answers = answers.rename(columns={ROW: "file"})
                 answers["file"] = [raw.files[row] for row in answers["file"]]

@@ -12,7 +12,7 @@ NET = Path("artifacts/net")
 """In a model's folder."""
 
 
-def find_predictor(model: str, seed: int, uri: str | None) -> Predictor:
+def find_predictor(model: str, seed: int = 0, uri: str | None = None) -> Predictor:
     """The net that `model` names: the folder of a run (its `seed`) or of one of its seeds, that of a model, or an
     address of the store `uri`, models:/ or runs:/. Of a model no code is run, only its weights and JSON are read.
 

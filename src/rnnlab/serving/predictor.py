@@ -19,6 +19,7 @@ from rnnlab.modules.build import build_module
 from rnnlab.modules.module import SequenceModule
 from rnnlab.results.files import read_json
 from rnnlab.results.origin import is_current
+from rnnlab.serving.timesteps import TimestepStream
 from rnnlab.tasks.judging import Judging
 from rnnlab.tasks.task import Task
 
@@ -96,7 +97,7 @@ class Predictor:
         more = self.judging.learnt_from()
         return f"{self.data} ({more})" if more else self.data
 
-    def stream(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
+    def respond(self, tables: Iterable[pd.DataFrame], **options: Any) -> Iterator[pd.DataFrame]:
         """The answers to raw input, piece by piece. options: see `Judging.raw_options`.
 
         A table whose index has the name `row` is numbered by it; the rows of others are counted from 0 through all.
@@ -111,10 +112,17 @@ class Predictor:
             by_row = answers.index.name == ROW
             yield answers.reset_index() if by_row else answers.reset_index(drop=True)
 
+    def stream(self) -> TimestepStream:
+        """What answers at each timestep of a sequence while it comes: `stream.step("They")`.
+
+        Raises: `UserError` for a net that has to see the end first, and a task without timesteps of its own.
+        """
+        return TimestepStream(self.judging, self.module)
+
     def predict(self, table: pd.DataFrame, **options: Any) -> pd.DataFrame:
         """All answers at once."""
         counted = table.reset_index(drop=True)  # whatever its index, it has no numbers of a file
-        return pd.concat(list(self.stream([counted], **options)), ignore_index=True)
+        return pd.concat(list(self.respond([counted], **options)), ignore_index=True)
 
 
 def _check(cfg: DictConfig, folder: Path) -> None:
@@ -177,7 +185,7 @@ def _numbered(tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """Of the config in a seed's folder, what builds the net and its task; no path, address or setting of the machine.
+    """Of the config in a seed's folder, `what_builds` the net and its task.
 
     Raises: `UserError` where there is none.
     """
@@ -185,6 +193,11 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no config.yaml: it is no seed's folder of a run.")
     cfg = OmegaConf.load(folder / "config.yaml")
     assert isinstance(cfg, DictConfig)
+    return what_builds(cfg)
+
+
+def what_builds(cfg: DictConfig) -> dict[str, Any]:
+    """Of a run's config what builds the net and its task; no path, address or setting of the machine."""
     return {
         "task": {"name": cfg.task.name, **{part: plain(cfg.task[part]) for part in ("data", "judging", "net")}},
         "cell": plain(cfg.cell),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ class Judging(ABC):
     task: open, or restored where only raw input is answered. Options of a class that derives from it decide how
     outputs are decoded, and nothing of the training; it raises `UserError` for those that cannot work.
     """
+
+    timestep: ClassVar[str] = "timestep"
+    """The column that counts the timesteps of a sequence, from 1, in answers to each of them."""
 
     def __init__(self, task: Task) -> None:
         self.task = task

@@ -1,5 +1,6 @@
 """Raw input: a table with the columns that a task names, a row for each thing to be answered."""
 
+import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,19 @@ class Column:
     holds: str
     depth: int = 0
     shape: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Timestep:
+    """One timestep of raw input, for a net that answers while it reads.
+
+    table: as raw input, a sequence of this timestep alone. batch: encoded, (1, 1) or (1, 1, input_size). known: what a
+    task needs to encode the next one.
+    """
+
+    table: pd.DataFrame
+    batch: Batch
+    known: Any = None
 
 
 def check_columns(table: pd.DataFrame, columns: dict[str, Column]) -> None:
@@ -179,6 +193,38 @@ def decoded(text: str, column: Column) -> Any:
     if column.depth == 1 and column.kind == "text":
         return text.split() if " " in text.strip() else list(text.strip())
     raise ValueError("a list as JSON is needed, such as [0, 1]")
+
+
+def decoded_timestep(text: str, column: Column) -> Any:
+    """What a line says of one timestep: JSON, or cells of CSV; where it is a text, a JSON string or the line itself.
+
+    An empty cell of numbers is a missing one, NaN.
+
+    Raises: `ValueError` for a line that is neither.
+    """
+    if column.kind == "text" and column.depth == 0:
+        return _string(text) if text.startswith('"') else text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        cells = next(csv.reader([text]))
+        return cells if column.kind == "text" else [_number(cell) for cell in cells]
+    return value if isinstance(value, list | dict) else [value]
+
+
+def _string(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell) if cell.strip() else float("nan")
+    except ValueError:
+        raise ValueError(f"{cell[:40]!r} is no number") from None
 
 
 def _listed(value: Any) -> list[Any] | None:

@@ -13,7 +13,7 @@ from rnnlab.arguments import check_arguments
 from rnnlab.data.batches import Batch, Batches, Streams
 from rnnlab.errors import UserError
 from rnnlab.spec import TaskSpec
-from rnnlab.tasks.raw_input import Column
+from rnnlab.tasks.raw_input import Column, Timestep, refuse
 
 Array = NDArray[np.float64]
 
@@ -80,6 +80,28 @@ class Task(pl.LightningDataModule, ABC):
         Raises: `UserError` that names the row and column of what cannot be read.
         """
         raise self._no_raw_input()
+
+    def raw_timestep(self) -> Column:
+        """What one timestep of raw input is, where a sequence is handed over piece by piece.
+
+        Raises: `UserError` where a timestep is nothing that a user has by itself.
+        """
+        raise UserError(f"{self.spec.task} has no timesteps of raw input: it takes {self._held()} as a whole.")
+
+    def read_timestep(self, value: Any, before: Timestep | None = None) -> Timestep:
+        """One timestep, encoded as it would be within its sequence. before: the one before it, None at the beginning.
+
+        Raises: `UserError` for what is no timestep, or several.
+        """
+        ((name, column),) = self.raw_columns().items()
+        table = pd.DataFrame({name: [[value] if column.depth else value]})
+        batch = self.encode(table)
+        if batch.inputs.shape[1] != 1:
+            refuse(0, name, f"found {batch.inputs.shape[1]} timesteps, one is needed: {self.raw_timestep().holds}")
+        return Timestep(table, batch)
+
+    def _held(self) -> str:
+        return " and ".join(column.holds for column in self.raw_columns().values())
 
     def _no_raw_input(self) -> UserError:
         return UserError(f"{type(self).__name__} takes no raw input: it has no `restore` and `encode`.")

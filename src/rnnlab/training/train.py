@@ -24,6 +24,7 @@ from rnnlab.results.files import atomic_folder, read_json, write_json
 from rnnlab.results.locks import Lock, is_of_lock, locked
 from rnnlab.results.origin import is_current
 from rnnlab.results.paths import from_root
+from rnnlab.tasks.task import Task
 from rnnlab.tracking.callback import RunCallback
 from rnnlab.tracking.describe import describe_run
 from rnnlab.tracking.live import Row
@@ -234,13 +235,10 @@ def fit(
     best = trainer.checkpoint_callback
     assert isinstance(best, ModelCheckpoint)
     try:
-        trainer.fit(module, datamodule=run.task, ckpt_path=resume, weights_only=True)
+        best_epoch = fit_to_best(trainer, module, run.task, resume)
     except Diverged as error:
         kept = f"The best weights so far are kept in {best.best_model_path}." if best.best_model_path else ""
         raise Diverged(f"{run.label}: {error}. {kept} Try a lower optimizer.lr or trainer.gradient_clip_val.") from None
-    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    best_epoch = int(checkpoint["epoch"]) + 1  # Lightning counts from 0
-    module.load_state_dict(checkpoint["state_dict"])
     for callback in callbacks:
         if isinstance(callback, RunCallback):
             callback.conclude(module, best_epoch)
@@ -259,6 +257,21 @@ def fit(
         "unroll": module.unrolled,
         "ended": time.time(),
     }
+
+
+def fit_to_best(trainer: pl.Trainer, module: SequenceModule, task: Task, resume: Path | None = None) -> int:
+    """Train with a trainer of `make_trainer`, and leave the best epoch's weights in `module`.
+
+    Returns: which epoch that was, from 1.
+
+    Raises: `Diverged` when the loss is no longer a number.
+    """
+    trainer.fit(module, datamodule=task, ckpt_path=resume, weights_only=True)
+    best = trainer.checkpoint_callback
+    assert isinstance(best, ModelCheckpoint)
+    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return int(checkpoint["epoch"]) + 1  # Lightning counts from 0
 
 
 def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:

@@ -138,6 +138,9 @@ class MusicData(Task):
     def raw_columns(self) -> dict[str, Column]:
         return {"notes": Column("note", "for each quarter note a list of the MIDI numbers that sound", 2)}
 
+    def raw_timestep(self) -> Column:
+        return Column("note", "the MIDI numbers that sound in a quarter note", 1)
+
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"notes": [[[55, 58, 67, 74], [55, 58, 67, 74], [57, 60, 65, 77], []]]})
 

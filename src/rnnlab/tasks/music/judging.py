@@ -1,7 +1,7 @@
 """What predictions of notes are worth, and how a net goes on with a piece."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ GIVEN, WRITTEN = 16, 64
 
 class MusicJudging(Judging):
     """The table of predictions has a row for each predicted frame of the split, see `table`."""
+
+    timestep: ClassVar[str] = "frame"
 
     task: MusicData
 

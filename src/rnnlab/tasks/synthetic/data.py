@@ -236,6 +236,9 @@ class SyntheticClassificationData(SyntheticData, ClassificationData):
     def raw_columns(self) -> dict[str, Column]:
         return {"sequence": Column("text", f"a list of tokens, of {' '.join(self.tokens)}", 1)}
 
+    def raw_timestep(self) -> Column:
+        return Column("text", f"a token, of {' '.join(self.tokens)}")
+
     def raw_example(self) -> pd.DataFrame:
         inputs, _ = self.draw(np.random.default_rng(0), 1, self.length)
         return pd.DataFrame({"sequence": [[self.tokens[number] for number in inputs[0].tolist()]]})

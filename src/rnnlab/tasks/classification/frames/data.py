@@ -139,6 +139,9 @@ class FramesData(ClassificationData):
         held = f"a video: its frames, each {SIDE * SIDE} pixels row by row, 0 paper to 255 ink"
         return {"frames": Column("integer", held, 2)}
 
+    def raw_timestep(self) -> Column:
+        return Column("integer", f"a frame, {SIDE * SIDE} pixels row by row, 0 paper to 255 ink", 1)
+
     def raw_example(self) -> pd.DataFrame:
         video = np.zeros((4, SIDE, SIDE), np.int64)
         video[:, 3:17, 9:11] = 255

@@ -109,6 +109,9 @@ class NamesData(ClassificationData):
     def raw_columns(self) -> dict[str, Column]:
         return {"name": Column("text", "a surname")}
 
+    def raw_timestep(self) -> Column:
+        return Column("text", "a letter")
+
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"name": ["kowalski", "okonkwo"]})
 

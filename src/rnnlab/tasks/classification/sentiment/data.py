@@ -143,6 +143,9 @@ class SentimentData(ClassificationData):
     def raw_columns(self) -> dict[str, Column]:
         return {"text": Column("text", "a review")}
 
+    def raw_timestep(self) -> Column:
+        return Column("text", "a word")
+
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"text": ["A warm, funny and engaging film.", "Not even the actors seem to care."]})
 

@@ -162,6 +162,11 @@ class SpeechData(ClassificationData):
             return {"frames": Column("number", "12 cepstral coefficients at each timestep", 2)}
         return {"sound": Column("bytes", "a wav file of one channel, 16 bits")}
 
+    def raw_timestep(self) -> Column:
+        if self.meta["source"] == "sample":
+            return Column("number", "12 cepstral coefficients", 1)
+        return super().raw_timestep()
+
     def raw_example(self) -> pd.DataFrame:
         if self.meta["source"] == "sample":
             return pd.DataFrame({"frames": [np.tile(self._scaler.mean, (20, 1)).tolist()]})

@@ -143,6 +143,9 @@ class TaggingData(ClassificationData):
     def raw_columns(self) -> dict[str, Column]:
         return {"sentence": Column("text", "a sentence, with spaces between its words and marks")}
 
+    def raw_timestep(self) -> Column:
+        return Column("text", "a word or mark")
+
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"sentence": ["they know that dogs like that light .", "Dogs bark !"]})
 

@@ -72,6 +72,9 @@ class AddingData(SyntheticData):
     def raw_columns(self) -> dict[str, Column]:
         return {"sequence": Column("number", "pairs of a number from 0 to 1 and its mark, 0 or 1", 2)}
 
+    def raw_timestep(self) -> Column:
+        return Column("number", "a number from 0 to 1 and its mark, 0 or 1", 1)
+
     def raw_example(self) -> pd.DataFrame:
         return pd.DataFrame({"sequence": [self.draw(np.random.default_rng(0), 1, self.length)[0][0].tolist()]})
 
