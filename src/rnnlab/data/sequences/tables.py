@@ -63,6 +63,8 @@ def read_one(
     tagging = how.kind == "tagging" and how.labelled
     if tagging and roles.label is None:
         missing_label(table, how)
+    if not tagging and how.label is None and roles.label is not None:
+        roles.channels = sorted([*roles.channels, roles.label])  # the folder is the label
     channels = {place: Numbers(table, place) for place in roles.inputs if table.is_numeric(place)}
     left_out = [table.columns[place] for place in roles.inputs if place not in channels]
     if left_out:
