@@ -13,6 +13,7 @@ import torch
 from rnnlab.data.batches import Batch
 from rnnlab.data.sequences.reading import read_sequences
 from rnnlab.data.sequences.sequences import Reading, Sequences
+from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.layouts.layout import Entry
 from rnnlab.tasks.sequences.data import SequencesData
@@ -39,10 +40,10 @@ def test_raw_input_is_encoded_as_training_was(tmp_path: Path) -> None:
     frame.loc[5:8, "x"] = np.nan
     path = writing.long_csv(frame, tmp_path)
     task = opened(read(path), tmp_path)
-    table, _ = task.read_file(path)
+    table, called, _ = task.read_file(path, Notation())
     batch = task.encode(table)
     assert batch.lengths is not None
-    number = {name: row for row, name in enumerate(f"{path.name}, id s{index}" for index in range(len(table)))}
+    number = {name.rpartition("/")[2]: row for row, name in enumerate(called)}
     for split in SPLITS:
         for place, name in enumerate(task.names[split]):
             expected = task.series[split][place]

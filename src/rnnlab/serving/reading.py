@@ -69,6 +69,14 @@ class ReadsText(Protocol):
         """Piece by piece."""
 
 
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A task that reads a file or folder of raw input in whatever form its training data may have."""
+
+    def read_file(self, path: Path, notation: Notation) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """Raw input, what each of its rows is called in messages, and remarks on how the file was read."""
+
+
 def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawInput:
     """notation: of a series in a CSV file, where it is another than that of the training's table.
 
@@ -83,6 +91,8 @@ def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawI
         return RawInput([_itself(json.dumps(given), columns)])
     path = Path(given)
     if _is_there(path):
+        if isinstance(task, ReadsFiles):
+            return _in_a_form_of_its_own(path, task, notation or Notation())
         if path.is_dir():
             return _folder(path, task, columns)
         return _file(path, task, columns, notation or Notation())
@@ -100,6 +110,13 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a text too long for a name
         return False
+
+
+def _in_a_form_of_its_own(path: Path, task: ReadsFiles, notation: Notation) -> RawInput:
+    table, called, notes = task.read_file(path, notation)
+    for note in notes:
+        log.info("%s: %s", path, note)
+    return RawInput([table], place=lambda row: called[row])
 
 
 def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> RawInput:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rnnlab.data.audio import wav_file
+from tests.data.test_rows import workbook
 
 Write = Callable[[pd.DataFrame, Path], Path]
 
@@ -66,7 +67,7 @@ def long_parquet(frame: pd.DataFrame, folder: Path) -> Path:
 
 def long_excel(frame: pd.DataFrame, folder: Path) -> Path:
     path = folder / "long.xlsx"
-    frame.to_excel(path, index=False)
+    path.write_bytes(workbook([list(frame.columns), *frame.astype(object).to_numpy().tolist()]))
     return path
 
 

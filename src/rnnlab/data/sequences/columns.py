@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -60,9 +60,10 @@ class Sample:
         doubled = sorted({name for name in columns if columns.count(name) > 1})
         if doubled:
             raise UserError(f"{shown} has several columns named '{doubled[0]}'; rename them.")
-        return cls(
-            shown, columns, named, rows.counted, (lines, cells), pieces, rows.notes, rows.separator, how.notation
-        )
+        notation = how.notation
+        if rows.typed and notation.decimal is None:
+            notation = replace(notation, decimal="point")
+        return cls(shown, columns, named, rows.counted, (lines, cells), pieces, rows.notes, rows.separator, notation)
 
     def like(self, columns: list[str], cells: list[list[str]], lines: list[int]) -> Table:
         """A table of other cells, written as these are."""

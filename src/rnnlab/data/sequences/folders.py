@@ -74,6 +74,7 @@ def read_folder(folder: Path, shown: str, how: Reading) -> Sequences:
 def _files(folder: Path, shown: str, how: Reading, notes: list[str]) -> Iterator[_File]:
     """Every file of a sequence, by name."""
     inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    parts: list[tuple[Path, str, str | None]]
     if inner and all(path.name.lower() in PART_NAMES for path in inner):
         notes.append(f"parts by folder: {', '.join(path.name for path in inner)}")
         parts = [(path, f"{shown}/{path.name}", PART_NAMES[path.name.lower()]) for path in inner]

@@ -68,8 +68,10 @@ class Roles:
         for role in ("label", "id", "time", "group", "split", "channel", "value"):
             if getattr(roles, role) is None and table.named:
                 found = (plain.index(name) for name in USUAL_NAMES[role] if name in plain)
-                place = next((place for place in found if place not in taken), None)
-                if place is not None and roles._suits(role, place, table):
+                place = next(
+                    (place for place in found if place not in taken and roles._suits(role, place, table)), None
+                )
+                if place is not None:
                     setattr(roles, role, place)
                     taken.add(place)
         if roles.channel is None or roles.value is None:
@@ -80,6 +82,8 @@ class Roles:
 
     def _suits(self, role: str, place: int, table: Sample) -> bool:
         cells = table.cells(place)
+        if _plain(table.columns[place]) == "y" and any(_plain(name) in ("x", "z") for name in table.columns):
+            return False  # a place in space, and no label
         if role == "split":
             return all(cell.lower() in PART_NAMES for cell in cells)
         if role == "value":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.data.sequences.columns import Numbers, Sample, Texts, read_columns, refuse_empty
+from rnnlab.data.sequences.columns import Numbers, Reader, Sample, Texts, read_columns, refuse_empty
 from rnnlab.data.sequences.long_table import read_long
 from rnnlab.data.sequences.roles import Roles, missing_label
 from rnnlab.data.sequences.row_tables import read_nested, read_wide
@@ -63,6 +63,8 @@ def read_one(
     tagging = how.kind == "tagging" and how.labelled
     if tagging and roles.label is None:
         missing_label(table, how)
+    if not tagging and how.label is None and roles.label is not None:
+        roles.channels = sorted([*roles.channels, roles.label])  # the folder is the label
     channels = {place: Numbers(table, place) for place in roles.inputs if table.is_numeric(place)}
     left_out = [table.columns[place] for place in roles.inputs if place not in channels]
     if left_out:
@@ -71,8 +73,12 @@ def read_one(
         raise UserError(f"{shown} has no column of numbers.")
     tags = Texts()
     times = Numbers(table, roles.time) if roles.time is not None and table.is_numeric(roles.time) else None
-    read = {**channels, **({roles.label or 0: tags} if tagging else {})}
-    lines = read_columns(table, read if times is None or roles.time is None else {**read, roles.time: times})
+    read: dict[int, Reader] = {**channels}
+    if tagging:
+        read[roles.label or 0] = tags
+    if times is not None:
+        read[roles.time or 0] = times
+    lines = read_columns(table, read)
     order = np.arange(len(lines)) if times is None else np.argsort(times.all(), kind="stable")
     if times is not None and (np.diff(order) < 0).any():
         notes.append("rows sorted by time; they came unsorted")

@@ -283,9 +283,9 @@ class Table:
     def _dates(self, column: int) -> "pd.Series[Any]":
         import pandas as pd
 
-        return pd.Series(self._instants(column), dtype="datetime64[us]")
+        return pd.Series(self.instants(column), dtype="datetime64[us]")
 
-    def _instants(self, column: int) -> list[datetime]:
+    def instants(self, column: int) -> list[datetime]:
         """The dates, in UTC, without a time zone; read in the one way that suits the most cells."""
         way, read = self._way_of_dates(column)
         if way:
@@ -354,7 +354,7 @@ class Table:
         empty: what to say of an empty cell; None: it is read as NaN.
         """
         cells = self._cells(column)
-        mark = self._decimal_mark(column)
+        mark = self.decimal_mark(column)
         numbers = []
         for row, cell in enumerate(cells):
             number = number_of(cell, mark)
@@ -381,7 +381,7 @@ class Table:
             self._note(f"thousands separators left out: {', '.join(grouping)}")
         return numbers
 
-    def _decimal_mark(self, column: int) -> str:
+    def decimal_mark(self, column: int) -> str:
         """The mark under which the cells are numbers.
 
         Cells such as 0.5, 12,34 or 1.234.567 are numbers under one mark only, and decide. A column is ambiguous where

@@ -19,6 +19,7 @@ from rnnlab.data.sequences.reading import read_sequences
 from rnnlab.data.sequences.sequences import Kind, Reading, Sequences
 from rnnlab.data.sequences.splits import BY, hold_out, split_sequences
 from rnnlab.data.splits import Splits, with_training
+from rnnlab.data.tables.values import Notation
 from rnnlab.data.vocabulary import IGNORED
 from rnnlab.errors import UserError
 from rnnlab.losses import AbsoluteError, CrossEntropy, Loss
@@ -316,16 +317,14 @@ class SequencesData(ClassificationData):
         }
         return pd.DataFrame(cells)
 
-    def reads(self, path: Path) -> bool:
-        """Whether a file or folder of raw input is one of sequences, and not a table with a list in each cell."""
-        return True
-
-    def read_file(self, path: Path) -> tuple[pd.DataFrame, list[str]]:
-        """A file or folder in any of the forms that training takes, without labels or with: as raw input, and notes.
+    def read_file(self, path: Path, notation: Notation) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """A file or folder in any of the forms that training takes, without labels or with: as raw input, what each
+        sequence is called, and remarks.
 
         Raises: `UserError` for a file that cannot be read, or that has other channels.
         """
-        found = read_sequences(path, str(path), Reading(kind=self.kind, labelled=False, **self.meta["reading"]))
+        how = Reading(kind=self.kind, labelled=False, notation=notation, **self.meta["reading"])
+        found = read_sequences(path, str(path), how)
         if missing := [name for name in self.channels if name not in found.channels]:
             raise UserError(f"{path} has no channel '{missing[0]}'; it has {_listed(found.channels)}.")
         if others := [name for name in found.channels if name not in self.channels]:
@@ -339,7 +338,7 @@ class SequencesData(ClassificationData):
                 cells[name].append(
                     column if texts is None else [None if np.isnan(each) else texts[int(each)] for each in column]
                 )
-        return pd.DataFrame(cells), found.notes
+        return pd.DataFrame(cells), found.places, found.notes
 
     def encode(self, table: pd.DataFrame) -> Batch:
         return sequences([self._encode_row(row, table) for row in range(len(table))])
