@@ -214,7 +214,7 @@ class SequencesData(ClassificationData):
                 "can learn it. Give such sequences to train on, or leave these out."
             )
         number = {label: place for place, label in enumerate(classes)}
-        targets = {}
+        targets: dict[str, Any] = {}
         for split, indices in splits.items():
             labels = [found.labels[index] for index in indices]
             if tagging:
@@ -265,19 +265,20 @@ class SequencesData(ClassificationData):
         labels = np.unique(np.asarray(found.labels, str), return_inverse=True)[1] if classes else None
         splits = hold_out(found, labels, np.arange(len(found)), self.validation)
         facts, targets = self._encode_labels(found, splits)
+        of_training: tuple[Split, ...] = ("train", "validation")
         channels = Channels.learn(found, splits["train"])
         self.restore({**facts, "channels": channels.as_dict(), "unit": "sequence", "reading": {}, "digest": ""})
         self.seed = seed
         self.series = {
-            split: Ragged.of([channels.encode(found.values[index], found.categories) for index in indices])
-            for split, indices in splits.items()
+            split: Ragged.of([channels.encode(found.values[index], found.categories) for index in splits[split]])
+            for split in of_training
         }
         if self.kind == "regression":
-            self.targets = targets
+            self.targets = {split: targets[split] for split in of_training}
         elif self.kind == "tagging":
-            self.tags = {split: Ragged.of(tags) for split, tags in targets.items()}
+            self.tags = {split: Ragged.of(targets[split]) for split in of_training}
         else:
-            self.labels = targets
+            self.labels = {split: targets[split] for split in of_training}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
