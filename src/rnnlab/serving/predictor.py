@@ -52,15 +52,15 @@ class Predictor:
         self.module = module.eval()
 
     @classmethod
-    def load(cls, folder: Path) -> "Predictor":
-        """From a net's folder, see `config_of` and `CONFIG`.
+    def load(cls, folder: Path, cell: type[Cell] | None = None) -> "Predictor":
+        """From a net's folder, see `what_builds` and `CONFIG`. cell: the class of its cell, where it is not rnnlab's.
 
         Raises: `UserError` for a file that is missing, names code from elsewhere, or does not fit the others.
         """
         for name in (CONFIG, LEARNT, WEIGHTS):
             if not (folder / name).is_file():
                 raise UserError(f"{folder} has no {name}: it is no folder of a net, or not whole.")
-        return cls.of(OmegaConf.create(read_json(folder / CONFIG)), read_json(folder / LEARNT), folder / WEIGHTS)
+        return cls.of(OmegaConf.create(read_json(folder / CONFIG)), read_json(folder / LEARNT), folder / WEIGHTS, cell)
 
     @classmethod
     def of_run(cls, folder: Path) -> "Predictor":
@@ -76,12 +76,14 @@ class Predictor:
         return cls.of(OmegaConf.create(config_of(folder)), read_json(folder / LEARNT), folder / WEIGHTS)
 
     @classmethod
-    def of(cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path) -> "Predictor":
-        _check(cfg, weights.parent)
+    def of(
+        cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path, cell: type[Cell] | None = None
+    ) -> "Predictor":
+        _check(cfg, weights.parent, cell)
         task: Task = instantiate(cfg.task.data)
         task.check()
         task.restore(learnt["learnt"])
-        module = build_module(cfg, task)
+        module = build_module(cfg, task, cell)
         try:
             module.load_state_dict(load_file(weights))
         except SafetensorError as error:
@@ -125,8 +127,9 @@ class Predictor:
         return pd.concat(list(self.respond([counted], **options)), ignore_index=True)
 
 
-def _check(cfg: DictConfig, folder: Path) -> None:
-    """A config may come from anyone, and `instantiate` would call whatever it names, at any depth.
+def _check(cfg: DictConfig, folder: Path, cell: type[Cell] | None) -> None:
+    """A config may come from anyone, and `instantiate` would call whatever it names, at any depth. cell: a class that
+    stands for the one it names, which is then not asked for.
 
     Raises: `UserError` where it names anything but the parts of a net and its task, all of them rnnlab's, or looks up
     other values.
@@ -134,10 +137,15 @@ def _check(cfg: DictConfig, folder: Path) -> None:
     if OmegaConf.select(cfg, "task.judging._target_") is None:
         raise UserError(f"{folder} was made by an earlier version of rnnlab: train it again.")
     named = list(_targets(OmegaConf.to_container(cfg, resolve=False)))
+    classes = {key: str(OmegaConf.select(cfg, key)) for key in NAMED}
+    if cell is not None:
+        own = classes.pop("cell._target_")
+        if own != f"{cell.__module__}.{cell.__qualname__}":
+            raise UserError(f"{folder} is of the cell {own}, and not of {cell.__module__}.{cell.__qualname__}.")
+        named.remove(own)
     for target in named:
         if not target.startswith(OURS):
             raise UserError(f"{folder} names {target}, which is none of rnnlab's: not loaded.")
-    classes = {key: str(OmegaConf.select(cfg, key)) for key in NAMED}
     loss = OmegaConf.select(cfg, "task.data.loss._target_")  # of those tasks that leave it open
     classes |= {} if loss is None else {"task.data.loss._target_": str(loss)}
     if sorted(named) != sorted(classes.values()) or not all(

@@ -48,19 +48,28 @@ def _as_given(
             raise UserError(f"The file names the parts of its sequences, and none is of the {part} part.")
     if len(splits["validation"]):
         return splits, "as the file says, the validation part too"
-    training = splits["train"]
-    if found.groups is not None and len({found.groups[index] for index in training}) > 1:
-        of_training = np.array(found.groups)[training]
-        chosen = _groups(of_training, None if labels is None else labels[training], {"validation": validation})
-        splits["validation"] = training[chosen == 1]
-    else:
-        splits["validation"] = training[
-            _some_of_each(None if labels is None else labels[training], training, validation)
-        ]
-    splits["train"] = np.setdiff1d(training, splits["validation"])
-    if not len(splits["train"]) or not len(splits["validation"]):
-        raise UserError(f"{len(training)} sequences to train on are too few: none is left for a validation part.")
+    splits |= hold_out(found, labels, splits["train"], validation)
     return splits, "as the file says"
+
+
+def hold_out(
+    found: Sequences, labels: NDArray[np.int64] | None, training: NDArray[np.int64], validation: float
+) -> Splits:
+    """Of the sequences to train on, those that are kept for validation, and the others: whole groups where there are
+    several, else a share of each label. labels: of all sequences, as numbers; None: they have no classes.
+
+    Raises: `UserError` where a part would be empty.
+    """
+    of_training = None if labels is None else labels[training]
+    if found.groups is not None and len({found.groups[index] for index in training}) > 1:
+        chosen = _groups(np.array(found.groups)[training], of_training, {"validation": validation})
+        kept = training[chosen == 1]
+    else:
+        kept = training[_some_of_each(of_training, training, validation)]
+    rest = np.setdiff1d(training, kept)
+    if not len(rest) or not len(kept):
+        raise UserError(f"{len(training)} sequences to train on are too few: none is left for a validation part.")
+    return {"train": rest, "validation": kept}
 
 
 def _some_of_each(labels: NDArray[np.int64] | None, training: NDArray[np.int64], share: float) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from rnnlab.data.ragged import Ragged
 from rnnlab.data.scaler import Scaler
 from rnnlab.data.sequences.reading import read_sequences
 from rnnlab.data.sequences.sequences import Kind, Reading, Sequences
-from rnnlab.data.sequences.splits import BY, split_sequences
+from rnnlab.data.sequences.splits import BY, hold_out, split_sequences
 from rnnlab.data.splits import Splits, with_training
 from rnnlab.data.tables.values import Notation
 from rnnlab.data.vocabulary import IGNORED
@@ -180,14 +180,23 @@ class SequencesData(ClassificationData):
         }
 
     def _write_labels(self, found: Sequences, splits: Splits, folder: Path) -> dict[str, Any]:
-        """Classes, or the scale of the numbers, with the labels of each part in a file."""
+        """What is learnt of them, with the labels of each part in a file."""
+        facts, targets = self._encode_labels(found, splits)
+        for split, values in targets.items():
+            if self.kind == "tagging":
+                Ragged.write(folder, f"{split}_tags", values, np.int64)
+            else:
+                np.save(folder / f"{split}_{'targets' if self.kind == 'regression' else 'labels'}.npy", values)
+        return facts
+
+    def _encode_labels(self, found: Sequences, splits: Splits) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Classes, or the scale of the numbers; and of each part the numbers of the classes, or the numbers."""
         assert found.labels is not None
         if self.kind == "regression":
             numbers = np.asarray(found.labels, np.float64)
             scaler = Scaler.fit(numbers[splits["train"], None])
-            for split, indices in splits.items():
-                np.save(folder / f"{split}_targets.npy", numbers[indices])
-            return {"classes": [], "target": scaler.as_dict()}
+            of_parts = {split: numbers[indices] for split, indices in splits.items()}
+            return {"classes": [], "target": scaler.as_dict()}, of_parts
         tagging = self.kind == "tagging"
         met = {
             split: set().union(*(found.labels[index] if tagging else [found.labels[index]] for index in indices))
@@ -205,13 +214,14 @@ class SequencesData(ClassificationData):
                 "can learn it. Give such sequences to train on, or leave these out."
             )
         number = {label: place for place, label in enumerate(classes)}
+        targets: dict[str, Any] = {}
         for split, indices in splits.items():
+            labels = [found.labels[index] for index in indices]
             if tagging:
-                tags = [np.array([number[label] for label in found.labels[index]]) for index in indices]
-                Ragged.write(folder, f"{split}_tags", tags, np.int64)
+                targets[split] = [np.array([number[label] for label in each]) for each in labels]
             else:
-                np.save(folder / f"{split}_labels.npy", np.array([number[found.labels[index]] for index in indices]))
-        return {"classes": classes, "target": None}
+                targets[split] = np.array([number[label] for label in labels])
+        return {"classes": classes, "target": None}, targets
 
     def _report(
         self, found: Sequences, splits: Splits, by: str, channels: Channels, facts: Mapping[str, Any]
@@ -246,6 +256,29 @@ class SequencesData(ClassificationData):
             self.labels = {split: np.array(self.tags[split].values) for split in SPLITS}
         else:
             self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
+
+    def hold(self, found: Sequences, seed: int) -> None:
+        """Open for training with sequences in memory, all but the share `validation` to train on: what `prepare` and
+        `open` do of a file that has its own test part, without any file."""
+        assert found.labels is not None
+        classes = self.kind == "classification"
+        labels = np.unique(np.asarray(found.labels, str), return_inverse=True)[1] if classes else None
+        splits = hold_out(found, labels, np.arange(len(found)), self.validation)
+        facts, targets = self._encode_labels(found, splits)
+        of_training: tuple[Split, ...] = ("train", "validation")
+        channels = Channels.learn(found, splits["train"])
+        self.restore({**facts, "channels": channels.as_dict(), "unit": "sequence", "reading": {}, "digest": ""})
+        self.seed = seed
+        self.series = {
+            split: Ragged.of([channels.encode(found.values[index], found.categories) for index in splits[split]])
+            for split in of_training
+        }
+        if self.kind == "regression":
+            self.targets = {split: targets[split] for split in of_training}
+        elif self.kind == "tagging":
+            self.tags = {split: Ragged.of(targets[split]) for split in of_training}
+        else:
+            self.labels = {split: targets[split] for split in of_training}
 
     def restore(self, learnt: dict[str, Any]) -> None:
         self.meta = learnt
