@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -152,7 +152,7 @@ class SequencesDataset(Dataset):
             raise UserError(f"{folder} holds no sequences of one's own: fetch them first.")
         how = Reading(kind=self.kind, notation=self._notation(), **self.reading())
         found = [
-            read_sequences(folder / str(number) / each["file"], OwnTable(path).shown, how)
+            _without_path(read_sequences(folder / str(number) / each["file"], OwnTable(path).shown, how), path)
             for number, (path, each) in enumerate(zip(self._paths(), record["files"], strict=True))
         ]
         if len(found) == 1:
@@ -160,6 +160,12 @@ class SequencesDataset(Dataset):
         both = joined(*found)
         both.notes.append(f"test part: {OwnTable(self._paths()[1]).name}")
         return both
+
+
+def _without_path(found: Sequences, path: str) -> Sequences:
+    """Places within the file or folder, so that a copy of it elsewhere is the same data."""
+    shown = OwnTable(path).shown
+    return replace(found, places=[place.removeprefix(shown).lstrip(", /") for place in found.places])
 
 
 def _several(columns: Columns) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from rnnlab.tasks.classification.figures import ClassificationFigures
@@ -39,6 +40,7 @@ class SequencesFigures(ClassificationFigures):
             title = f"{short(self.task.names['test'][index], 60)}: {right:.0%} of the timesteps right"
             axes[2 * number].set_title(title, fontsize=9)
             axes[2 * number].set_xlim(0.5, len(true) + 0.5)
+            axes[2 * number].tick_params(labelbottom=False)
             _draw_bands(axes[2 * number + 1], true, predicted)
         axes[-1].set_xlabel("timestep")
         tags = [np.asarray(self.task.tags["test"][index]) for index in chosen]
@@ -52,6 +54,7 @@ class SequencesFigures(ClassificationFigures):
 def _draw_bands(axes: Axes, true: NDArray[np.integer], predicted: NDArray[np.integer]) -> None:
     colours = np.array([[_colour(int(label)) for label in row] for row in (true, predicted)])
     axes.imshow(colours, aspect="auto", interpolation="nearest", extent=(0.5, len(true) + 0.5, 1.5, -0.5))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yticks([0, 1], ["true", "net"], fontsize=8)
 
 
