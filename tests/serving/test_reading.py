@@ -1,5 +1,6 @@
 """Files of a user's own that are damaged, or ask for more than they hold: one line that names them."""
 
+import gzip
 import io
 import struct
 import zlib
@@ -12,7 +13,9 @@ from hydra.utils import instantiate
 from rnnlab.config.stages import compose_task
 from rnnlab.errors import UserError
 from rnnlab.serving.reading import read_input
+from rnnlab.tasks.classification.sentiment.data import SentimentData
 from rnnlab.tasks.task import Task
+from tests.data.test_rows import workbook
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,51 @@ def test_a_file_that_asks_for_too_much_is_named_in_one_line(task: Task, tmp_path
         read(task, tmp_path / file)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class Texts(SentimentData):
+    """What a net that was trained on a table with the column `Meinung` reads."""
+
+    def __init__(self) -> None:
+        super().__init__("sentiment")
+        self.meta = {"columns": ["Meinung", "Note"]}
+
+
+def as_text(encoding: str, separator: str, column: str) -> bytes:
+    return f"id{separator}{column}\n7{separator} très bien\n8{separator}n'importe\n".encode(encoding)
+
+
+def packed(content: bytes) -> bytes:
+    return gzip.compress(content)
+
+
+FORMS = {
+    "latin.csv": as_text("latin-1", ",", "text"),
+    "semicolons.csv": as_text("utf-8", ";", "meinung"),
+    "utf16.csv": as_text("utf-16", "\t", "Review"),
+    "bom.tsv": as_text("utf-8-sig", "\t", "TEXT"),
+    "a.csv.gz": packed(as_text("utf-8", ",", "text")),
+    "a.jsonl.gz": packed(b'{"id": 7, "Text": " tr\\u00e8s bien"}\n{"id": 8, "Text": "n\'importe"}\n'),
+    "a.json": b'[{"Meinung": " tr\\u00e8s bien", "text of another": ""}, {"Meinung": "n\'importe"}]',
+    "lines.txt": "très bien\n\nn'importe\n".encode("latin-1"),
+    "a.xlsx": workbook([["id", "Review"], [7, " très bien"], [8, "n'importe"]]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_texts_are_read_from_every_form_and_their_column_is_found(name: str, tmp_path: Path) -> None:
+    if name.endswith(".xlsx"):
+        pytest.importorskip("python_calamine")
+    (tmp_path / name).write_bytes(FORMS[name])
+    (table,) = read_input(str(tmp_path / name), Texts()).tables
+    assert [text.strip() for text in table["text"]] == ["très bien", "n'importe"]
+    if name.startswith("latin"):
+        assert table["text"][0] == " très bien"  # as it stands there: to a prompt, spaces matter
+
+
+def test_rows_of_empty_cells_are_left_out_and_said_to_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rnnlab")
+    (tmp_path / "a.csv").write_text("id,text\n1,good\n,\n,\n")
+    (table,) = read_input(str(tmp_path / "a.csv"), Texts()).tables
+    assert len(table) == 1
+    assert "rows of empty cells left out: 2" in caplog.text

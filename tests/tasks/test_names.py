@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -248,6 +249,55 @@ def test_a_list_of_another_kind_is_refused(tmp_path: Path, content: bytes, messa
     write_json(tmp_path / "source.json", {"source": "full"})
     with pytest.raises(UserError, match=message):
         Surnames("names", "full").read(tmp_path)
+
+
+OWN = [(f"{stem}{end}{number}", kind) for number in "abcdefghi" for stem in ("alt", "иван") for kind, end in
+       (("Norse", "son"), ("Slavic", "ов"))]  # fmt: skip
+
+
+def of_own(folder: Path, content: str, **options: Any) -> NamesData:
+    path = folder / "my.csv"
+    path.write_text(content)
+    dataset, task = Surnames("names", "sample", path=str(path), **options), NamesData("names")
+    (folder / "processed").mkdir()
+    dataset.check()
+    dataset.fetch(folder / "raw")
+    task.open(folder / "processed", {**task.prepare(dataset, folder / "raw", folder / "processed"), "digest": ""}, 0)
+    return task
+
+
+@pytest.mark.parametrize(
+    ("header", "mark"), [("name,label", ","), ("Country;Surname", ";"), ("", "\t"), ("this|that", "|")]
+)
+def test_names_of_one_s_own_are_read_from_two_columns(header: str, mark: str, tmp_path: Path) -> None:
+    rows = [mark.join((kind, name) if "Country" in header else (name, kind)) for name, kind in OWN]
+    task = of_own(tmp_path, "\n".join([*([header] if header else []), *rows]))
+    assert task.classes == ["Norse", "Slavic"]
+    parts: tuple[Split, ...] = ("train", "validation", "test")
+    for split in parts:
+        for index, label in enumerate(task.labels[split]):
+            text = "".join(task.vocabulary.decode(task.names[split][index]))
+            assert ("son" if label == 0 else "ов") in text
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [
+        ("", {}, "is empty"),
+        ("name,label\n", {}, "a header and no rows"),
+        ("name,label\nkowal,Polish\n", {}, "one label only, 'Polish'"),
+        ("name,label\nkowal,Polish\nkowal,Czech\n", {}, "the class Czech has no name that is of no other class"),
+        ("a,b,c\nkowal,Polish,1\n", {}, "Name it, as task.text=NAME"),
+        ("name,label\nkowal,Polish\n", {"label": "Land"}, "no column 'Land' (task.label)"),
+    ],
+)
+def test_a_table_that_names_no_classes_is_refused_in_one_line(
+    content: str, options: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as failure:
+        of_own(tmp_path, content, **options)
+    assert told in str(failure.value)
+    assert "\n" not in str(failure.value)
 
 
 @pytest.mark.mirror

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rnnlab.addresses import shown
 from rnnlab.data.midi import notes_of
+from rnnlab.data.tables.delimited import look_through
 from rnnlab.data.tables.labelled import find_column
 from rnnlab.data.tables.rows import ROWS, Rows
 from rnnlab.data.tables.table import Table
@@ -216,13 +217,14 @@ def _picture(path: Path, shape: tuple[int, int]) -> Any:
 
 def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
     """A row for each line that is not empty, numbered as the line is, from 0."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            lines = ((number, line.strip()) for number, line in enumerate(file) if line.strip())
-            while some := list(islice(lines, ROWS)):
-                yield pd.DataFrame(some, columns=[ROW, column]).set_index(ROW)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
+    notes: list[str] = []
+    encoding = look_through(lambda: path.open("rb"), str(path), notes).encoding
+    for note in notes:
+        log.info("%s: %s", path, note)
+    with path.open(encoding=encoding) as file:
+        lines = ((number, line.strip()) for number, line in enumerate(file) if line.strip())
+        while some := list(islice(lines, ROWS)):
+            yield pd.DataFrame(some, columns=[ROW, column]).set_index(ROW)
 
 
 def _read_table(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> Iterator[pd.DataFrame]:

@@ -34,7 +34,9 @@ EXAMPLES = [
         "names",
         ("task.per_class=60", "task.batch_size=8"),
         bad=(
-            Bad("source", ("task.source=all",), ("task.source must be one of sample, full, got all.",)),
+            Bad("source", ("task.source=all",), ("task.source must be one of sample, full, csv, got all.",)),
+            Bad("no path", ("task.source=csv",), ("task.path is missing",)),
+            Bad("no file", ("task.path=ROOT/none.csv",), ("none.csv", "no such file")),
             Bad("per_class", ("task.per_class=0",), ("task.per_class must be an integer >= 1", "got 0.")),
             Bad("too few", ("task.per_class=3",), ("none is left for the",)),
             Bad("share", ("task.test=1.5",), ("task.test must be a number > 0 and < 1, got 1.5.",)),

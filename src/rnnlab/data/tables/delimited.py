@@ -59,7 +59,7 @@ def look_through(source: Source, shown: str, notes: list[str]) -> Encoded:
         if found is None:
             break
         if not found.head:
-            raise UserError(f"{shown} is empty; give a table with a header and rows.")
+            raise UserError(f"{shown} is empty; give it rows.")
         if remark:
             notes.append(f"encoding: {remark}")
         return found

@@ -134,7 +134,7 @@ def spreadsheet(source: Source, shown: str, notes: list[str]) -> Cells:
     except (CalamineError, OSError, ValueError) as error:
         raise packed(shown, " ".join(str(error).split())) from None
     if found is None:
-        raise UserError(f"{shown} is empty; give a table with a header and rows.")
+        raise UserError(f"{shown} is empty; give it rows.")
     name, sheet = found
     if len(names) > 1:
         notes.append(f"read: sheet '{name}', of {len(names)}")
