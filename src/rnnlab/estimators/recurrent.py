@@ -327,7 +327,7 @@ class RecurrentClassifier(ClassifierMixin, _Recurrent):  # type: ignore[misc]
             check_classification_targets(labels)
             classes, numbers = np.unique(labels, return_inverse=True)
             if len(classes) < 2:
-                raise InputError(f"y has one class alone, {classes[0]!r}: two are needed. ({len(labels)} sample)")
+                raise InputError(f"y has one class alone, {classes.tolist()[0]!r}: two are needed.")
             texts = [str(label) for label in classes.tolist()]
             self._fit(found, [texts[number] for number in numbers], groups)
             self.classes_ = classes
@@ -379,8 +379,8 @@ class RecurrentRegressor(RegressorMixin, _Recurrent):  # type: ignore[misc]
         >>> X = np.random.default_rng(0).normal(size=(60, 2, 10))
         >>> y = X[:, 0].mean(axis=1)
         >>> net = RecurrentRegressor("lstm", hidden_size=8, lr=0.01, max_epochs=20, random_state=0).fit(X, y)
-        >>> round(net.score(X, y), 1)  # R²
-        0.9
+        >>> net.score(X, y) > 0.7  # R²
+        True
 
     As `RecurrentClassifier`, and y, one number for each sequence, is scaled too.
 

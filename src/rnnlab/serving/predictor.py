@@ -76,9 +76,7 @@ class Predictor:
         return cls.of(OmegaConf.create(config_of(folder)), read_json(folder / LEARNT), folder / WEIGHTS)
 
     @classmethod
-    def of(
-        cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path, cell: type[Cell] | None = None
-    ) -> "Predictor":
+    def of(cls, cfg: DictConfig, learnt: dict[str, Any], weights: Path, cell: type[Cell] | None = None) -> "Predictor":
         _check(cfg, weights.parent, cell)
         task: Task = instantiate(cfg.task.data)
         task.check()
