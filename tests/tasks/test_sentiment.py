@@ -1,11 +1,13 @@
 """Reviews: how they are read, cut into words, numbered and judged, and the bag of word pairs beside the nets."""
 
+import gzip
 import io
 import os
 import tarfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +30,7 @@ from rnnlab.tasks.baselines.linear import logistic_regression
 from rnnlab.tasks.baselines.ngrams import NGrams, nb_svm
 from rnnlab.tasks.classification.sentiment.baselines import SentimentBaselines
 from rnnlab.tasks.classification.sentiment.data import SentimentData
-from rnnlab.tasks.classification.sentiment.figures import p_positive_by_word
+from rnnlab.tasks.classification.sentiment.figures import p_by_word
 from rnnlab.tasks.classification.sentiment.judging import SentimentJudging, by_length
 from tests.conftest import Run
 
@@ -173,25 +175,151 @@ def test_a_table_s_labels_may_be_numbers_and_its_texts_may_hold_commas_and_lines
     assert (tmp_path / CSV).exists()
 
 
-@pytest.mark.parametrize(
-    ("mark", "said"),
-    [
-        (";", "its columns are: text;label. Its fields seem to be separated by semicolons: save it with commas"),
-        ("\t", "separated by tabs"),
-        ("|", "separated by bars"),
-    ],
-)
-def test_a_table_with_another_separator_is_told_from_one_without_the_column(
-    tmp_path: Path, mark: str, said: str
+ADJECTIVES = {"neg": "awful", "neutral": "plain", "pos": "lovely"}
+THREE = [(f"naïve {ADJECTIVES[label]} film {number}", label) for number in range(12) for label in ADJECTIVES]
+TWO = [(text, label) for text, label in THREE if label != "neutral"]
+
+
+def delimited(rows: list[tuple[str, str]], separator: str = ",") -> str:
+    return "\n".join(separator.join(row) for row in rows) + "\n"
+
+
+def frame(rows: list[tuple[str, str]], *columns: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def parquet(rows: list[tuple[str, str]]) -> bytes:
+    content = io.BytesIO()
+    frame(rows, "message", "category").to_parquet(content)
+    return content.getvalue()
+
+
+NUMBERS = {"neg": "0", "pos": "1", "neutral": "10"}
+OWN: dict[str, tuple[bytes, list[str]]] = {
+    "latin.csv": (delimited([("text", "label"), *TWO]).encode("latin-1"), ["neg", "pos"]),
+    "semicolons.csv": (delimited([("Text ", "LABEL"), *TWO], ";").encode(), ["neg", "pos"]),
+    "tabs.tsv": (delimited([("Review", "Sentiment"), *TWO], "\t").encode(), ["neg", "pos"]),
+    "utf16.csv": (delimited([("text", "label"), *TWO], "\t").encode("utf-16"), ["neg", "pos"]),
+    "bom.csv": (delimited([("text", "label"), *TWO]).encode("utf-8-sig"), ["neg", "pos"]),
+    "capitals.csv": (
+        delimited([("text", "label"), *((text, label.upper()) for text, label in TWO)]).encode(),
+        ["NEG", "POS"],
+    ),
+    "one capital.csv": (delimited([("text", "label"), *TWO, ("one more", "Pos")]).encode(), ["neg", "pos"]),
+    "numbers.csv": (
+        delimited([("y", "comment"), *((NUMBERS[label], text) for text, label in THREE)]).encode(),
+        ["0", "1", "10"],
+    ),
+    "no header.csv": (delimited(TWO).encode(), ["neg", "pos"]),
+    "other names.csv": (delimited([("foo", "bar"), *TWO]).encode(), ["neg", "pos"]),
+    "three.csv": (delimited([("text", "label"), *THREE]).encode(), ["neg", "neutral", "pos"]),
+    "three.parquet": (parquet(THREE), ["neg", "neutral", "pos"]),
+    "three.jsonl": (frame(THREE, "text", "target").to_json(orient="records", lines=True).encode(), [*ADJECTIVES]),
+    "three.csv.gz": (gzip.compress(delimited([("text", "label"), *THREE]).encode()), [*ADJECTIVES]),
+}
+
+
+def prepared(folder: Path, **options: Any) -> SentimentData:
+    dataset, task = Reviews("reviews", "sample", **options), SentimentData("sentiment")
+    raw, processed = folder / "raw", folder / "processed"
+    processed.mkdir()
+    dataset.fetch(raw)
+    task.open(processed, {**task.prepare(dataset, raw, processed), "digest": ""}, seed=0)
+    return task
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_table_of_one_s_own_is_prepared_at_the_first_try_and_its_classes_keep_their_names(
+    name: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "my.csv"
-    for header, found in ((f"text{mark}label", said), (f"what,stars{mark}", f"its columns are: what, stars{mark}.")):
-        path.write_text(f"{header}\ngood,pos\nbad,neg\n")
-        dataset = Reviews("reviews", "csv", path=str(path))
-        dataset.fetch(tmp_path, mirror="")
-        with pytest.raises(UserError, match="has no column text") as failure:
-            dataset.read(tmp_path)
-        assert found in str(failure.value)
+    content, classes = OWN[name]
+    (tmp_path / name).write_bytes(content)
+    task = prepared(tmp_path, path=str(tmp_path / name))
+    assert (task.classes, task.spec.output_size) == (classes, len(classes))
+    film = {"NEG": "awful", "POS": "lovely", "0": "awful", "1": "lovely", "10": "plain", **ADJECTIVES}
+    for text, label in zip(texts_of(task, "test"), task.labels["test"], strict=True):
+        assert film[classes[label]] in text
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_folder_for_each_class_is_a_table(parts: bool, tmp_path: Path) -> None:
+    for number, (text, label) in enumerate(THREE):
+        part = ("test" if number < 6 else "train") if parts else ""
+        path = tmp_path / "texts" / part / label / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="latin-1")
+    task = prepared(tmp_path, path=str(tmp_path / "texts"))
+    assert task.classes == ["neg", "neutral", "pos"]
+    assert task.meta["report"]["test split"] == ("official" if parts else "drawn")
+    if parts:
+        assert texts_of(task, "test")[::2] == [f"naïve {word} film <unknown>" for word in ADJECTIVES.values()]
+
+
+def test_a_file_and_a_column_are_official_splits(tmp_path: Path) -> None:
+    frame(THREE[:24], "text", "label").to_csv(tmp_path / "train.csv")
+    frame(THREE[24:], "Text", "Label").to_parquet(tmp_path / "test.parquet")
+    by_file = prepared(tmp_path, path=str(tmp_path / "train.csv"), test_path=str(tmp_path / "test.parquet"))
+    (tmp_path / "column").mkdir()
+    parts = ["train"] * 20 + ["dev"] * 4 + ["Test"] * 12
+    frame(THREE, "text", "label").assign(split=parts).to_csv(tmp_path / "all.csv", index=False)
+    by_column = prepared(tmp_path / "column", path=str(tmp_path / "all.csv"))
+    assert len(by_column.labels["validation"]) == 4
+    for task in (by_file, by_column):
+        assert task.labels["test"].tolist() == [0, 1, 2] * 4
+        assert task.meta["report"]["test split"] == "official"
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "nothing": ("", {}, "is empty"),
+    "header": ("text,label\n", {}, "a header and no rows"),
+    "one row": ("text,label\nfine,pos\n", {}, "one label only, 'pos': two classes are needed"),
+    "one class": (delimited([("text", "label"), *((text, "x") for text, _ in TWO)]), {}, "one label only, 'x'"),
+    "no classes": (delimited([("text", "label"), *((text, text) for text, _ in TWO)]), {}, "24 different labels in 24"),
+    "no label": (delimited([("text", "label"), *TWO, ("so", "")]), {}, "line 26: the label (column 'label') is empty"),
+    "many columns": ("a,b,c\n1,2,3\n", {}, "its columns are 'a', 'b', 'c'. Name it, as task.text=NAME"),
+    "no such column": (
+        "text,label\nfine,pos\n",
+        {"text": "txt"},
+        "no column 'txt' (task.text); it has 'text', 'label'; did",
+    ),
+    "a part": ("text,label,split\nfine,pos,later\n", {"split": "split"}, "found 'later', one of train, validation and"),
+    "only in the test part": (
+        delimited([("text", "label", "split"), *((*row, "train") for row in TWO), ("so", "new", "test")]),  # type: ignore[list-item]
+        {},
+        "line 26: the label 'new' is in no row of the training part",
+    ),
+    "no test part": (
+        delimited([("text", "label", "split"), *((*row, ("train", "dev")[n > 9]) for n, row in enumerate(TWO))]),  # type: ignore[list-item]
+        {},
+        "has a validation part and no test part",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_table_that_cannot_be_classified_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    content, options, told = REFUSED[name]
+    (tmp_path / "my.csv").write_text(content)
+    with pytest.raises(UserError) as failure:
+        prepared(tmp_path, path=str(tmp_path / "my.csv"), **options)
+    assert told in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "texts/pos").mkdir(parents=True)
+    (tmp_path / "texts/pos/1.txt").write_text("fine")
+    with pytest.raises(UserError, match=r"one folder of \.txt alone, pos: a folder of \.txt for each class is needed"):
+        Reviews("reviews", "csv", path=str(tmp_path / "texts")).check()
+
+
+def test_nb_svm_of_several_classes_finds_the_word_that_decides(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text(delimited([("text", "label"), *THREE]))
+    task = prepared(tmp_path, path=str(tmp_path / "my.csv"))
+    judging = SentimentJudging(task)
+    table = SentimentBaselines(judging).fitted()["nb_svm"]("test")
+    assert judging.judge(table)["accuracy"] == 1
+    assert (table["p_true"] > 1 / 3).all()
 
 
 def test_no_review_is_in_two_parts_and_classes_are_shared_out_alike(opened: Callable[..., SentimentData]) -> None:
@@ -295,7 +423,7 @@ def test_what_a_net_says_after_each_word_is_what_it_says_of_the_beginning(
     module = GRU("gru", task.spec.as_dict(), {}, net=net, hidden_size=8, bidirectional=bidirectional)
     module = module.double().eval()
     review = task.reviews["test"][0]
-    found = p_positive_by_word(module, review)
+    found = p_by_word(module, review, 1)
     assert len(found) == len(review)
     for count in range(1, len(review) + 1):
         beginning = Batch(torch.from_numpy(review[:count].astype(np.int64))[None], torch.zeros(1, dtype=torch.long))

@@ -1,21 +1,21 @@
-"""Reviews that say whether something is good or bad.
+"""Texts of a few classes: reviews that say whether something is good or bad, or a user's own.
 
 | source | from                                                    | reviews                         | licence        |
 |--------|---------------------------------------------------------|---------------------------------|----------------|
 | sample | package vaderSentiment (Hutto and Gilbert 2014)         | 10,568 sentences, no test split | MIT            |
 | full   | the Large Movie Review Dataset, IMDB (Maas et al. 2011) | 25,000 to train on, 25,000 test | cite the paper |
-| csv    | your file                                               | yours, no test split            | yours          |
+| csv    | your table, or a folder with a folder for each class    | yours                           | yours          |
 
 The sentences come from Rotten Tomatoes (Pang and Lee 2004); several people scored each from -4 to 4, and its class is
 the sign of their mean. The 37 whose mean is zero are left out, and so are the unlabelled reviews of IMDB.
 """
 
-import csv
 import io
 import math
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from rnnlab.addresses import shown
 from rnnlab.arguments import refusal
-from rnnlab.data.download import is_address, sha256_of
-from rnnlab.data.tables.delimited import SEPARATORS
+from rnnlab.data.download import is_address, retrieve, sha256_of
+from rnnlab.data.tables.labelled import LabelledRows, Wanted, classes_of, read_labelled
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
+from rnnlab.datasets.text_folder import PACKED, digest_of_texts, read_texts, text_files, write_texts
 from rnnlab.errors import UserError
+from rnnlab.results.files import write_json
 from rnnlab.results.paths import own_file
 
 SAMPLE = File(
@@ -50,111 +52,159 @@ FULL = File(
 )
 
 CSV = "reviews.csv"
+TEST = "test.csv"
+
+CLASSES = ("negative", "positive")
+"""Of the sources that are reviews."""
 
 
 class LabelledTexts(NamedTuple):
-    """labels: (texts,), 0 negative, 1 positive; is_test: (texts,), the official test split; places: for messages."""
+    """labels: (texts,), the number of its class in `classes`; is_test, is_validation: (texts,), the official splits;
+    places: for messages; columns: of the text and the label, of a table; notes: on how it was read."""
 
     texts: list[str]
     labels: NDArray[np.int64]
     is_test: NDArray[np.bool_]
     places: list[str]
+    is_validation: NDArray[np.bool_] | None = None
+    classes: tuple[str, ...] = CLASSES
+    columns: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reviews(Dataset):
     """See the module's table.
 
-    path: of csv, a file in UTF-8 with commas and a header. text, label: its columns. classes: the two labels that it
-    holds, the negative one first.
+    path: of csv, any table of `Rows`, or a folder with a folder of .txt for each class, beneath train/ and test/ where
+    there are these. test_path: a table or folder of the same form that is the test split. text, label, split: columns
+    of a table; None: found by usual names. classes: the labels in their order; None: found.
     """
 
     worded: ClassVar[tuple[str, ...]] = ("source", "path", "text")
 
     source: Literal["sample", "full", "csv"]
     path: str | None = None
-    text: str = "text"
-    label: str = "label"
-    classes: tuple[str, ...] = ("neg", "pos")
+    test_path: str | None = None
+    text: str | None = None
+    label: str | None = None
+    split: str | None = None
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         # YAML and the command line read labels like 0 and 1 as numbers
-        object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
-        for name in ("text", "label"):
-            object.__setattr__(self, name, str(getattr(self, name)))
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(str(label) for label in self.classes))
+        for name in ("path", "test_path", "text", "label", "split"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else str(value))
+        if self.path is not None and self.source == "sample":
+            object.__setattr__(self, "source", "csv")
 
     def check(self) -> None:
         super().check()
         if self.source != "csv":
             return
-        if len(set(self.classes)) != 2 or len(self.classes) != 2:
-            needed = "the two labels of the csv, the negative one first, such as [neg,pos]"
+        if self.classes is not None and (len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)):
+            needed = "null, or two or more different labels, such as [neg,pos]"
             raise UserError(refusal("task.classes", needed, list(self.classes)))
-        if self.text == self.label:
+        if self.text is not None and self.text == self.label:
             raise UserError(refusal("task.label", "another column than task.text", self.label))
         if not self.path:
-            raise UserError("task.path is missing: give your reviews, as task.source=csv task.path=my.csv.")
-        if is_address(self.path):
-            raise UserError(f"task.path={shown(self.path)} is an address: download it, and name the file.")
-        OwnTable(self.path).check()
+            raise UserError("task.path is missing: give your texts, as task.path=my.csv.")
+        for key, path in (("path", self.path), ("test_path", self.test_path)):
+            if path is None:
+                continue
+            if is_address(path):
+                raise UserError(f"task.{key}={shown(path)} is an address: download it, and name the file.")
+            if own_file(path).is_dir():
+                text_files(own_file(path))
+            else:
+                OwnTable(path, key).check()
 
     def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
         if self.source == "csv":
-            return [OwnTable(str(self.path)).name, self.text]
+            return [OwnTable(str(self.path)).name, *facts.get("columns", ())[:1]]
         return ["sentences on films" if self.source == "sample" else "IMDB"]
 
     def files(self) -> list[File]:
         if self.source == "csv":
-            path = own_file(self.path or "")
-            return [File(CSV, (sha256_of(path),), address=str(path))]
+            given = ((CSV, self.path or ""), (TEST, self.test_path))
+            return [_own_file_of(name, path) for name, path in given if path is not None]
         return [SAMPLE if self.source == "sample" else FULL]
 
     def fingerprint(self) -> dict[str, Any]:
-        reading = {"text": self.text, "label": self.label, "classes": list(self.classes)}
+        classes = None if self.classes is None else list(self.classes)
+        reading = {"text": self.text, "label": self.label, "split": self.split, "classes": classes}
         return super().fingerprint() | (reading if self.source == "csv" else {})
 
+    def fetch(self, folder: Path, mirror: str | None = None) -> None:
+        """Of a folder, all texts are written into one file."""
+        if self.source != "csv":
+            super().fetch(folder, mirror)
+            return
+        self.check()
+        records = {}
+        for file in self.files():
+            own = Path(file.address)
+            records[file.name] = retrieve(
+                folder / file.name,
+                dataset=self.name,
+                origin=partial(write_texts, own) if own.is_dir() else own,
+                origin_name=str(own),
+                sha256=None if own.is_dir() else file.sha256,
+                mirror="",  # a file of the user's own is the one that is meant
+            )
+        write_json(folder / "source.json", {"source": self.source, "files": records})
+
     def read(self, folder: Path) -> LabelledTexts:
-        """Raises: `UserError` for a file of another format, text that is not UTF-8, or labels that are none."""
+        """Raises: `UserError` for a file of another format, or labels that are none."""
         self.fetched(folder)
         if self.source == "sample":
             return _read_sample(folder / SAMPLE.name)
         if self.source == "full":
             return _read_imdb(folder / FULL.name)
-        return self._read_csv(folder / CSV)
+        return self._read_own(folder)
 
-    def _read_csv(self, path: Path) -> LabelledTexts:
-        text = _decoded(path.read_bytes(), str(self.path)).removeprefix("\ufeff")
-        rows = csv.DictReader(io.StringIO(text, newline=""))
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        texts, labels, places = [], [], []
-        try:
-            for key, column in (("text", self.text), ("label", self.label)):
-                if column not in (rows.fieldnames or ()):
-                    raise UserError(f"{self.path} has no column {column} (task.{key}){_told(rows.fieldnames or ())}.")
-            for row in rows:
-                place = f"{self.path}, line {rows.line_num}"
-                if None in row or None in row.values():
-                    raise UserError(f"{place}: another number of fields than the header has; mend that line.")
-                label = row[self.label].strip()
-                if label not in numbers:
-                    named = " nor ".join(self.classes)
-                    raise UserError(f"{place}: the label '{label}' is neither {named} (task.classes).")
-                texts.append(row[self.text])
-                labels.append(numbers[label])
-                places.append(place)
-        except csv.Error as error:
-            raise UserError(f"{self.path}, line {rows.line_num}: {error}; the file may be damaged.") from None
-        for label, number in numbers.items():
-            if number not in labels:
-                raise UserError(f"{self.path} has no review with the label '{label}': both classes are needed.")
-        return LabelledTexts(texts, np.array(labels), np.zeros(len(texts), np.bool_), places)
+    def _read_own(self, folder: Path) -> LabelledTexts:
+        names = [file.name for file in self.files()]
+        whole = self._read_one(folder / names[0], str(self.path), self.split)
+        parts = whole.parts or ["train"] * len(whole.texts)
+        labels, notes = whole.labels, list(whole.notes)
+        if self.test_path is not None:
+            if "test" in parts:
+                raise UserError(
+                    f"{self.path} has rows of the test part, and task.test_path is given: give one of the two."
+                )
+            test = self._read_one(folder / names[1], self.test_path, None)
+            whole = replace(whole, texts=whole.texts + test.texts, places=whole.places + test.places)
+            labels = labels + test.labels
+            parts = parts + ["test"] * len(test.texts)
+        classes = classes_of(labels, self.classes or (), whole.places, notes)
+        numbers = {name.casefold(): number for number, name in enumerate(classes)}
+        part = np.array(parts)
+        return LabelledTexts(
+            whole.texts,
+            np.array([numbers[label.casefold()] for label in labels]),
+            part == "test",
+            whole.places,
+            part == "validation",
+            tuple(classes),
+            whole.columns,
+            tuple(notes),
+        )
+
+    def _read_one(self, path: Path, shown: str, split: str | None) -> LabelledRows:
+        if path.name.endswith(PACKED):
+            return read_texts(path, shown)
+        return read_labelled(path, shown, Wanted(self.text, self.label, split))
 
 
-def _told(columns: Sequence[str]) -> str:
-    """The columns of a table; of one alone that another separator would cut, what to do."""
-    told = f"; its columns are: {', '.join(columns) or 'none'}"
-    other = next((name for mark, name in SEPARATORS.items() if len(columns) == 1 and mark in columns[0]), None)
-    return told if other is None else f"{told}. Its fields seem to be separated by {other}s: save it with commas"
+def _own_file_of(name: str, path: str) -> File:
+    place = own_file(path)
+    if place.is_dir():
+        return File(Path(name).stem + PACKED, (digest_of_texts(place),), address=str(place))
+    return File(OwnTable(path).kept_as(name), (sha256_of(place),), address=str(place))
 
 
 def _decoded(content: bytes, place: str) -> str:

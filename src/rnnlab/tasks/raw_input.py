@@ -27,13 +27,14 @@ class Column:
 
     kind: of its values, "bytes" being the content of a wav file, "note" a MIDI number. holds: what they are, for
     people. depth: 0 for a value in each row, 1 for a list of values, 2 for a list of lists. shape: of an image as one
-    flat list, (height, width).
+    flat list, (height, width). names: what else it may be called in a file, the likeliest first.
     """
 
     kind: Literal["text", "number", "integer", "date", "bytes", "note"]
     holds: str
     depth: int = 0
     shape: tuple[int, int] | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,11 @@ def starts_with_numbers(path: Path, shown: str) -> bool:
     return all(are_numbers(cells[0]) for _, cells in islice(rows, 1)) and rows.columns[0] == "1"
 
 
+def plain_name(name: str) -> str:
+    """Of a column, by which it is found: without case, spaces and punctuation."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
 def _unpacked(source: Source, shown: str, notes: list[str]) -> Source:
     """What is packed by gzip, as a stream of what is in it."""
     with source() as file:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnlab.data.tables.repeats import advice_on_repeats
-from rnnlab.data.tables.rows import Rows
+from rnnlab.data.tables.rows import Rows, plain_name
 from rnnlab.data.tables.values import (
     DATES,
     DECIMAL_MARKS,
@@ -211,7 +211,7 @@ class Table:
     def _column(self, name: str | None, key: str) -> int | None:
         """The column of that name, else of the first usual name that there is."""
         for wanted in USUAL_NAMES.get(key, ()) if name is None else (name,):
-            for same in (str.strip, _plain_name):
+            for same in (str.strip, plain_name):
                 found = [column for column, known in enumerate(self.columns) if same(known) == same(wanted)]
                 if not found:
                     continue
@@ -234,7 +234,7 @@ class Table:
         column = self._column(name, "date")
         if column is not None and any(written_in(self._cells(column), way) for way in DATES):
             return column
-        plain = {_plain_name(known): known for known in reversed(self.columns)}
+        plain = {plain_name(known): known for known in reversed(self.columns)}
         if {"year", "month"} <= plain.keys():
             parts = ", ".join(f"'{plain[part]}'" for part in PARTS_OF_DATES if part in plain)
             raise UserError(
@@ -460,7 +460,3 @@ def _are_in_order(instants: list[datetime | None]) -> bool:
     """Whether they are in ascending or descending order."""
     found = [instant.replace(tzinfo=None) for instant in instants if instant is not None]
     return found == sorted(found) or found == sorted(found, reverse=True)
-
-
-def _plain_name(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())

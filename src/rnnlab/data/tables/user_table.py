@@ -16,9 +16,10 @@ from rnnlab.results.paths import own_file
 
 @dataclass(frozen=True)
 class OwnTable:
-    """task.path: a local file (see `own_file`) or an http(s) address."""
+    """task.<key>: a local file (see `own_file`) or an http(s) address."""
 
     path: str
+    key: str = "path"
 
     @property
     def shown(self) -> str:
@@ -42,14 +43,16 @@ class OwnTable:
         path = own_file(self.path)
         if not path.exists():
             siblings = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-            raise UserError(f"task.path={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}")
+            raise UserError(
+                f"task.{self.key}={self.path}: no such file (from {Path.cwd()}){nearest(path.name, siblings)}"
+            )
         if not path.is_file():
-            raise UserError(f"task.path={self.path} is not a file; name one table.")
+            raise UserError(f"task.{self.key}={self.path} is not a file; name one table.")
         try:
             path.open("rb").close()
         except OSError as error:
             raise UserError(
-                f"task.path={self.path} cannot be read ({error.strerror}); change its permissions."
+                f"task.{self.key}={self.path} cannot be read ({error.strerror}); change its permissions."
             ) from None
 
     def sha256(self) -> str | None:
@@ -70,7 +73,7 @@ class OwnTable:
         """
         remote = is_address(self.path)
         file = folder / (
-            self.name if self.name.lower().endswith((".csv", ".tsv", ".txt")) else self._renamed(other_name)
+            self.name if self.name.lower().endswith((".csv", ".tsv", ".txt")) else self.kept_as(other_name)
         )
         facts = retrieve(
             file,
@@ -82,8 +85,8 @@ class OwnTable:
         )
         return {**facts, "file": file.name}
 
-    def _renamed(self, other_name: str) -> str:
-        """With the ending of this one, where that is one of a table."""
+    def kept_as(self, other_name: str) -> str:
+        """Another name, with the ending of this one where that is one of a table."""
         plain = self.name.lower()
         packed = ".gz" if plain.endswith(".gz") else ""
         ending = Path(plain.removesuffix(".gz")).suffix

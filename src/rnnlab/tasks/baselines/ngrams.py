@@ -75,12 +75,30 @@ def complement_naive_bayes(
     return best_classifier(fitted(), x_validation, y_validation, score)
 
 
-def nb_svm(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer]) -> Classify:
-    """NB-SVM (Wang and Manning 2012) for two classes, with the logistic loss in place of the hinge, fitted.
+def nb_svm(
+    x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer], classes: int = 2
+) -> Classify:
+    """NB-SVM (Wang and Manning 2012), with the logistic loss in place of the hinge, fitted.
 
     A linear model of x ⊙ r, r = ln((p / |p|₁) / (q / |q|₁)), p = 1 + Σ over the examples of class 1 of x, q the same
-    of class 0: features that tell the classes apart are penalised less. x: 0 and 1, sparse.
+    of class 0: features that distinguish the classes are penalised less. Of more than two classes, one such model
+    separates each from all others, and their probabilities are divided by their sum. x: 0 and 1, sparse.
     """
+    if classes == 2:
+        return _nb_svm_of_two(x, y, x_validation, y_validation)
+    each = [
+        _nb_svm_of_two(x, (y == label).astype(np.int64), x_validation, (y_validation == label).astype(np.int64))
+        for label in progress(range(classes), "NB-SVM")
+    ]
+
+    def classify(x: Any) -> NDArray[np.float64]:
+        found = np.stack([one(x)[:, 1] for one in each], axis=1)
+        return found / found.sum(axis=1, keepdims=True)
+
+    return classify
+
+
+def _nb_svm_of_two(x: Any, y: NDArray[np.integer], x_validation: Any, y_validation: NDArray[np.integer]) -> Classify:
     p, q = (1.0 + np.asarray(x[y == label].sum(axis=0)).ravel() for label in (1, 0))
     ratio = sparse.diags(np.log((p / p.sum()) / (q / q.sum())).astype(np.float32))
 

@@ -21,7 +21,7 @@ class SentimentBaselines(ClassificationBaselines):
             split: ngrams.features(self.task.reviews[split])
             for split in progress(SPLITS, f"{self.task.spec.task}: n-grams")
         }
-        classify = nb_svm(x["train"], y["train"], x["validation"], y["validation"])
+        classify = nb_svm(x["train"], y["train"], x["validation"], y["validation"], len(self.task.classes))
         return {
             "naive_bayes": self.classified(complement_naive_bayes, x),
             "nb_svm": self.predict_by(classify, x),

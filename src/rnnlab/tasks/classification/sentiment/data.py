@@ -1,4 +1,4 @@
-"""Is a review for or against what it speaks of?"""
+"""Is a review for or against what it speaks of? Or, of a user's own texts, which class is each?"""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +12,11 @@ from torch import Tensor
 from rnnlab.arguments import Part, Positive
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
-from rnnlab.data.splits import split_by_class, with_training
+from rnnlab.data.splits import Splits, split_by_class, with_training
+from rnnlab.data.tables.labelled import TEXTS
 from rnnlab.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from rnnlab.data.words import words
-from rnnlab.datasets.reviews import LabelledTexts, Reviews
+from rnnlab.datasets.reviews import CLASSES, LabelledTexts, Reviews
 from rnnlab.errors import UserError
 from rnnlab.losses import CrossEntropy
 from rnnlab.output import progress
@@ -24,7 +25,8 @@ from rnnlab.tasks.classification.data import METRICS, ClassificationData
 from rnnlab.tasks.raw_input import Column, refuse, sequences, texts
 from rnnlab.tasks.task import SPLITS, Split, check_parts
 
-CLASSES = ("negative", "positive")
+SHOWN_CLASSES = 6
+"""The most frequent ones, of many, whose shares are reported."""
 
 AT_LEAST = 2
 """A word met once in training stays unknown, so that training shows what an unknown word is worth."""
@@ -35,13 +37,15 @@ class SentimentData(ClassificationData):
 
         input    effective  but  too  tepid  biopic        target   0
 
-    Of IMDB the official test split is kept; of the other sources, where each text counts once, a share is drawn for it,
-    the same of each class and the same whatever the seed. So is the validation part, from the rest. The vocabulary is
-    learnt from the training part. Of a review with more than `longest` words the last ones are kept, for there the
+    A user's own texts may have any number of classes, which keep their names.
+
+    An official test split is kept, as IMDB has one; of other sources, where each text counts once, a share is drawn for
+    it, the same of each class and the same whatever the seed. So is the validation part, from the rest. The vocabulary
+    is learnt from the training part. Of a review with more than `longest` words the last ones are kept, for there the
     verdict stands; the baseline reads the same.
     """
 
-    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "longest")
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "longest", "classes", "columns")
 
     def __init__(
         self,
@@ -71,16 +75,16 @@ class SentimentData(ClassificationData):
 
     def prepare(self, dataset: Reviews, raw: Path, folder: Path) -> dict[str, Any]:
         reviews = dataset.read(raw)
-        notes = []
+        notes: list[str | None] = [*reviews.notes]
         if not reviews.is_test.any():
             given = reviews
             reviews, contradicted = _each_once(given)
             repeated = len(given.texts) - len(reviews.texts)
             notes.append(f"left out: {repeated} reviews whose text came before" if repeated else None)
             if contradicted:
-                notes.append(f"of {contradicted} texts that stand under both labels, the first label is kept")
-        splits = split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, dataset.classes)
-        splits = with_training(splits, self.train, reviews.labels)
+                several = "both" if len(reviews.classes) == 2 else "several"
+                notes.append(f"of {contradicted} texts that stand under {several} labels, the first label is kept")
+        splits = with_training(self._splits(reviews), self.train, reviews.labels)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
         training = (
             words(reviews.texts[index]) for index in progress(splits["train"], f"{self.task_name}: learning the words")
@@ -99,11 +103,13 @@ class SentimentData(ClassificationData):
             unknown[split] = np.mean([(numbers == UNKNOWN).mean() for numbers in found])
             Ragged.write(folder, split, [numbers[-self.longest :] for numbers in found], np.int32)
             np.save(folder / f"{split}_labels.npy", reviews.labels[indices])
+        own = {} if reviews.columns is None else {"classes": list(reviews.classes), "columns": list(reviews.columns)}
         return {
             "vocabulary": vocabulary.as_list(),
             "longest": self.longest,
+            **own,
             "report": {
-                **{split: _described(reviews.labels[indices], lengths[split]) for split, indices in splits.items()},
+                **{split: _described(reviews, indices, lengths[split]) for split, indices in splits.items()},
                 "test split": "official" if reviews.is_test.any() else "drawn",
                 "longer than task.longest": f"{np.mean(np.concatenate(list(lengths.values())) > self.longest):.1%}",
                 "vocabulary": f"{len(vocabulary) - len(SPECIAL)} words",
@@ -111,6 +117,23 @@ class SentimentData(ClassificationData):
                 "notes": [*notes, _known(reviews, splits)],
             },
         }
+
+    def _splits(self, reviews: LabelledTexts) -> Splits:
+        """Raises: `UserError` where training lacks a class, or a part is empty."""
+        held_out = reviews.is_test if reviews.is_validation is None else reviews.is_test | reviews.is_validation
+        for label, name in enumerate(reviews.classes):
+            of_class = np.flatnonzero(reviews.labels == label)
+            if held_out[of_class].all():
+                raise UserError(
+                    f"{reviews.places[of_class[0]]}: the label '{name}' is in no row of the training part, so that "
+                    "nothing can learn it; give such rows, or leave these out."
+                )
+        if reviews.is_validation is None or not reviews.is_validation.any():
+            return split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, reviews.classes)
+        if not reviews.is_test.any():
+            raise UserError(f"{reviews.places[0].rsplit(', ', 1)[0]} has a validation part and no test part; give one.")
+        parts = {"train": ~held_out, "validation": reviews.is_validation, "test": reviews.is_test}
+        return {split: np.flatnonzero(inside) for split, inside in parts.items()}
 
     def _numbers(self, reviews: LabelledTexts, index: int, vocabulary: Vocabulary) -> NDArray[np.int32]:
         found = words(reviews.texts[index])
@@ -125,14 +148,14 @@ class SentimentData(ClassificationData):
         self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
-        self.meta = learnt
+        self.meta = {"classes": list(CLASSES), "columns": ["text", "label"], **learnt}
         self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
-        self.classes = list(CLASSES)
+        self.classes = list(self.meta["classes"])
         self.spec = TaskSpec(
             task=self.task_name,
             layout="many_to_one",
             input_size=len(self.vocabulary),
-            output_size=2,
+            output_size=len(self.classes),
             loss=CrossEntropy(),
             metrics=METRICS,
             rank_by="accuracy",
@@ -141,7 +164,7 @@ class SentimentData(ClassificationData):
         )
 
     def raw_columns(self) -> dict[str, Column]:
-        return {"text": Column("text", "a review")}
+        return {"text": Column("text", "a review", names=(self.meta["columns"][0], *TEXTS))}
 
     def raw_timestep(self) -> Column:
         return Column("text", "a word")
@@ -167,9 +190,12 @@ class SentimentData(ClassificationData):
         return Batches(take, ByLength(reviews.lengths, self.seed if split == "train" else None), self.batch_size)
 
 
-def _described(labels: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
+def _described(reviews: LabelledTexts, indices: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
+    counts = np.bincount(reviews.labels[indices], minlength=len(reviews.classes))
+    shown = [1] if len(counts) == 2 else np.argsort(-counts, kind="stable")[:SHOWN_CLASSES]
+    shares = ", ".join(f"{counts[label] / len(indices):.1%} {reviews.classes[label]}" for label in shown)
     return (
-        f"{len(labels)} reviews, {labels.mean():.1%} positive, of {lengths.min()} to {lengths.max()} words, "
+        f"{len(indices)} reviews, {shares}, of {lengths.min()} to {lengths.max()} words, "
         f"in the median {np.median(lengths):.0f}"
     )
 
@@ -182,8 +208,14 @@ def _each_once(reviews: LabelledTexts) -> tuple[LabelledTexts, int]:
         if label != reviews.labels[first.setdefault(text, index)]:
             contradicted.add(text)
     kept = list(first.values())
-    places = [reviews.places[index] for index in kept]
-    return LabelledTexts(list(first), reviews.labels[kept], reviews.is_test[kept], places), len(contradicted)
+    once = reviews._replace(
+        texts=list(first),
+        labels=reviews.labels[kept],
+        is_test=reviews.is_test[kept],
+        places=[reviews.places[index] for index in kept],
+        is_validation=None if reviews.is_validation is None else reviews.is_validation[kept],
+    )
+    return once, len(contradicted)
 
 
 def _known(reviews: LabelledTexts, splits: dict[str, NDArray[np.int64]]) -> str | None:

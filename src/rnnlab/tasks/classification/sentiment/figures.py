@@ -16,10 +16,11 @@ from rnnlab.tasks.classification.sentiment.judging import by_length
 from rnnlab.tasks.judging import Model
 from rnnlab.tasks.task import Array
 
-SHOWN = 3
-"""Reviews of each class that are shown word by word."""
+SHOWN = 6
+"""Reviews that are shown word by word, of as many classes."""
 SHOWN_WORDS = 16
 LINE = 100  # characters
+LONGEST_NAME = 12  # characters of the name of a class behind the line
 
 
 class SentimentFigures(ClassificationFigures):
@@ -33,23 +34,26 @@ class SentimentFigures(ClassificationFigures):
     def inspect(self, model: Model) -> dict[str, Figure]:
         """What the net would have said after each word of some short test reviews, the same for every net."""
         model.eval()
-        reviews, shown = self.task.reviews["test"], []
+        reviews, labels, classes = self.task.reviews["test"], self.task.labels["test"], self.task.classes
+        shown = []
         order = np.argsort(np.abs(reviews.lengths.numpy() - SHOWN_WORDS), kind="stable")
-        for label in (1, 0):
-            for index in order[self.task.labels["test"][order] == label][:SHOWN]:
+        met = [label for label in reversed(range(len(classes))) if label in labels][:SHOWN]
+        for label in met:
+            for index in order[labels[order] == label][: SHOWN // len(met)]:
                 tokens = [_shown(self.task.vocabulary.tokens[number]) for number in reviews[index]]
-                shown.append((tokens, p_positive_by_word(model, reviews[index]), self.task.classes[label]))
-        return {"word_by_word": draw_word_by_word(shown)}
+                of_class = 1 if len(classes) == 2 else label
+                shown.append((tokens, p_by_word(model, reviews[index], of_class), classes[label]))
+        return {"word_by_word": draw_word_by_word(shown, classes[1] if len(classes) == 2 else "its class")}
 
 
-def p_positive_by_word(model: Model, tokens: NDArray[np.integer]) -> Array:
-    """p(positive | the first t words), for each t, (words,)."""
+def p_by_word(model: Model, tokens: NDArray[np.integer], label: int) -> Array:
+    """p(label | the first t words), for each t, (words,)."""
     size = len(tokens)
     prefixes = torch.from_numpy(tokens.astype(np.int64)).expand(size, size).tril()
     batch = Batch(prefixes, torch.zeros(size, dtype=torch.long), torch.arange(1, size + 1))
     with torch.inference_mode():
         found: Tensor = model(batch.to(model.device))
-    result: Array = found.double().softmax(dim=1)[:, 1].cpu().numpy()
+    result: Array = found.double().softmax(dim=1)[:, label].cpu().numpy()
     return result
 
 
@@ -66,8 +70,8 @@ def draw_by_length(rows: pd.DataFrame, name: str) -> Figure:
     return figure
 
 
-def draw_word_by_word(shown: list[tuple[list[str], Array, str]]) -> Figure:
-    """Each word on the colour of p(positive) once it has been read; behind the end of each review, what it is."""
+def draw_word_by_word(shown: list[tuple[list[str], Array, str]], of_what: str) -> Figure:
+    """Each word on the colour of p(of_what) once it has been read; behind the end of each review, what it is."""
     cells = [list(_laid_out(tokens)) for tokens, _, _ in shown]
     lines = [1 + max(line for line, _ in places) for places in cells]
     height = sum(lines) + 0.6 * len(shown)
@@ -76,7 +80,7 @@ def draw_word_by_word(shown: list[tuple[list[str], Array, str]]) -> Figure:
     colours = figure.colorbar(
         axes.imshow([[0.0]], cmap="RdBu", vmin=0, vmax=1, visible=False), ax=axes, shrink=0.8, pad=0.01
     )
-    colours.set_label("p(positive) after this word")
+    colours.set_label(f"p({of_what}) after this word")
     top = 0.0
     for (tokens, p, label), places, count in zip(shown, cells, lines, strict=True):
         for token, value, (line, column) in zip(tokens, p, places, strict=True):
@@ -87,10 +91,10 @@ def draw_word_by_word(shown: list[tuple[list[str], Array, str]]) -> Figure:
                 column + width / 2, row + 0.47, token, ha="center", va="center", family="monospace", fontsize=8,
                 color="white" if abs(value - 0.5) > 0.3 else "black",
             )  # fmt: skip
-        verdict = f"{p[-1]:.2f}, is {label}"
+        verdict = f"{p[-1]:.2f}, is {label if len(label) <= LONGEST_NAME else label[: LONGEST_NAME - 1] + '…'}"
         axes.text(LINE + 2, top + count / 2, verdict, va="center", fontsize=8)
         top += count + 0.6
-    axes.set_xlim(0, LINE + 18)
+    axes.set_xlim(0, LINE + 10 + max(8, *(min(len(label), LONGEST_NAME) for _, _, label in shown)))
     axes.set_ylim(top, 0)
     axes.set_aspect("auto")
     axes.axis("off")
