@@ -229,6 +229,8 @@ def test_nothing_of_the_process_is_changed_and_nothing_is_said_or_left(
     [
         ({"hidden_size": 0}, "hidden_size must be an integer >= 1, got 0"),
         ({"cell": "gruu"}, "cell must be a class made from Cell, or one of antisymmetric, .*, got gruu"),
+        ({"accelerator": "abacus"}, "accelerator must be one of auto, cpu, gpu, got abacus"),
+        ({"lr": 1e38}, r"loss became .* at step .*\. Try a lower lr"),
         ({"cell": dict}, "cell._target_ must be a class made from Cell"),
         ({"readout": "first"}, "readout must be one of last, mean, max, got first"),
         ({"cell_options": {"zone": 1}}, "zone"),
@@ -263,6 +265,20 @@ LONG = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 
 def test_data_that_cannot_work_is_said_to_be_so(x: Any, y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RecurrentClassifier(**SMALL).fit(x, y)
+
+
+def test_a_file_of_a_workspace_names_no_code_but_what_the_environment_allows(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "conf/cell").mkdir(parents=True)
+    (root / "conf/cell/mine.yaml").write_text(f"defaults: [/recurrent@_here_, _self_]\n_target_: {__name__}.Leaky\n"
+                                              "name: mine\n")  # fmt: skip
+    x, y = slopes(count=8)
+    net = RecurrentClassifier("mine", **SMALL)
+    with pytest.raises(ValueError, match=r"cell\._target_=tests.estimators.* RNNLAB_PACKAGES=its name"):
+        net.fit(x, y)
+    monkeypatch.setenv("RNNLAB_PACKAGES", "tests")
+    assert net.fit(x, y).predict(x).shape == (8,)
 
 
 def test_channels_are_told_by_number_and_by_name(fitted: RecurrentClassifier) -> None:
