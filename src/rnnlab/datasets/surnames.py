@@ -4,15 +4,16 @@
 |--------|------------------------------------|-------------------------------------------|---------|
 | sample | package faker, its name providers  | 22,591 of 23 languages or countries       | MIT     |
 | full   | practical-pytorch (Robertson 2017) | 17,064 of 18 nationalities, romanised     | MIT     |
+| csv    | your table                         | names or words in letters of any script   | yours   |
 
-Both are lists of names, not of people: how common a name is, they do not say. Names are in lower case, each is kept
-once, and one that stands in the lists of several classes is left out of all: nobody could say whose it is. Of the full
-set this takes the 1,892 repetitions in its Arabic list, which published results count as so many names.
+The first two are lists of names, not of people: how common a name is, they do not say. Names are in lower case, each is
+kept once, and one that stands in the lists of several classes is left out of all: nobody could say whose it is. Of the
+full set this takes the 1,892 repetitions in its Arabic list, which published results count as so many names.
 """
 
 import ast
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -21,7 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.data.download import NotThereError, retrieve
+from rnnlab.data.tables.labelled import LABELS, TEXTS, Wanted, classes_of
+from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import Dataset, File, members
+from rnnlab.datasets.own_texts import check_own, fetch_own, own_file_of, read_own
 from rnnlab.errors import UserError
 from rnnlab.results.files import write_json
 
@@ -95,36 +99,77 @@ MARKS = frozenset(" '-.")
 """What may stand in a name beside its letters."""
 
 
+NAMES = ("name", "surname", "lastname", "familyname", "firstname", "givenname", "word", *TEXTS)
+CLASSES = (*LABELS, "country", "nationality", "origin", "language", "gender", "sex")
+"""What the two columns of a table are usually called."""
+
+CSV = "names.csv"
+
+
 class Names(NamedTuple):
-    """names: each once; labels: (names,), the number of its class in `classes`; notes: what was left out."""
+    """names: each once; labels: (names,), the number of its class in `classes`; notes: what was left out; column: that
+    of the names, of a table."""
 
     names: list[str]
     labels: NDArray[np.int64]
     classes: list[str]
     notes: list[str]
+    column: str | None = None
 
 
 @dataclass(frozen=True)
 class Surnames(Dataset):
-    """See the module's table."""
+    """See the module's table.
 
-    worded: ClassVar[tuple[str, ...]] = ("source",)
+    path: of csv, any table of `Rows`. text, label: its columns; None: found by usual names.
+    """
 
-    source: Literal["sample", "full"]
+    worded: ClassVar[tuple[str, ...]] = ("source", "path", "text")
+
+    source: Literal["sample", "full", "csv"]
+    path: str | None = None
+    text: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        # YAML and the command line read a column called 1 as a number
+        for name in ("path", "text", "label"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else str(value))
+        if self.path is not None and self.source == "sample":
+            object.__setattr__(self, "source", "csv")
+
+    def check(self) -> None:
+        super().check()
+        if self.source == "csv":
+            if not self.path:
+                raise UserError("task.path is missing: give your table, as task.path=my.csv.")
+            check_own("path", self.path, folders=False)
 
     def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        if self.source == "csv":
+            return [OwnTable(str(self.path)).name, *([facts["column"]] if "column" in facts else [])]
         return ["surnames of faker" if self.source == "sample" else "surnames of practical-pytorch"]
 
     def files(self) -> list[File]:
+        if self.source == "csv":
+            return [own_file_of(CSV, str(self.path))]
         if self.source == "sample":
             return [SAMPLE]
         return [
             File(f"{name}.txt", (digest,), address=f"{ADDRESS}{name}.txt") for name, digest in NATIONALITIES.items()
         ]
 
+    def fingerprint(self) -> dict[str, Any]:
+        reading = {"text": self.text, "label": self.label}
+        return super().fingerprint() | (reading if self.source == "csv" else {})
+
     def fetch(self, folder: Path, mirror: str | None = None) -> None:
         """The full set comes in one archive from a mirror that holds it, else in a file for each nationality."""
         self.check()
+        if self.source == "csv":
+            fetch_own(self.files(), folder, self.name)
+            return
         if self.source == "full":
             try:
                 path = folder / MIRRORED.name
@@ -139,11 +184,33 @@ class Surnames(Dataset):
     def read(self, folder: Path) -> Names:
         """Raises: `UserError` for a file that is missing, cut off, no text in UTF-8, or without names."""
         self.fetched(folder)
+        if self.source == "csv":
+            return self._read_own(folder)
         lists = _read_providers(folder / SAMPLE.name) if self.source == "sample" else _read_lists(folder)
         for label, names in lists.items():
             if not names:
                 raise UserError(f"{folder} holds no names of the class {label}: delete it and fetch again.")
         return _distinct(lists)
+
+    def _read_own(self, folder: Path) -> Names:
+        (file,) = self.files()
+        wanted = Wanted(self.text, self.label, texts=NAMES, labels=CLASSES)
+        rows = read_own(folder / file.name, str(self.path), wanted)
+        notes = rows.notes
+        classes = classes_of(rows.labels, (), rows.places, notes)
+        spelling = {label.casefold(): label for label in classes}
+        lists: dict[str, list[str]] = {label: [] for label in classes}
+        for name, label in zip(rows.texts, rows.labels, strict=True):
+            lists[spelling[label.casefold()]].append(name)
+        found = _distinct(lists, _has_letter, "have no letter")
+        for number, label in enumerate(classes):
+            if number not in found.labels:
+                raise UserError(f"{self.path}: the class {label} has no name that is of no other class.")
+        return found._replace(notes=[*notes, *found.notes], column=rows.columns[0])
+
+
+def _has_letter(name: str) -> bool:
+    return any(letter.isalpha() for letter in name)
 
 
 def _nowhere(_: Path) -> None:
@@ -213,13 +280,24 @@ def _written_out(value: ast.expr | None) -> Iterator[str]:
             yield first.value
 
 
-def _distinct(lists: dict[str, list[str]]) -> Names:
-    """Each name once, without those that are of several classes, or hold anything but Latin letters and `MARKS`."""
+def _is_name(name: str) -> bool:
+    """Whether it holds Latin letters and `MARKS`, and nothing else."""
+    letters = set(name) - MARKS
+    return bool(letters) and all(letter.isalpha() and "LATIN" in unicodedata.name(letter, "") for letter in letters)
+
+
+def _distinct(
+    lists: dict[str, list[str]],
+    is_name: Callable[[str], bool] = _is_name,
+    otherwise: str = "are no names in Latin letters",
+) -> Names:
+    """Each name once, without those that are of several classes, and entries that are none, of which `otherwise` says
+    what they are."""
     owners: dict[str, set[str]] = {}
     unreadable = 0
     for label, names in lists.items():
         for name in map(plain_name, names):
-            if _is_name(name):
+            if is_name(name):
                 owners.setdefault(name, set()).add(label)
             else:
                 unreadable += 1
@@ -230,7 +308,7 @@ def _distinct(lists: dict[str, list[str]]) -> Names:
     notes = [
         f"left out: {shared} entries of {len(owners) - len(kept)} names that are of several classes",
         f"left out: {found - unreadable - len(kept) - shared} entries that repeat one of the same class",
-        f"left out: {unreadable} entries that are no names in Latin letters",
+        f"left out: {unreadable} entries that {otherwise}",
     ]
     labels = np.array([classes.index(next(iter(owners[name]))) for name in kept], np.int64)
     return Names(kept, labels, classes, notes)
@@ -241,8 +319,3 @@ def plain_name(name: str) -> str:
     for mark in "’‘ʻʼ`":
         name = name.replace(mark, "'")
     return unicodedata.normalize("NFC", name.strip().lower()).replace("\u0307", "")
-
-
-def _is_name(name: str) -> bool:
-    letters = set(name) - MARKS
-    return bool(letters) and all(letter.isalpha() and "LATIN" in unicodedata.name(letter, "") for letter in letters)

@@ -13,6 +13,8 @@ import pandas as pd
 
 from rnnlab.addresses import shown
 from rnnlab.data.midi import notes_of
+from rnnlab.data.tables.labelled import find_column
+from rnnlab.data.tables.rows import ROWS, Rows
 from rnnlab.data.tables.table import Table
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
@@ -22,13 +24,11 @@ from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
 
-ROWS = 1000
-"""Of a table, in memory at a time."""
-
 UNREADABLE_JSON = (ValueError, RecursionError)
 """What json raises: of no JSON, no UTF-8, a number of thousands of digits; of lists nested too deep."""
 
-TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl")
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".xlsx", ".xls", ".xlsb", ".ods")
+"""Each may be packed, as .csv.gz."""
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 SOUNDS = (".wav",)
 SCORES = (".mid", ".midi")
@@ -51,7 +51,7 @@ class RawInput:
 
 @runtime_checkable
 class ReadsTable(Protocol):
-    """A task whose raw input in a CSV file is read as the table of its training was, dates and numbers included."""
+    """A task whose raw input in a file is read as the table of its training was, dates and numbers included."""
 
     @property
     def notation(self) -> Notation:
@@ -78,7 +78,7 @@ class ReadsFiles(Protocol):
 
 
 def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawInput:
-    """notation: of a series in a CSV file, where it is another than that of the training's table.
+    """notation: of a series in a file, where it is another than that of the training's table.
 
     Raises: `UserError` for a file that is not there or of a kind that the task does not take; what is wrong inside a
     table is told when its rows are read."""
@@ -102,7 +102,12 @@ def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawI
 
 
 def _names_a_file(given: str) -> bool:
-    return Path(given).suffix.lower() in KINDS and "\n" not in given
+    return _kind_of(Path(given)) in KINDS and "\n" not in given
+
+
+def _kind_of(path: Path) -> str:
+    """The ending, without that of gzip."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _is_there(path: Path) -> bool:
@@ -120,7 +125,7 @@ def _in_a_form_of_its_own(path: Path, task: ReadsFiles, notation: Notation) -> R
 
 
 def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> RawInput:
-    kind = path.suffix.lower()
+    kind = _kind_of(path)
     if kind in TABLES:
         return RawInput(_read_table(path, task, columns, notation), place=lambda row: f"{path}, row {row}")
     if kind in TEXTS and isinstance(task, ReadsText):
@@ -221,41 +226,53 @@ def _lines(path: Path, column: str) -> Iterator[pd.DataFrame]:
 
 
 def _read_table(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> Iterator[pd.DataFrame]:
-    kind = path.suffix.lower()
-    if isinstance(task, ReadsTable) and kind in (".csv", ".tsv"):
+    if isinstance(task, ReadsTable):
         table = Table.read(path, str(path), replace(task.notation, **notation.given()))
         frame = task.read_table(table)
         for note in table.notes:
             log.info("%s: %s", path, note)
         yield frame
-    elif kind in (".csv", ".tsv"):
-        yield from _read_csv(path, columns, "," if kind == ".csv" else "\t")
-    elif kind == ".parquet":
-        yield from _read_parquet(path)
-    else:
+        return
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        tables = _read_parquet(path)
+    elif kind in (".json", ".jsonl"):
         records = _read_json(path) if kind == ".json" else _read_lines_of_json(path)
-        while some := list(islice(records, ROWS)):
-            yield pd.DataFrame(some)
+        tables = _frames(records)
+    else:
+        tables = _read_rows(path, columns)
+    yield from _named(tables, columns, path)
 
 
-def _read_csv(path: Path, columns: dict[str, Column], separator: str) -> Iterator[pd.DataFrame]:
+def _named(tables: Iterable[pd.DataFrame], columns: dict[str, Column], path: Path) -> Iterator[pd.DataFrame]:
+    """The same, with the columns that are needed under the names that they are read by."""
+    for number, table in enumerate(tables):
+        known = [str(name) for name in table.columns]
+        for name, column in columns.items():
+            found = None if name in known else find_column(known, column.names)
+            if found is not None:
+                table = table.rename(columns={table.columns[found]: name})
+                if number == 0:
+                    log.info("%s: column '%s' taken for '%s'", path, known[found], name)
+        yield table
+
+
+def _read_rows(path: Path, columns: dict[str, Column]) -> Iterator[pd.DataFrame]:
     """As text, but for lists, which are JSON within a cell."""
-    first = 0
-    try:
-        with pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, chunksize=ROWS, encoding="utf-8-sig"
-        ) as parts:
-            for part in parts:
-                for name, column in columns.items():
-                    if column.depth and name in part.columns:
-                        cells = [_cell(text, column, name, row) for row, text in enumerate(part[name], first)]
-                        part[name] = pd.Series(cells, index=part.index, dtype=object)
-                first += len(part)
-                yield part
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{path} is no table with a header: {error}") from None
+    rows = replace(Rows.open(path, str(path)), stripped=False)
+    for note in rows.notes:
+        log.info("%s: %s", path, note)
+    said, first = len(rows.notes), 0
+    for _, cells in rows:
+        table = pd.DataFrame(cells, columns=rows.columns, dtype=object)
+        for name, column in columns.items():
+            if column.depth and name in rows.columns:
+                found = [_cell(text, column, name, row) for row, text in enumerate(table[name], first)]
+                table[name] = pd.Series(found, index=table.index, dtype=object)
+        first += len(table)
+        yield table
+    for note in rows.notes[said:]:
+        log.info("%s: %s", path, note)
 
 
 def _cell(text: str, column: Column, name: str, row: int) -> Any:
@@ -263,6 +280,11 @@ def _cell(text: str, column: Column, name: str, row: int) -> Any:
         return decoded(text, column)
     except ValueError as error:
         raise RowError(row, f"column '{name}': not {column.holds} ({error}).") from None
+
+
+def _frames(records: Iterator[Any]) -> Iterator[pd.DataFrame]:
+    while some := list(islice(records, ROWS)):
+        yield pd.DataFrame(some)
 
 
 def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:

@@ -101,7 +101,8 @@ def _is_header(row: list[str]) -> bool:
     the timesteps."""
     numbers = [number_of(cell, ".") for cell in row]
     found = [number for number in numbers if number is not None]
-    if len(found) < max(2, len(row) - 1):
+    missing = sum(cell.lower() in MISSING for cell in row)
+    if len(found) < 2 or len(found) + missing < len(row) - 1:
         return True
     return found in ([float(n) for n in range(len(found))], [float(n) for n in range(1, len(found) + 1)])
 

@@ -117,17 +117,23 @@ def are_numbers(cells: list[str]) -> bool:
     return all(number_of(cell, likely_marks([cell])[0]) is not None for cell in cells)
 
 
-def cells_of(source: Source, encoded: Encoded, separator: str, shown: str) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line, from 1, and its cells without outer spaces; blank lines are left out."""
+def cells_of(
+    source: Source, encoded: Encoded, separator: str, shown: str, notes: list[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """The number of the line, from 1, and its cells; blank lines and rows of empty cells are left out."""
+    empty = 0
     with source() as file, io.TextIOWrapper(file, encoding=encoded.encoding, newline="") as text:
         # a quotation mark that is never closed would swallow all rows behind it; others may stand within a cell
         lines = (" ".join(line.split()) for line in text) if separator == SPACES else text
         reader = csv.reader(lines, delimiter=separator, strict=encoded.unpaired)
         try:
             for row in reader:
-                cells = [cell.strip() for cell in row]
-                if any(cells):
-                    yield reader.line_num, cells
+                if any(cell.strip() for cell in row):
+                    yield reader.line_num, row
+                elif row:
+                    empty += 1
         except csv.Error as error:
             reason = "a quotation mark is not closed" if encoded.unpaired else error
             raise UserError(f"{shown}, line {reader.line_num}: {reason}; the file may be damaged.") from None
+    if empty and (note := f"rows of empty cells left out: {empty}") not in notes:
+        notes.append(note)

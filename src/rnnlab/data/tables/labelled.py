@@ -1,6 +1,6 @@
 """Texts and their labels, of any table: which columns hold them is found by usual names, or said.
 
-found = read_labelled(Path("my.csv"), "my.csv", Wanted(usual=("text", "review"), key="text"))
+found = read_labelled(Path("my.csv"), "my.csv", Wanted(texts=("text", "review")))
 found.texts, found.labels, found.notes
 """
 
@@ -43,14 +43,14 @@ class Wanted:
     """The columns that are looked for.
 
     text, label, split: their names, in any case and spacing; None: found by the usual names, a split only if there is
-    one. key: what the text is called, and `task.<key>` the option that names its column. usual: the usual names of it.
+    one. texts, labels: the usual names of the first two, the likeliest first.
     """
 
     text: str | None = None
     label: str | None = None
     split: str | None = None
-    key: str = "text"
-    usual: Sequence[str] = TEXTS
+    texts: Sequence[str] = TEXTS
+    labels: Sequence[str] = LABELS
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def read_labelled(path: Path, shown: str, wanted: Wanted) -> LabelledRows:
                     )
                 parts.append(part)
     names = (rows.columns[text], rows.columns[label])
-    usual = (wanted.text or wanted.key, wanted.label or "label")
+    usual = (wanted.text or wanted.texts[0], wanted.label or wanted.labels[0])
     if tuple(map(plain_name, names)) != tuple(map(plain_name, usual)):
-        rows.notes.append(f"columns: '{names[0]}' taken for the {wanted.key}, '{names[1]}' for the label")
+        rows.notes.append(f"columns: '{names[0]}' taken for the text, '{names[1]}' for the label")
     return LabelledRows(texts, labels, parts if split is not None else None, places, names, rows.notes)
 
 
@@ -121,7 +121,7 @@ def find_column(columns: Sequence[str], names: Iterable[str]) -> int | None:
 def _lacks_header(rows: Rows, wanted: Wanted) -> bool:
     """Whether two columns without usual names come with a first line that is like the others: one of its cells is a
     label that comes again."""
-    usual = (*wanted.usual, *LABELS)
+    usual = (*wanted.texts, *wanted.labels)
     asked = any(name is not None for name in (wanted.text, wanted.label, wanted.split))
     if asked or rows.typed or len(rows.columns) != 2 or find_column(rows.columns, usual) is not None:
         return False
@@ -130,17 +130,17 @@ def _lacks_header(rows: Rows, wanted: Wanted) -> bool:
 
 def _two_columns(rows: Rows, wanted: Wanted) -> tuple[int, int]:
     """Where the text and the label are."""
-    text = _named(rows, wanted.text, wanted.usual, wanted.key)
-    label = _named(rows, wanted.label, [name for name in LABELS if name != wanted.text], "label")
+    text = _named(rows, wanted.text, wanted.texts, "text")
+    label = _named(rows, wanted.label, [name for name in wanted.labels if name != wanted.text], "label")
     if text is not None and text == label:
-        raise UserError(f"task.label must be another column than task.{wanted.key}, got {rows.columns[text]}.")
+        raise UserError(f"task.label must be another column than task.text, got {rows.columns[text]}.")
     if len(rows.columns) == 2:
         if text is None and label is None:
             return _by_length(rows)
         text = 1 - label if text is None and label is not None else text
         label = 1 - text if label is None and text is not None else label
     if text is None or label is None:
-        key = wanted.key if text is None else "label"
+        key = "text" if text is None else "label"
         raise UserError(
             f"{rows.shown} has no column that is known to hold the {key}: its columns are {_listed(rows)}. Name it, as "
             f"task.{key}=NAME."

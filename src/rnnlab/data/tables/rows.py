@@ -50,14 +50,14 @@ Part = tuple[list[int], list[list[str]]]
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a table, each as long as `columns`, as text without outer spaces.
+    """The rows of a table, each as long as `columns`, as text.
 
     Iterating gives (lines, cells), each time from the first row on: where up to `ROWS` rows stand in the file, and
     their cells.
 
     shown: the file's name in messages. notes: one-line remarks on how it had to be read. separator: of the fields of a
     text, "," for others. typed: whether numbers are written by `rnnlab.data.tables.typed`, with a decimal point.
-    counted: what `lines` are, "line" or "row".
+    counted: what `lines` are, "line" or "row". stripped: whether cells come without outer spaces.
     """
 
     shown: str
@@ -67,11 +67,13 @@ class Rows:
     typed: bool
     counted: str
     _cells: Callable[[], Iterator[tuple[int, list[str]]]]
+    stripped: bool = True
 
     def __iter__(self) -> Iterator[Part]:
         cells = self._cells()
         while some := list(islice(cells, ROWS)):
-            yield [line for line, _ in some], [row for _, row in some]
+            rows = [[cell.strip() for cell in row] for _, row in some] if self.stripped else [row for _, row in some]
+            yield [line for line, _ in some], rows
 
     @classmethod
     def open(cls, path: Path, shown: str, header: bool = True) -> "Rows":
@@ -113,7 +115,9 @@ class Rows:
 
             return cls._typed(shown, columns, notes, records, "line" if lines else "row")
         separator = separator_of(encoded.head, notes, numbers_only=not header)
-        return cls._with_header(shown, notes, separator, header, lambda: cells_of(source, encoded, separator, shown))
+        return cls._with_header(
+            shown, notes, separator, header, lambda: cells_of(source, encoded, separator, shown, notes)
+        )
 
     @classmethod
     def _typed(
@@ -126,7 +130,7 @@ class Rows:
     ) -> "Rows":
         if not columns or next(cells(), None) is None:
             raise UserError(f"{shown} has no rows; give it some.")
-        return cls(shown, columns, notes, ",", True, counted, cells)
+        return cls(shown, [column.strip() for column in columns], notes, ",", True, counted, cells)
 
     @classmethod
     def _with_header(
@@ -144,7 +148,7 @@ class Rows:
         width = len(first[0][1])
         columns, begin = [str(number) for number in range(1, width + 1)], 0
         if header:
-            rows = [row for _, row in first]
+            rows = [[cell.strip() for cell in row] for _, row in first]
             date = _date_for_name(*rows[:2])
             if date is not None:
                 raise UserError(

@@ -33,7 +33,7 @@ def text_of(value: Any) -> str:
     if value is None or value != value:  # NaN and NaT
         return ""
     if isinstance(value, str):
-        return value.strip()
+        return value
     if isinstance(value, float):
         return repr(float(value)).removesuffix(".0")
     if isinstance(value, Decimal):
@@ -143,7 +143,7 @@ def spreadsheet(source: Source, shown: str, notes: list[str]) -> Cells:
     first, last = min(used, default=0), max(used, default=0)
     for number, row in enumerate(rows, 1):
         cells = [text_of(value) for value in row[first : last + 1]]
-        if any(cells):
+        if any(cell.strip() for cell in cells):
             yield number, cells
 
 

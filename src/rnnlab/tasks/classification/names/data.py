@@ -14,7 +14,7 @@ from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import SPLIT_SEED, split_by_class
 from rnnlab.data.vocabulary import END, Vocabulary
-from rnnlab.datasets.surnames import Surnames, plain_name
+from rnnlab.datasets.surnames import NAMES, Surnames, plain_name
 from rnnlab.losses import CrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
@@ -35,7 +35,7 @@ class NamesData(ClassificationData):
     training part. Classes are of very unlike sizes, hence the ranking by macro F1.
     """
 
-    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "classes")
+    learnt: ClassVar[tuple[str, ...]] = ("vocabulary", "classes", "column")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class NamesData(ClassificationData):
         return {
             "vocabulary": vocabulary.as_list(),
             "classes": surnames.classes,
+            **({} if surnames.column is None else {"column": surnames.column}),
             "report": {
                 **{split: f"{len(indices)} names" for split, indices in splits.items()},
                 "classes": ", ".join(f"{surnames.classes[label]} {counts[label]}" for label in np.argsort(-counts)),
@@ -91,7 +92,7 @@ class NamesData(ClassificationData):
         self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
-        self.meta = learnt
+        self.meta = {"column": NAMES[0], **learnt}
         self.vocabulary = Vocabulary.from_list(learnt["vocabulary"])
         self.classes = list(learnt["classes"])
         self.spec = TaskSpec(
@@ -107,7 +108,7 @@ class NamesData(ClassificationData):
         )
 
     def raw_columns(self) -> dict[str, Column]:
-        return {"name": Column("text", "a surname")}
+        return {"name": Column("text", "a surname", names=(self.meta["column"], *NAMES))}
 
     def raw_timestep(self) -> Column:
         return Column("text", "a letter")

@@ -1,19 +1,71 @@
-"""Texts in files, in a folder for each class: train/<class>/*.txt and test/<class>/*.txt, or <class>/*.txt."""
+"""Labelled texts of a user's own: a table, or files in a folder for each class.
+
+Such a folder is <class>/*.txt, or train/<class>/*.txt and test/<class>/*.txt.
+"""
 
 import hashlib
 import io
 import json
+from functools import partial
 from pathlib import Path
 
+from rnnlab.addresses import shown
+from rnnlab.data.download import is_address, retrieve, sha256_of
 from rnnlab.data.tables.delimited import look_through
-from rnnlab.data.tables.labelled import PARTS, LabelledRows
+from rnnlab.data.tables.labelled import PARTS, LabelledRows, Wanted, read_labelled
 from rnnlab.data.tables.rows import Rows
+from rnnlab.data.tables.user_table import OwnTable
+from rnnlab.datasets.dataset import File
 from rnnlab.errors import UserError
+from rnnlab.results.files import write_json
+from rnnlab.results.paths import own_file
 
 PACKED = ".texts.jsonl"
 """The ending of the one file that they are written into."""
 
 NO_PART = ""
+
+
+def check_own(key: str, path: str, folders: bool) -> None:
+    """key: task.<key> names it. folders: whether it may be one.
+
+    Raises: `UserError` for a file or folder that is not there or cannot be read.
+    """
+    if is_address(path):
+        raise UserError(f"task.{key}={shown(path)} is an address: download it, and name the file.")
+    if folders and own_file(path).is_dir():
+        text_files(own_file(path))
+    else:
+        OwnTable(path, key).check()
+
+
+def own_file_of(name: str, path: str) -> File:
+    """What it becomes where it is fetched to. name: that of a CSV file there."""
+    place = own_file(path)
+    if place.is_dir():
+        return File(Path(name).stem + PACKED, (digest_of_texts(place),), address=str(place))
+    return File(OwnTable(path).kept_as(name), (sha256_of(place),), address=str(place))
+
+
+def fetch_own(files: list[File], folder: Path, dataset: str) -> None:
+    """Copy them into `folder`, all texts of a folder as one file, with `source.json`."""
+    records = {}
+    for file in files:
+        own = Path(file.address)
+        records[file.name] = retrieve(
+            folder / file.name,
+            dataset=dataset,
+            origin=partial(write_texts, own) if own.is_dir() else own,
+            origin_name=str(own),
+            sha256=None if own.is_dir() else file.sha256,
+            mirror="",  # a file of the user's own is the one that is meant
+        )
+    write_json(folder / "source.json", {"source": "csv", "files": records})
+
+
+def read_own(path: Path, called: str, wanted: Wanted) -> LabelledRows:
+    """What was fetched. called: the file or folder, in messages."""
+    return read_texts(path, called) if path.name.endswith(PACKED) else read_labelled(path, called, wanted)
 
 
 def text_files(folder: Path) -> list[tuple[str, str, Path]]:
@@ -66,16 +118,16 @@ def _text_of(path: Path) -> str:
     return content.decode(look_through(lambda: io.BytesIO(content), str(path), []).encoding)
 
 
-def read_texts(path: Path, shown: str) -> LabelledRows:
-    """What `write_texts` wrote. shown: the folder, in messages."""
+def read_texts(path: Path, called: str) -> LabelledRows:
+    """What `write_texts` wrote. called: the folder, in messages."""
     texts: list[str] = []
     labels: list[str] = []
     parts: list[str] = []
     places: list[str] = []
-    for _, cells in Rows.open(path, shown):
+    for _, cells in Rows.open(path, called):
         for text, label, part, file in cells:
             texts.append(text)
             labels.append(label)
             parts.append(part)
-            places.append(f"{shown}, {file}")
+            places.append(f"{called}, {file}")
     return LabelledRows(texts, labels, None if NO_PART in parts else parts, places, ("text", "label"))
