@@ -96,7 +96,8 @@ class ManyToMany(Layout):
     inputs: (batch, time, input_size), or tokens (batch, time) -> (batch, time, output_size).
 
     embedding_size: of tokens. input_dropout, output_dropout: share of what enters and leaves the recurrent net.
-    embedding_std: see `Entry`. tied: W is the matrix of the tokens' vectors (Press and Wolf 2017), after a linear map
+    embedding_std: see `Entry`. readout: `each` timestep, for there is no other; a config may name it to choose between
+    this layout and `ManyToOne`. tied: W is the matrix of the tokens' vectors (Press and Wolf 2017), after a linear map
     to their size where the recurrent net's differs.
 
     Raises: `UserError` for a bidirectional net on a task whose targets are its future, or where the state is carried.
@@ -113,6 +114,7 @@ class ManyToMany(Layout):
         output_dropout: Dropout = 0.0,
         tied: bool = False,
         embedding_std: PositiveNumber = 1.0,
+        readout: Literal["each"] = "each",
     ) -> None:
         super().__init__(spec, make)
         self.entry = Entry(spec, embedding_size, input_dropout, embedding_std)

@@ -23,7 +23,7 @@ def test_every_form_holds_the_same_sequences(form: str, tmp_path: Path) -> None:
     found = read(FORMS[form](frame, tmp_path))
     expected = {str(number): own for number, own in frame.groupby("id", sort=False)}
     assert found.labels is not None
-    if form in ("ts", "npz"):  # whose channels have no names
+    if form in ("ts", "npz", "npy"):  # whose channels have no names
         assert len(found.channels) == 2
     else:
         assert sorted(found.channels) == CHANNELS
@@ -40,14 +40,21 @@ def test_who_a_sequence_is_of_is_found_and_said(tmp_path: Path) -> None:
 
 
 def test_the_form_of_the_ucr_archive(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for name, count in (("Two_TRAIN.tsv", 8), ("Two_TEST.tsv", 4)):
-        rows = [[number % 2 + 1, *rng.normal(size=10)] for number in range(count)]
-        np.savetxt(tmp_path / name, rows, delimiter="\t")
+    frame = walks()
+    writing.two_files(frame, tmp_path)
     found = read(tmp_path)
-    assert found.labels == ["1", "2"] * 6
-    assert found.parts == ["train"] * 8 + ["test"] * 4
-    assert [values.shape for values in found.values] == [(10, 1)] * 12
+    assert found.labels == ["1", "2", "3"] * 8
+    assert found.parts == ["train"] * 12 + ["test"] * 12
+    steps = int(frame.groupby("id").size().min())
+    assert found.values[0][:, 0].tolist() == frame["x"].iloc[:steps].tolist()
+
+
+def test_the_form_arff(tmp_path: Path) -> None:
+    frame = walks()
+    found = read(writing.arff(frame, tmp_path))
+    assert found.labels == frame.groupby("id", sort=False)["label"].first().tolist()
+    steps = int(frame.groupby("id").size().min())
+    assert found.values[0].tolist() == frame[CHANNELS].iloc[:steps].to_numpy().tolist()
 
 
 def test_a_label_at_each_timestep(tmp_path: Path) -> None:

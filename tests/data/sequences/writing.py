@@ -150,11 +150,43 @@ def ts(frame: pd.DataFrame, folder: Path) -> Path:
     return path
 
 
+def npy(frame: pd.DataFrame, folder: Path) -> Path:
+    """X.npy with y.npy beside it."""
+    with np.load(npz(frame, folder)) as arrays:
+        np.save(folder / "X.npy", arrays["X"])
+        np.save(folder / "y.npy", arrays["y"])
+    return folder / "X.npy"
+
+
+def arff(frame: pd.DataFrame, folder: Path) -> Path:
+    """A relation whose rows are the channels, as the archive writes several of them; all of the shortest length."""
+    path = folder / "walks.arff"
+    steps = int(frame.groupby("id").size().min())
+    lines = ["@relation walks", "@attribute channels relational"]
+    lines += [f"  @attribute t{number} numeric" for number in range(steps)]
+    lines += ["@end channels", "@attribute class {walk,run,sit}", "@data"]
+    for _, own in frame.groupby("id", sort=False):
+        channels = "\\n".join(",".join(map(str, own[name].iloc[:steps])) for name in CHANNELS)
+        lines.append(f'"{channels}",{own["label"].iloc[0]}')
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def two_files(frame: pd.DataFrame, folder: Path) -> Path:
+    """As the UCR archive has them: no header, the label first."""
+    steps = int(frame.groupby("id").size().min())
+    numbers = {"walk": 1, "run": 2, "sit": 3}
+    rows = [[numbers[own["label"].iloc[0]], *own["x"].iloc[:steps]] for _, own in frame.groupby("id", sort=False)]
+    np.savetxt(folder / "Two_TRAIN.tsv", rows[: len(rows) // 2], delimiter="\t")
+    np.savetxt(folder / "Two_TEST.tsv", rows[len(rows) // 2 :], delimiter="\t")
+    return folder / "Two_TRAIN.tsv"
+
+
 FORMS: dict[str, Write] = {
     each.__name__: each
     for each in (
         long_csv, long_other_marks, long_tabs_gz, long_dates, long_parquet, long_excel, long_json_lines, long_json,
-        melted, nested_json_lines, nested_csv, wide, folder_of_csv, npz, ts,
+        melted, nested_json_lines, nested_csv, wide, folder_of_csv, npz, npy, ts,
     )
 }  # fmt: skip
 

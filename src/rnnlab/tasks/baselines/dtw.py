@@ -1,10 +1,18 @@
 """Dynamic time warping: how far one sequence is from another when either may be stretched."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from rnnlab.output import progress
+from rnnlab.tasks.baselines.classifiers import Classify
 from rnnlab.tasks.task import Array
+
+log = logging.getLogger("rnnlab")
 
 QUERIES = 16
 """Compared with all references at once: enough to fill a vectorised step, few enough to stay in the cache."""
@@ -66,3 +74,92 @@ def _distances(
             result[number] = g / (i + 1 + reference_lengths)
         before, row = row, before
     return result
+
+
+TEMPERATURES = 2.0 ** np.arange(-10, 3)
+FITTED = 100
+"""Sequences of the validation part, at most, that the temperature is chosen on."""
+
+
+def nearest_by_warping(
+    training: list[NDArray[np.float32]],
+    y: NDArray[np.integer],
+    validation: list[NDArray[np.float32]],
+    y_validation: NDArray[np.integer],
+    classes: int,
+) -> Classify:
+    """The class of the training sequence that is nearest, fitted: a softmax of the distances to the nearest one of each
+    class, whose temperature is the one of `TEMPERATURES` under which the validation part is the likeliest."""
+
+    def by_class(sequences: list[NDArray[np.float32]]) -> Array:
+        """The distance to the nearest training sequence of each class, (sequences, classes)."""
+        distances = warped_distances(sequences, training)
+        nearest = np.full((len(sequences), classes), np.inf)
+        for label in np.unique(y):
+            nearest[:, label] = distances[:, y == label].min(axis=1)
+        return nearest
+
+    chosen = np.unique(np.linspace(0, len(y_validation) - 1, FITTED).astype(int))
+    known = by_class([validation[index] for index in chosen.tolist()])
+
+    def surprise(temperature: float) -> float:
+        likely = softmax(-known / temperature, axis=1)[np.arange(len(chosen)), y_validation[chosen]]
+        return -float(np.log(likely.clip(1e-12)).mean())
+
+    best = min(TEMPERATURES.tolist(), key=surprise)
+
+    def probabilities(sequences: list[NDArray[np.float32]]) -> Array:
+        found: Array = softmax(-by_class(sequences) / best, axis=1)
+        return found
+
+    return probabilities
+
+
+BUDGET = 20.0
+"""Seconds, about, that a core may spend on the distances of a task."""
+PER_STEP, PER_PAIR = 30e-6, 4e-8
+"""Seconds of a cell of the grid of timesteps: for `QUERIES` at once, and for each of their pairs."""
+FEWEST_REFERENCES = 500
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """What of sequences is compared, where all of it would take too long: means of `factor` timesteps in a row, and
+    `references` of the training part, those at even distances when it is sorted by label."""
+
+    factor: int
+    references: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, training: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], y: Array
+    ) -> "Thinning":
+        """queries: all that will be compared with the training part. y: labels or numbers of that."""
+        time = float(np.mean([len(each) for each in training])) * float(np.mean([len(each) for each in queries]))
+        count, factor = len(training), 1
+
+        def seconds() -> float:
+            return len(queries) / QUERIES * time / factor**2 * (PER_STEP + PER_PAIR * QUERIES * count)
+
+        while seconds() > BUDGET:
+            if count > FEWEST_REFERENCES:
+                count = max(FEWEST_REFERENCES, count // 2)
+            else:
+                factor += 1
+        by_label = np.argsort(y, kind="stable")
+        references = np.sort(by_label[np.linspace(0, len(training) - 1, count).astype(int)])
+        if factor > 1 or count < len(training):
+            log.info(
+                "dynamic time warping compares means of %d timesteps with %d of %d training sequences, for time",
+                factor, count, len(training),
+            )  # fmt: skip
+        return cls(factor, references)
+
+    def thin(self, sequences: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        if self.factor == 1:
+            return list(sequences)
+        edges = [np.arange(0, len(each), self.factor) for each in sequences]
+        return [
+            np.add.reduceat(each, edge, axis=0) / np.diff(np.append(edge, len(each)))[:, None].astype(np.float32)
+            for each, edge in zip(sequences, edges, strict=True)
+        ]

@@ -2,11 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from rnnlab.tasks.baselines.baselines import Predict
 from rnnlab.tasks.baselines.classifiers import Classify, best_classifier
-from rnnlab.tasks.baselines.dtw import warped_distances
+from rnnlab.tasks.baselines.dtw import nearest_by_warping
 from rnnlab.tasks.baselines.linear import discriminant_analysis, logistic_regression
 from rnnlab.tasks.classification.baselines import ClassificationBaselines
 from rnnlab.tasks.classification.speech.data import SpeechData
@@ -14,10 +13,6 @@ from rnnlab.tasks.task import SPLITS, Array, Split
 
 TIMESTEPS = (4, 8, 16)
 """How many may stand for a whole utterance where all must have as many."""
-
-TEMPERATURES = 2.0 ** np.arange(-10, 3)
-FITTED = 100
-"""Utterances of the validation part, at most, that the temperature is chosen on."""
 
 
 class SpeechBaselines(ClassificationBaselines):
@@ -39,10 +34,14 @@ class SpeechBaselines(ClassificationBaselines):
         discriminant = best_classifier(candidates, utterances["validation"], validation, self.score)
         return {
             "discriminant": self.predict_by(discriminant, utterances),
-            "warping": self.predict_by(self._nearest(), utterances),
+            "warping": self.predict_by(self._nearest(utterances), utterances),
             "linear": self.classified(logistic_regression, {split: self._statistics(split) for split in SPLITS}),
             **super().fitted(),
         }
+
+    def _nearest(self, utterances: dict[Split, list[NDArray[np.float32]]]) -> Classify:
+        y, classes = self.task.labels, len(self.task.classes)
+        return nearest_by_warping(utterances["train"], y["train"], utterances["validation"], y["validation"], classes)
 
     def _discriminant(self, timesteps: int) -> Classify:
         def features(utterances: list[NDArray[np.float32]]) -> Array:
@@ -54,33 +53,6 @@ class SpeechBaselines(ClassificationBaselines):
 
     def _statistics(self, split: Split) -> Array:
         return np.stack([np.concatenate([each.mean(axis=0), each.std(axis=0)]) for each in self.task.utterances(split)])
-
-    def _nearest(self) -> Classify:
-        """The temperature of the softmax is the one of `TEMPERATURES` under which validation is the likeliest."""
-        labels = self.task.labels["validation"]
-        chosen = np.unique(np.linspace(0, len(labels) - 1, FITTED).astype(int))
-        known = self._by_class([self.task.series["validation"][index] for index in chosen.tolist()])
-
-        def surprise(temperature: float) -> float:
-            likely = softmax(-known / temperature, axis=1)[np.arange(len(chosen)), labels[chosen]]
-            return -float(np.log(likely.clip(1e-12)).mean())
-
-        best = min(TEMPERATURES.tolist(), key=surprise)
-
-        def probabilities(utterances: list[NDArray[np.float32]]) -> Array:
-            found: Array = softmax(-self._by_class(utterances) / best, axis=1)
-            return found
-
-        return probabilities
-
-    def _by_class(self, utterances: list[NDArray[np.float32]]) -> Array:
-        """The distance to the nearest training utterance of each class, (utterances, classes)."""
-        labels = self.task.labels["train"]
-        distances = warped_distances(utterances, self.task.utterances("train"))
-        nearest = np.full((len(utterances), len(self.task.classes)), np.inf)
-        for label in np.unique(labels):
-            nearest[:, label] = distances[:, labels == label].min(axis=1)
-        return nearest
 
 
 def at_even_distances(utterance: NDArray[np.float32], timesteps: int) -> Array:
