@@ -48,8 +48,9 @@ def run(document: str) -> dict[str, Any]:
     return namespace
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/writing-a-cell.md"])
-def test_the_python_of_a_document_runs(document: str) -> None:
+@pytest.mark.parametrize("document", ["README.md", "docs/writing-a-cell.md", "docs/estimators.md"])
+def test_the_python_of_a_document_runs(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert blocks(document, "python")
     run(document)
 

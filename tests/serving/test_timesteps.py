@@ -113,6 +113,29 @@ def test_a_net_that_classifies_says_at_each_timestep_what_it_would_at_the_end(ma
     same(list(model.stream().over(values)), whole)
 
 
+@pytest.mark.parametrize("kind", ["tagging", "classification", "regression"])
+def test_sequences_with_gaps_are_answered_while_they_come(made: Made, root: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"id": np.repeat(np.arange(30), 6), "x": rng.normal(size=180), "y": rng.normal(size=180)})
+    table.loc[rng.random(180) < 0.3, "y"] = np.nan
+    table["mode"] = rng.choice(["on", "off"], 180)
+    labels = {"tagging": table["x"] > 0, "classification": table["id"] % 2, "regression": table["id"] / 7}
+    table["label"] = labels[kind].map({True: "high", False: "low"}) if kind == "tagging" else labels[kind]
+    table.to_csv(root / f"{kind}.csv", index=False)
+    model = made(
+        "sequences", "cell=gru", "cell.hidden_size=8", data=(f"task.path={root / kind}.csv", f"task.kind={kind}")
+    )
+    first = table[table["id"] == 0][["x", "y", "mode"]]
+    whole = model.predict(pd.DataFrame({name: [first[name].tolist()] for name in first})).drop(columns="row")
+    lines = first.to_csv(index=False, header=False).splitlines()
+    stream = model.stream()
+    streamed = list(stream.over(decoded_timestep(line, stream.column) for line in lines))
+    assert len(streamed) == 6
+    if kind != "tagging":
+        streamed = [{key: value for key, value in streamed[-1].items() if key != "timestep"}]
+    same(streamed, whole)
+
+
 def test_a_timestep_that_is_refused_leaves_the_sequence_as_it_was(made: Made) -> None:
     model = made("tagging", "cell=gru", "cell.hidden_size=8")
     undisturbed, stream = list(model.stream().over(SENTENCES[1].split())), model.stream()

@@ -7,13 +7,15 @@
 | own           | task.path: a file, a folder or an http(s) address         | yours                                  |
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from rnnlab.arguments import OneOf, check_arguments
-from rnnlab.data.download import is_address
+from rnnlab.data.download import is_address, sha256_of
+from rnnlab.data.sequences.arrays import labels_beside
 from rnnlab.data.sequences.reading import FORMS, joined, read_sequences, test_file_of
 from rnnlab.data.sequences.sequences import Kind, Reading, Sequences
 from rnnlab.data.tables.user_table import OwnTable
@@ -111,11 +113,13 @@ class SequencesDataset(Dataset):
         contents = [
             OwnFolder(path).sha256() if own_file(path).is_dir() else OwnTable(path).sha256() for path in self._paths()
         ]
+        labels = [sha256_of(beside) for path in self._paths() if (beside := self._labels_beside(path)) is not None]
         return {
             "name": self.name,
             "files": [
                 {**OwnTable(path).identity(), "sha256": sha} for path, sha in zip(self._paths(), contents, strict=True)
             ],
+            **({"labels": labels} if labels else {}),
             "reading": {**self.reading(), "kind": self.kind, **self._notation().given()},
         }
 
@@ -123,6 +127,12 @@ class SequencesDataset(Dataset):
         """How the file is read, and a file of raw input alike: plain JSON, arguments of `Reading` that were given."""
         kept = {key: getattr(self, key) for key in ("form", *COLUMNS) if getattr(self, key) is not None}
         return kept | {key: list(names) for key in ("channels", "static") if (names := getattr(self, key))}
+
+    def _labels_beside(self, path: str) -> Path | None:
+        """The file of the labels of an .npy."""
+        if is_address(path) or not path.lower().endswith(".npy"):
+            return None
+        return labels_beside(own_file(path), self.label)
 
     def _notation(self) -> Notation:
         return Notation(self.decimal, self.date_order)
@@ -140,7 +150,9 @@ class SequencesDataset(Dataset):
                 OwnFolder(path).fetch(place / "files")
                 records.append({"file": "files"})
             else:
-                records.append(OwnTable(path).fetch(place, self.name, mirror, Path(path).name))
+                records.append(OwnTable(path).fetch(place, self.name, mirror, OwnTable(path).name))
+                if (beside := self._labels_beside(path)) is not None:
+                    shutil.copyfile(beside, place / beside.name)
         write_json(folder / "source.json", {"source": self.source, "files": records})
 
     def read(self, folder: Path) -> Sequences:
@@ -152,7 +164,7 @@ class SequencesDataset(Dataset):
             raise UserError(f"{folder} holds no sequences of one's own: fetch them first.")
         how = Reading(kind=self.kind, notation=self._notation(), **self.reading())
         found = [
-            read_sequences(folder / str(number) / each["file"], OwnTable(path).shown, how)
+            _without_path(read_sequences(folder / str(number) / each["file"], OwnTable(path).shown, how), path)
             for number, (path, each) in enumerate(zip(self._paths(), record["files"], strict=True))
         ]
         if len(found) == 1:
@@ -160,6 +172,12 @@ class SequencesDataset(Dataset):
         both = joined(*found)
         both.notes.append(f"test part: {OwnTable(self._paths()[1]).name}")
         return both
+
+
+def _without_path(found: Sequences, path: str) -> Sequences:
+    """Places within the file or folder, so that a copy of it elsewhere is the same data."""
+    shown = OwnTable(path).shown
+    return replace(found, places=[place.removeprefix(shown).lstrip(", /") for place in found.places])
 
 
 def _several(columns: Columns) -> tuple[str, ...]:

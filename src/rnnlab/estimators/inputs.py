@@ -110,5 +110,6 @@ def labels_by_id(y: Any, ids: pd.Index | None) -> Any:
     if not y.index.is_unique:
         raise InputError("y has an id twice in its index.")
     if not ids.isin(y.index).all():
-        raise InputError(f"y has no label for the id {ids[~ids.isin(y.index)][0]!r}; its index is to be the ids of X.")
+        missing = ids[~ids.isin(y.index)].tolist()
+        raise InputError(f"y has no label for the id {missing[0]!r}; its index is to be the ids of X.")
     return y.loc[ids]

@@ -1,5 +1,6 @@
 """A recurrent net of any cell as scikit-learn's classifier and regressor of sequences."""
 
+import os
 import random
 import tempfile
 import warnings
@@ -25,11 +26,12 @@ from rnnlab.arguments import Dropout, Natural, Part, Positive, PositiveNumber, c
 from rnnlab.cells.cell import Cell
 from rnnlab.config.files import folders, read
 from rnnlab.config.fingerprint import plain
+from rnnlab.config.names import OURS, check_names, given_packages
 from rnnlab.data.sequences.sequences import Sequences
 from rnnlab.errors import UserError
 from rnnlab.estimators.inputs import InputError, labels_by_id, sequences_of
 from rnnlab.modules.build import build_module, module_class
-from rnnlab.modules.module import SequenceModule
+from rnnlab.modules.module import Diverged, SequenceModule
 from rnnlab.results.files import atomic_folder, read_json, write_json
 from rnnlab.serving.predictor import CONFIG, LEARNT, WEIGHTS, Predictor, what_builds
 from rnnlab.tasks.raw_input import ROWS, sequences
@@ -69,7 +71,7 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         validation: Part = 0.2,
         cell_options: Mapping[str, Any] | None = None,
         random_state: Any = None,
-        accelerator: str = "auto",
+        accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         threads: Positive | None = None,
     ) -> None:
         self.cell = cell
@@ -109,7 +111,10 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             module = build_module(cfg, task, self._cell_class())
             recorder = Recorder(None)
             trainer = make_trainer(cfg.trainer, recorder, Path(folder), [])
-            self.best_epoch_ = fit_to_best(trainer, module, task)
+            try:
+                self.best_epoch_ = fit_to_best(trainer, module, task)
+            except Diverged as error:
+                raise InputError(f"{error}. Try a lower lr.") from None
         self.n_epochs_ = trainer.current_epoch
         self.history_ = _history(recorder)
         self.n_features_in_ = len(found.channels)
@@ -140,6 +145,12 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             del whole.task[key]
         resolved = OmegaConf.create(plain(whole))
         assert isinstance(resolved, DictConfig)
+        faults: dict[str, str] = {}
+        check_names(resolved, faults, (*OURS, *given_packages((), os.environ)))
+        if isinstance(self.cell, type):
+            faults.pop("cell._target_", None)  # it is not looked up by this name
+        if faults:
+            raise InputError(" ".join(faults.values()))
         return resolved
 
     def _of_the_task(self) -> dict[str, Any]:
@@ -327,7 +338,7 @@ class RecurrentClassifier(ClassifierMixin, _Recurrent):  # type: ignore[misc]
             check_classification_targets(labels)
             classes, numbers = np.unique(labels, return_inverse=True)
             if len(classes) < 2:
-                raise InputError(f"y has one class alone, {classes[0]!r}: two are needed. ({len(labels)} sample)")
+                raise InputError(f"y has one class alone, {classes.tolist()[0]!r}: two are needed.")
             texts = [str(label) for label in classes.tolist()]
             self._fit(found, [texts[number] for number in numbers], groups)
             self.classes_ = classes
@@ -379,8 +390,8 @@ class RecurrentRegressor(RegressorMixin, _Recurrent):  # type: ignore[misc]
         >>> X = np.random.default_rng(0).normal(size=(60, 2, 10))
         >>> y = X[:, 0].mean(axis=1)
         >>> net = RecurrentRegressor("lstm", hidden_size=8, lr=0.01, max_epochs=20, random_state=0).fit(X, y)
-        >>> round(net.score(X, y), 1)  # R²
-        0.9
+        >>> net.score(X, y) > 0.7  # R²
+        True
 
     As `RecurrentClassifier`, and y, one number for each sequence, is scaled too.
 
@@ -406,7 +417,7 @@ class RecurrentRegressor(RegressorMixin, _Recurrent):  # type: ignore[misc]
         validation: Part = 0.2,
         cell_options: Mapping[str, Any] | None = None,
         random_state: Any = None,
-        accelerator: str = "auto",
+        accelerator: Literal["auto", "cpu", "gpu"] = "auto",
         threads: Positive | None = None,
         loss: Literal["absolute_error", "squared_error"] = "absolute_error",
     ) -> None:

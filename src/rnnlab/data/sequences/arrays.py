@@ -30,7 +30,7 @@ def read_arrays(path: Path, shown: str, how: Reading) -> Sequences:
     Raises: `UserError` for arrays of another shape, of objects, without labels, or that do not fit each other.
     """
     if path.suffix.lower() == ".npy":
-        x, y = _load(path, shown), _labels_beside(path, shown, how)
+        x, y = _load(path, shown), _load_labels(path, shown, how)
         return _sequences({"x": x} | ({} if y is None else {"y": y}), shown, how, "")
     arrays = _load(path, shown)
     lower = {name.lower(): array for name, array in arrays.items()}
@@ -66,15 +66,24 @@ def _named(arrays: Mapping[str, Any], names: tuple[str, ...], suffix: str) -> st
     return next((f"{name}{suffix}" for name in names if f"{name}{suffix}" in arrays), None)
 
 
-def _labels_beside(path: Path, shown: str, how: Reading) -> NDArray[Any] | None:
+def labels_beside(path: Path, label: str | None) -> Path | None:
+    """The file beside an .npy that holds its labels: `label`, or one of `BESIDE`; None where there is none."""
+    found = (path.with_name(name) for name in _names_beside(path, label))
+    return next((each for each in found if each.is_file() and each != path), None)
+
+
+def _names_beside(path: Path, label: str | None) -> list[str]:
+    suffix = path.stem[1:] if path.stem[:1].lower() == "x" else ""
+    return [label] if label is not None else [each.format(stem=path.stem, suffix=suffix) for each in BESIDE]
+
+
+def _load_labels(path: Path, shown: str, how: Reading) -> NDArray[Any] | None:
     if not how.labelled:
         return None
-    suffix = path.stem[1:] if path.stem[:1].lower() == "x" else ""
-    files = [how.label] if how.label is not None else [each.format(stem=path.stem, suffix=suffix) for each in BESIDE]
-    for name in files:
-        if (path.parent / name).is_file() and (path.parent / name) != path:
-            found: NDArray[Any] = _load(path.parent / name, name)
-            return found
+    if (beside := labels_beside(path, how.label)) is not None:
+        found: NDArray[Any] = _load(beside, beside.name)
+        return found
+    files = _names_beside(path, how.label)
     raise UserError(
         f"{shown}: there are no labels beside it ({', '.join(files)}); save both in one file: "
         "np.savez('mine.npz', X=X, y=y)."

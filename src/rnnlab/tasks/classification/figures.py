@@ -2,11 +2,18 @@
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from torch import Tensor
 
+from rnnlab.data.batches import Batch
 from rnnlab.tasks.classification.judging import BINS, bins_of_confidence, calibration_error, has_probabilities
 from rnnlab.tasks.figures import Figures
+from rnnlab.tasks.judging import Model
+from rnnlab.tasks.task import Array
 
 SHOWN_CLASSES = 26
 
@@ -66,3 +73,31 @@ def draw_reliability(predictions: list[pd.DataFrame], name: str) -> Figure:
     lower.set_xlabel("confidence")
     lower.set_xlim(0, 1)
     return figure
+
+
+def probabilities_after(model: Model, sequence: Tensor, beginnings: Tensor) -> Array:
+    """Of each class, what a net would say if the sequence ended after so many timesteps, (beginnings, classes).
+
+    sequence: (time, input_size). beginnings: ascending, from 1 to time.
+    """
+    batch = Batch(sequence.expand(len(beginnings), -1, -1), torch.zeros(len(beginnings), dtype=torch.long), beginnings)
+    with torch.inference_mode():
+        found: Array = model(batch.to(model.device)).double().softmax(-1).cpu().numpy()
+    return found
+
+
+def draw_probabilities(
+    axes: Axes, timesteps: NDArray[np.integer], probabilities: Array, classes: list[str], true: str
+) -> None:
+    """How probable each class is after these timesteps, (timesteps, classes); those that lead somewhere, and the true
+    one, have a name."""
+    named = sorted({*probabilities.argmax(axis=1).tolist(), classes.index(true)})
+    axes.plot(timesteps, np.delete(probabilities, named, axis=1), color="0.85", linewidth=0.8)
+    for number, label in enumerate(named):
+        name = classes[label]
+        width = 2.4 if name == true else 1.2
+        axes.plot(timesteps, probabilities[:, label], color=f"C{number}", linewidth=width, label=name)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("timestep")
+    axes.legend(frameon=False, fontsize=8, title="class", title_fontsize=8)

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import Tensor
 
-from rnnlab.data.batches import Batch
+from rnnlab.data.batches import Batch, Batches
+from rnnlab.data.vocabulary import IGNORED
 from rnnlab.statistics import proportion_interval
 from rnnlab.tasks.classification.data import ClassificationData
 from rnnlab.tasks.judging import Judging, Model, losses_of_ratio
@@ -47,6 +49,19 @@ class ClassificationJudging(Judging):
 
     def predict(self, model: Model) -> pd.DataFrame:
         return self.table(softmax(self.outputs(model), axis=1))
+
+    def outputs_at_timesteps(self, model: Model, lengths: Tensor, split: Split = "test") -> Array:
+        """As `outputs`, of a net that says something at each timestep: (timesteps, classes), those of the first example
+        first. lengths: of the examples, (examples,)."""
+        loader = self.task.loader(split)
+        assert isinstance(loader, Batches)
+        found, examples = [], []
+        batches = loader.sampler.batches(loader.batch_size)
+        for (batch, prediction), indices in zip(self.answers(model, split), batches, strict=True):
+            found.append(prediction[batch.targets != IGNORED].double().cpu())
+            examples.append(indices.repeat_interleave(lengths[indices]))
+        in_order = torch.cat(examples).argsort(stable=True)
+        return torch.cat(found)[in_order].numpy()
 
     def say(self, model: Model, batch: Batch, table: pd.DataFrame) -> pd.DataFrame:
         """The `predicted` class by name, the probability of it (`confidence`), and of each class (`p_<class>`)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from rnnlab.errors import UserError
 from rnnlab.losses import AbsoluteError, CrossEntropy, Loss
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
-from rnnlab.tasks.raw_input import Column, refuse, sequences
+from rnnlab.tasks.raw_input import Column, Timestep, refuse, sequences, unlabelled
 from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 UNKNOWN_CATEGORY = "<unknown>"
@@ -340,6 +340,36 @@ class SequencesData(ClassificationData):
                     column if texts is None else [None if np.isnan(each) else texts[int(each)] for each in column]
                 )
         return pd.DataFrame(cells), found.places, found.notes
+
+    def raw_timestep(self) -> Column:
+        kind: Literal["text", "number"] = "text" if self.encoding.categorical else "number"
+        return Column(kind, f"a value of each channel ({_listed(self.channels)}), by name or in this order", 1)
+
+    def read_timestep(self, value: Any, before: Timestep | None = None) -> Timestep:
+        """value: of each channel, by name or in their order; None, NaN or an empty text where it is missing."""
+        now = {
+            name: None if _is_missing(cell) or cell == "" else cell for name, cell in self._by_channel(value).items()
+        }
+        table = pd.DataFrame({name: [[cell]] for name, cell in now.items()})
+        if before is None:
+            return Timestep(table, self.encode(table), now)
+        # a missing number is the last one known
+        last = pd.DataFrame({name: [[before.known[name], cell]] for name, cell in now.items()})
+        known = {name: before.known[name] if cell is None else cell for name, cell in now.items()}
+        return Timestep(table, unlabelled(self.encode(last).inputs[:, -1:]), known)
+
+    def _by_channel(self, value: Any) -> dict[str, Any]:
+        cells = value if isinstance(value, Mapping | list | tuple | np.ndarray) else [value]
+        if isinstance(cells, Mapping):
+            unlike = sorted({*map(str, cells)} ^ {*self.channels})
+            if unlike:
+                what = "it is missing" if unlike[0] in self.channels else "there is no such channel"
+                refuse(0, unlike[0], f"{what}; {_listed(self.channels)} are needed")
+            return {name: cells[name] for name in self.channels}
+        if len(cells) != len(self.channels):
+            refuse(0, self.channels[0], f"found {len(cells)} values, {len(self.channels)} are needed, of "
+                   f"{_listed(self.channels)}")  # fmt: skip
+        return dict(zip(self.channels, cells, strict=True))
 
     def encode(self, table: pd.DataFrame) -> Batch:
         return sequences([self._encode_row(row, table) for row in range(len(table))])

@@ -46,15 +46,7 @@ class TaggingJudging(ClassificationJudging):
         return counts
 
     def predict(self, model: Model) -> pd.DataFrame:
-        loader = self.task.loader("test")
-        found, sentences = [], []
-        batches = loader.sampler.batches(self.task.batch_size)
-        for (batch, prediction), indices in zip(self.answers(model), batches, strict=True):
-            assert batch.lengths is not None
-            found.append(prediction[batch.targets != IGNORED].double().cpu())
-            sentences.append(indices.repeat_interleave(batch.lengths.cpu()))
-        in_order = torch.cat(sentences).argsort(stable=True)
-        return self.table(softmax(torch.cat(found)[in_order].numpy(), axis=1))
+        return self.table(softmax(self.outputs_at_timesteps(model, self.task.words["test"].lengths), axis=1))
 
     def columns(self, split: Split) -> dict[str, Any]:
         lengths = self.task.words[split].lengths.numpy()
