@@ -7,6 +7,7 @@ import json
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,12 @@ def parquet(frame: pd.DataFrame = FRAME) -> bytes:
 
 
 def workbook(rows: list[list[Any]], sheets: int = 1) -> bytes:
-    """An .xlsx of which only the first sheet holds cells: texts, numbers, and None."""
+    """An .xlsx of which only the first sheet holds cells: texts, numbers, dates, and None."""
 
     def cell(row: int, column: int, value: Any) -> str:
         place = f'r="{chr(65 + column)}{row}"'
+        if isinstance(value, date):  # days since 1899-12-30, in the style of a date
+            return f'<c {place} s="1"><v>{(value - date(1899, 12, 30)).days}</v></c>'
         return (
             f"<c {place}><v>{value}</v></c>"
             if isinstance(value, int | float)
@@ -66,7 +69,9 @@ def workbook(rows: list[list[Any]], sheets: int = 1) -> bytes:
             f'<Relationship Id="r{number}" Type="{office}/worksheet" Target="worksheets/sheet{number}.xml"/>'
             for number in numbers
         )
-        + "</Relationships>",
+        + f'<Relationship Id="s" Type="{office}/styles" Target="styles.xml"/></Relationships>',
+        "xl/styles.xml": f'<styleSheet {main}><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs>'
+        "</styleSheet>",
     } | {
         f"xl/worksheets/sheet{number}.xml": f"<worksheet {main}><sheetData>{''.join(lines) if number == 1 else ''}"
         "</sheetData></worksheet>"
@@ -112,7 +117,7 @@ def test_a_table_is_the_same_in_every_form(name: str, tmp_path: Path) -> None:
 def test_a_spreadsheet_is_the_same_table(tmp_path: Path) -> None:
     pytest.importorskip("python_calamine")
     path = tmp_path / "a.xlsx"
-    cells = [[None, row[0], row[1], float(row[2]) if row[2] else None] for row in TABLE]
+    cells = [[None, date.fromisoformat(row[0]), row[1], float(row[2]) if row[2] else None] for row in TABLE]
     path.write_bytes(workbook([[], [None, *COLUMNS], *cells], sheets=2))
     rows = Rows.open(path, "a.xlsx")
     assert rows.columns == COLUMNS

@@ -16,13 +16,13 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.arguments import refusal
-from rnnlab.data.tables.labelled import Wanted, classes_of
+from rnnlab.arguments import OneOf, refusal
+from rnnlab.data.tables.labelled import Wanted, classes_of, numbers_of
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, read_member, why_unreadable
 from rnnlab.datasets.own_texts import check_own, fetch_own, own_file_of, read_own
@@ -49,16 +49,20 @@ FULL = File(
 CSV = "reviews.csv"
 TEST = "test.csv"
 
+KINDS = ("classification", "regression")
+
 CLASSES = ("negative", "positive")
 """Of the sources that are reviews."""
 
 
 class LabelledTexts(NamedTuple):
-    """labels: (texts,), the number of its class in `classes`; is_test, is_validation: (texts,), the official splits;
-    places: for messages; columns: of the text and the label, of a table; notes: on how it was read."""
+    """labels: (texts,), the number of its class in `classes`, or of kind=regression the number itself; is_test,
+    is_validation: (texts,), the official splits; places: for messages; columns: of the text and the label, of a table;
+    notes: on how it was read.
+    """
 
     texts: list[str]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     is_test: NDArray[np.bool_]
     places: list[str]
     is_validation: NDArray[np.bool_] | None = None
@@ -73,7 +77,8 @@ class Reviews(Dataset):
 
     path: of csv, any table of `Rows`, or a folder with a folder of .txt for each class, beneath train/ and test/ where
     there are these. test_path: a table or folder of the same form that is the test split. text, label, split: columns
-    of a table; None: found by usual names. classes: the labels in their order; None: found.
+    of a table; None: found by usual names. classes: the labels in their order; None: found. kind: what labels are,
+    classes, or numbers (regression).
     """
 
     worded: ClassVar[tuple[str, ...]] = ("source", "path", "text")
@@ -85,6 +90,7 @@ class Reviews(Dataset):
     label: str | None = None
     split: str | None = None
     classes: tuple[str, ...] | None = None
+    kind: Annotated[str, OneOf(KINDS)] = "classification"
 
     def __post_init__(self) -> None:
         # YAML and the command line read labels like 0 and 1 as numbers
@@ -99,6 +105,8 @@ class Reviews(Dataset):
     def check(self) -> None:
         super().check()
         if self.source != "csv":
+            if self.kind != "classification":
+                raise UserError(f"task.kind={self.kind} is for texts of your own: give them, as task.path=my.csv.")
             return
         if self.classes is not None and (len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)):
             needed = "null, or two or more different labels, such as [neg,pos]"
@@ -124,7 +132,7 @@ class Reviews(Dataset):
 
     def fingerprint(self) -> dict[str, Any]:
         classes = None if self.classes is None else list(self.classes)
-        reading = {"text": self.text, "label": self.label, "split": self.split, "classes": classes}
+        reading = {"text": self.text, "label": self.label, "split": self.split, "classes": classes, "kind": self.kind}
         return super().fingerprint() | (reading if self.source == "csv" else {})
 
     def fetch(self, folder: Path, mirror: str | None = None) -> None:
@@ -158,12 +166,17 @@ class Reviews(Dataset):
             whole = replace(whole, texts=whole.texts + test.texts, places=whole.places + test.places)
             labels = labels + test.labels
             parts = parts + ["test"] * len(test.texts)
-        classes = classes_of(labels, self.classes or (), whole.places, notes)
-        numbers = {name.casefold(): number for number, name in enumerate(classes)}
+        classes: list[str] = []
+        if self.kind == "regression":
+            values = np.array(numbers_of(labels, whole.places))
+        else:
+            classes = classes_of(labels, self.classes or (), whole.places, notes)
+            numbers = {name.casefold(): number for number, name in enumerate(classes)}
+            values = np.array([numbers[label.casefold()] for label in labels])
         part = np.array(parts)
         return LabelledTexts(
             whole.texts,
-            np.array([numbers[label.casefold()] for label in labels]),
+            values,
             part == "test",
             whole.places,
             part == "validation",

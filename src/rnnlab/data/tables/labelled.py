@@ -4,6 +4,7 @@ found = read_labelled(Path("my.csv"), "my.csv", Wanted(texts=("text", "review"))
 found.texts, found.labels, found.notes
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -209,6 +210,20 @@ def classes_of(labels: Sequence[str], given: Sequence[str], places: Sequence[str
         other = [label for label in counts if spelling[label.casefold()] != label]
         notes.append(f"labels that differ in case alone are one class: {', '.join(other[:5])}")
     return in_order(names)
+
+
+def numbers_of(labels: Sequence[str], places: Sequence[str]) -> list[float]:
+    """Raises: `UserError` for a label that is no number, or an infinite one, and where all are the same."""
+    mark = likely_marks(list(labels))[0]
+    found = []
+    for label, place in zip(labels, places, strict=True):
+        number = number_of(label, mark)
+        if number is None or math.isinf(number):
+            raise UserError(f"{place}: found the label '{label[:40]}' where a number belongs (task.kind=regression).")
+        found.append(number)
+    if len(set(found)) < 2:
+        raise UserError(f"{places[0].rsplit(', ', 1)[0]}: all labels are {labels[0]}; there is nothing to learn.")
+    return found
 
 
 def _spelling(counts: Counter[str]) -> dict[str, str]:

@@ -93,7 +93,8 @@ def nb_svm(
 
     def classify(x: Any) -> NDArray[np.float64]:
         found = np.stack([one(x)[:, 1] for one in each], axis=1)
-        return found / found.sum(axis=1, keepdims=True)
+        shares: NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
+        return shares
 
     return classify
 

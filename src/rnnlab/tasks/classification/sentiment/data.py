@@ -84,7 +84,7 @@ class SentimentData(ClassificationData):
             if contradicted:
                 several = "both" if len(reviews.classes) == 2 else "several"
                 notes.append(f"of {contradicted} texts that stand under {several} labels, the first label is kept")
-        splits = with_training(self._splits(reviews), self.train, reviews.labels)
+        splits = self.splits(reviews)
         # words twice, once to learn and once to write: to keep them all would take many times the memory of the text
         training = (
             words(reviews.texts[index]) for index in progress(splits["train"], f"{self.task_name}: learning the words")
@@ -102,14 +102,13 @@ class SentimentData(ClassificationData):
             lengths[split] = np.array([len(numbers) for numbers in found])
             unknown[split] = np.mean([(numbers == UNKNOWN).mean() for numbers in found])
             Ragged.write(folder, split, [numbers[-self.longest :] for numbers in found], np.int32)
-            np.save(folder / f"{split}_labels.npy", reviews.labels[indices])
-        own = {} if reviews.columns is None else {"classes": list(reviews.classes), "columns": list(reviews.columns)}
         return {
             "vocabulary": vocabulary.as_list(),
             "longest": self.longest,
-            **own,
+            **({} if reviews.columns is None else {"columns": list(reviews.columns)}),
+            **self.write_labels(reviews, splits, folder),
             "report": {
-                **{split: _described(reviews, indices, lengths[split]) for split, indices in splits.items()},
+                **{split: self._described(reviews, indices, lengths[split]) for split, indices in splits.items()},
                 "test split": "official" if reviews.is_test.any() else "drawn",
                 "longer than task.longest": f"{np.mean(np.concatenate(list(lengths.values())) > self.longest):.1%}",
                 "vocabulary": f"{len(vocabulary) - len(SPECIAL)} words",
@@ -118,8 +117,11 @@ class SentimentData(ClassificationData):
             },
         }
 
-    def _splits(self, reviews: LabelledTexts) -> Splits:
-        """Raises: `UserError` where training lacks a class, or a part is empty."""
+    def splits(self, reviews: LabelledTexts) -> Splits:
+        """The official parts, as far as there are any; the others are drawn, the same share of each class.
+
+        Raises: `UserError` where training lacks a class, or a part is empty.
+        """
         held_out = reviews.is_test if reviews.is_validation is None else reviews.is_test | reviews.is_validation
         for label, name in enumerate(reviews.classes):
             of_class = np.flatnonzero(reviews.labels == label)
@@ -128,12 +130,28 @@ class SentimentData(ClassificationData):
                     f"{reviews.places[of_class[0]]}: the label '{name}' is in no row of the training part, so that "
                     "nothing can learn it; give such rows, or leave these out."
                 )
-        if reviews.is_validation is None or not reviews.is_validation.any():
-            return split_by_class(reviews.labels, self.validation, self.test, reviews.is_test, reviews.classes)
-        if not reviews.is_test.any():
-            raise UserError(f"{reviews.places[0].rsplit(', ', 1)[0]} has a validation part and no test part; give one.")
-        parts = {"train": ~held_out, "validation": reviews.is_validation, "test": reviews.is_test}
-        return {split: np.flatnonzero(inside) for split, inside in parts.items()}
+        splits = official_parts(reviews) or split_by_class(
+            reviews.labels, self.validation, self.test, reviews.is_test, reviews.classes
+        )
+        return with_training(splits, self.train, reviews.labels)
+
+    def write_labels(self, reviews: LabelledTexts, splits: Splits, folder: Path) -> dict[str, Any]:
+        """Those of each part into a file; and what is learnt of them."""
+        for split, indices in splits.items():
+            np.save(folder / f"{split}_labels.npy", reviews.labels[indices])
+        return {} if reviews.classes == CLASSES else {"classes": list(reviews.classes)}
+
+    def labels_in_words(self, reviews: LabelledTexts, indices: NDArray[np.int64]) -> str:
+        """The share of each class in a part; of many, of the most frequent ones."""
+        counts = np.bincount(reviews.labels[indices], minlength=len(reviews.classes))
+        shown = [1] if len(counts) == 2 else np.argsort(-counts, kind="stable")[:SHOWN_CLASSES]
+        return ", ".join(f"{counts[label] / len(indices):.1%} {reviews.classes[label]}" for label in shown)
+
+    def _described(self, reviews: LabelledTexts, indices: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
+        return (
+            f"{len(indices)} reviews, {self.labels_in_words(reviews, indices)}, of {lengths.min()} to {lengths.max()} "
+            f"words, in the median {np.median(lengths):.0f}"
+        )
 
     def _numbers(self, reviews: LabelledTexts, index: int, vocabulary: Vocabulary) -> NDArray[np.int32]:
         found = words(reviews.texts[index])
@@ -145,6 +163,10 @@ class SentimentData(ClassificationData):
         self.restore(meta)
         self.seed = seed
         self.reviews = {split: Ragged.open(folder, split) for split in SPLITS}
+        self.open_labels(folder)
+
+    def open_labels(self, folder: Path) -> None:
+        """What `write_labels` wrote."""
         self.labels = {split: np.load(folder / f"{split}_labels.npy") for split in SPLITS}
 
     def restore(self, learnt: dict[str, Any]) -> None:
@@ -180,8 +202,12 @@ class SentimentData(ClassificationData):
         longest = self.meta["longest"]
         return sequences([self.vocabulary.encode(each)[-longest:] for each in found])
 
+    def targets_of(self, split: Split) -> Tensor:
+        """What the loss compares the net's outputs with, for each example of the split."""
+        return torch.from_numpy(self.labels[split])
+
     def loader(self, split: Split) -> Batches:
-        reviews, labels = self.reviews[split], torch.from_numpy(self.labels[split])
+        reviews, labels = self.reviews[split], self.targets_of(split)
 
         def take(indices: Tensor) -> Batch:
             inputs, lengths = reviews.take(indices)
@@ -190,14 +216,18 @@ class SentimentData(ClassificationData):
         return Batches(take, ByLength(reviews.lengths, self.seed if split == "train" else None), self.batch_size)
 
 
-def _described(reviews: LabelledTexts, indices: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
-    counts = np.bincount(reviews.labels[indices], minlength=len(reviews.classes))
-    shown = [1] if len(counts) == 2 else np.argsort(-counts, kind="stable")[:SHOWN_CLASSES]
-    shares = ", ".join(f"{counts[label] / len(indices):.1%} {reviews.classes[label]}" for label in shown)
-    return (
-        f"{len(indices)} reviews, {shares}, of {lengths.min()} to {lengths.max()} words, "
-        f"in the median {np.median(lengths):.0f}"
-    )
+def official_parts(reviews: LabelledTexts) -> Splits | None:
+    """Where all three parts are known; None where some are to be drawn.
+
+    Raises: `UserError` where only the test part is missing.
+    """
+    if reviews.is_validation is None or not reviews.is_validation.any():
+        return None
+    if not reviews.is_test.any():
+        raise UserError(f"{reviews.places[0].rsplit(', ', 1)[0]} has a validation part and no test part; give one.")
+    train = ~(reviews.is_validation | reviews.is_test)
+    parts = {"train": train, "validation": reviews.is_validation, "test": reviews.is_test}
+    return {split: np.flatnonzero(inside) for split, inside in parts.items()}
 
 
 def _each_once(reviews: LabelledTexts) -> tuple[LabelledTexts, int]:
