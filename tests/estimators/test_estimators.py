@@ -260,6 +260,7 @@ LONG = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 
         (X8, ["one"] * 8, "y has one class alone, 'one'"),
         (LONG, pd.Series(["a", "b"], index=[1, 3]), "y has no label for the id 2"),
         (LONG.drop(columns="x"), ["a", "b"], "no channels"),
+        (LONG.assign(x=pd.Timestamp("2020")), ["a", "b"], "X holds dates in 'x': call that column 'time'"),
     ],
 )
 def test_data_that_cannot_work_is_said_to_be_so(x: Any, y: Any, message: str) -> None:

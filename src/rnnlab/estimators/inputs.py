@@ -87,6 +87,8 @@ def _read_long(x: pd.DataFrame) -> tuple[Sequences, pd.Index]:
             if np.isinf(columns[-1]).any():
                 raise InputError(f"X contains infinity in channel '{name}'.")
             continue
+        if pd.api.types.is_datetime64_any_dtype(column):
+            raise InputError(f"X holds dates in '{name}': call that column '{TIME}', or leave it out.")
         numbers, texts = pd.factorize(column.map(str, na_action="ignore"))
         categories[index] = [str(text) for text in texts]
         columns.append(np.where(numbers < 0, np.nan, numbers.astype(np.float64)))
