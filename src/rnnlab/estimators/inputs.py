@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from rnnlab.data.sequences.sequences import Sequences
+from rnnlab.data.sequences.sequences import Sequences, unnamed_channels
 from rnnlab.errors import UserError
 
 ID, TIME = "id", "time"
@@ -43,7 +43,7 @@ def sequences_of(x: Any) -> tuple[Sequences, pd.Index | None]:
         if array.ndim > 3 or 0 in array.shape:
             raise InputError(f"X has the shape {array.shape}; (n, channels, time) is needed, or (n, time).")
         values = list(array.swapaxes(1, 2) if array.ndim == 3 else array[..., None])
-    return _named(values, [f"channel_{number}" for number in range(values[0].shape[1])]), None
+    return _named(values, unnamed_channels(values[0].shape[1])), None
 
 
 def _read_list(x: Iterable[Any]) -> list[Series]:
