@@ -24,7 +24,10 @@ from rnnlab.cells.cell import Shared
 from rnnlab.cells.rnn import RNNCell
 from rnnlab.errors import UserError
 from rnnlab.estimators import RecurrentClassifier, RecurrentRegressor, recurrent
+from rnnlab.serving.answers import answers_to
+from rnnlab.serving.load import find_predictor
 from rnnlab.serving.predictor import CONFIG
+from rnnlab.serving.reading import read_input
 
 SMALL: dict[str, Any] = {"hidden_size": 6, "max_epochs": 8, "lr": 0.02, "random_state": 0}
 
@@ -96,7 +99,7 @@ def test_lists_and_frames_are_the_same_sequences_as_arrays(fitted: RecurrentClas
     expected = fitted.predict_proba(x)
     assert np.array_equal(fitted.predict_proba(list(x)), expected)
     parts = [
-        pd.DataFrame({"time": np.arange(x.shape[2]), "id": f"s{number}", "channel_1": each[1], "channel_0": each[0]})
+        pd.DataFrame({"time": np.arange(x.shape[2]), "id": f"s{number}", "channel 2": each[1], "channel 1": each[0]})
         for number, each in enumerate(x)
     ]
     long = pd.concat(parts).sample(frac=1, random_state=0)
@@ -180,6 +183,15 @@ def test_what_is_saved_is_loaded_without_a_pickle_and_answers_the_same(
     assert loaded.score(x, y) == fitted.score(x, y)
 
 
+def test_what_is_saved_answers_files_too(fitted: RecurrentClassifier, tmp_path: Path) -> None:
+    x, _ = slopes(count=4)
+    fitted.save(tmp_path / "net")
+    np.savez(tmp_path / "new.npz", x=x)
+    model = find_predictor(str(tmp_path / "net"))
+    (answers,) = answers_to(read_input(str(tmp_path / "new.npz"), model.task), model, {})
+    assert np.allclose(answers["p_rising"], fitted.predict_proba(x)[:, 1], rtol=0, atol=1e-6)
+
+
 def test_a_regressor_is_saved_and_loaded(tmp_path: Path) -> None:
     x, _ = slopes()
     y = 1000 + 50 * x[:, 0, -1]
@@ -260,6 +272,7 @@ LONG = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 
         (X8, ["one"] * 8, "y has one class alone, 'one'"),
         (LONG, pd.Series(["a", "b"], index=[1, 3]), "y has no label for the id 2"),
         (LONG.drop(columns="x"), ["a", "b"], "no channels"),
+        (LONG.assign(x=pd.Timestamp("2020")), ["a", "b"], "X holds dates in 'x': call that column 'time'"),
     ],
 )
 def test_data_that_cannot_work_is_said_to_be_so(x: Any, y: Any, message: str) -> None:
@@ -284,8 +297,8 @@ def test_a_file_of_a_workspace_names_no_code_but_what_the_environment_allows(
 def test_channels_are_told_by_number_and_by_name(fitted: RecurrentClassifier) -> None:
     with pytest.raises(ValueError, match="X has 1 features, but RecurrentClassifier is expecting 2 features as input"):
         fitted.predict(np.zeros((3, 1, 5)))
-    with pytest.raises(ValueError, match="X has no channel 'channel_1'; the net reads channel_0, channel_1"):
-        fitted.predict(pd.DataFrame({"id": [1, 1], "channel_0": [1.0, 2], "other": [1.0, 2]}))
+    with pytest.raises(ValueError, match="X has no channel 'channel 2'; the net reads channel 1, channel 2"):
+        fitted.predict(pd.DataFrame({"id": [1, 1], "channel 1": [1.0, 2], "other": [1.0, 2]}))
 
 
 def test_the_examples_of_the_docstrings_are_so() -> None:

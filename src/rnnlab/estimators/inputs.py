@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
-from rnnlab.data.sequences.sequences import Sequences
+from rnnlab.data.sequences.sequences import Sequences, unnamed_channels
 from rnnlab.errors import UserError
 
 ID, TIME = "id", "time"
@@ -43,7 +43,7 @@ def sequences_of(x: Any) -> tuple[Sequences, pd.Index | None]:
         if array.ndim > 3 or 0 in array.shape:
             raise InputError(f"X has the shape {array.shape}; (n, channels, time) is needed, or (n, time).")
         values = list(array.swapaxes(1, 2) if array.ndim == 3 else array[..., None])
-    return _named(values, [f"channel_{number}" for number in range(values[0].shape[1])]), None
+    return _named(values, unnamed_channels(values[0].shape[1])), None
 
 
 def _read_list(x: Iterable[Any]) -> list[Series]:
@@ -87,6 +87,8 @@ def _read_long(x: pd.DataFrame) -> tuple[Sequences, pd.Index]:
             if np.isinf(columns[-1]).any():
                 raise InputError(f"X contains infinity in channel '{name}'.")
             continue
+        if pd.api.types.is_datetime64_any_dtype(column):
+            raise InputError(f"X holds dates in '{name}': call that column '{TIME}', or leave it out.")
         numbers, texts = pd.factorize(column.map(str, na_action="ignore"))
         categories[index] = [str(text) for text in texts]
         columns.append(np.where(numbers < 0, np.nan, numbers.astype(np.float64)))

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -99,9 +100,7 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if groups is not None:
             check_consistent_length(found.values, groups)
             groups = [str(group) for group in groups]
-        found = Sequences(
-            found.values, found.channels, y, found.places, categories=found.categories, groups=groups
-        )  # fmt: skip
+        found = replace(found, labels=y, groups=groups)
         cfg = self._config()
         seed = self._seed()
         task = _task(cfg)
@@ -494,9 +493,8 @@ def _as_trained(found: Sequences, task: SequencesData, name: str) -> Sequences:
             raise InputError(f"X has no channel '{missing[0]}'; the net reads {', '.join(task.channels)}.")
         order = [found.channels.index(channel) for channel in task.channels]
         categories = {order.index(index): texts for index, texts in found.categories.items()}
-        found = Sequences(
-            [values[:, order] for values in found.values], task.channels, None, found.places, categories
-        )  # fmt: skip
+        values = [each[:, order] for each in found.values]
+        found = replace(found, values=values, channels=task.channels, categories=categories)
     for index, channel in enumerate(task.channels):
         if (index in found.categories) != (index in task.encoding.categorical):
             raise InputError(f"channel '{channel}' holds text here or in training, and numbers in the other.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlab.data.sequences.sequences import Reading, Sequences
+from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
 from rnnlab.data.sequences.ts import labels_of
 from rnnlab.errors import UserError
 
@@ -48,7 +48,7 @@ def read_arff(path: Path, shown: str, how: Reading) -> Sequences:
     labels = [_text(row[label]) for row in rows] if label is not None and how.labelled else None
     return Sequences(
         values=values,
-        channels=["value"] if channels == 1 else [f"channel {number}" for number in range(1, channels + 1)],
+        channels=unnamed_channels(channels),
         labels=None if labels is None else labels_of(labels, places, how),
         places=places,
     )

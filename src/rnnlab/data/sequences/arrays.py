@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.data.sequences.roles import part_named
-from rnnlab.data.sequences.sequences import Reading, Sequences
+from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
 from rnnlab.errors import UserError
 
 VALUES = ("x", "data", "values", "series", "sequences", "inputs")
@@ -118,7 +118,7 @@ def _sequences(arrays: Mapping[str, NDArray[Any]], shown: str, how: Reading, suf
     if of_labels is not None and how.labelled:
         labels = _labels(arrays[of_labels], values, places, how, f"{shown}: '{of_labels}'")
     groups, splits, names = (_named(arrays, kind, suffix) for kind in (GROUPS, SPLITS, NAMES))
-    channels = ["value"] if x.shape[1] == 1 else [f"channel {number}" for number in range(1, x.shape[1] + 1)]
+    channels = unnamed_channels(x.shape[1])
     if names is not None and len(arrays[names]) == len(channels):
         channels = [str(name) for name in arrays[names]]
     parts = None if splits is None else _of_each(arrays[splits], places, f"{shown}: '{splits}'")

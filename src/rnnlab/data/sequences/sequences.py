@@ -69,3 +69,8 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def unnamed_channels(count: int) -> list[str]:
+    """What channels are called where nothing names them."""
+    return ["value"] if count == 1 else [f"channel {number}" for number in range(1, count + 1)]

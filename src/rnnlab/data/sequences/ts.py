@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlab.data.sequences.sequences import Reading, Sequences
+from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
 from rnnlab.data.tables.values import MISSING
 from rnnlab.errors import UserError
 
@@ -56,7 +56,7 @@ def parse_ts(lines: Iterator[str], shown: str, how: Reading) -> Sequences:
         raise UserError(f"{shown} has no sequence after @data.")
     return Sequences(
         values=values,
-        channels=["value"] if channels == 1 else [f"channel {number}" for number in range(1, channels + 1)],
+        channels=unnamed_channels(channels),
         labels=labels_of(labels, places, how) if has_label and how.labelled else None,
         places=places,
     )
