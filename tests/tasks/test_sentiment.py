@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import tarfile
 from collections import Counter
@@ -32,6 +33,7 @@ from rnnlab.tasks.classification.sentiment.baselines import SentimentBaselines
 from rnnlab.tasks.classification.sentiment.data import SentimentData
 from rnnlab.tasks.classification.sentiment.figures import p_by_word
 from rnnlab.tasks.classification.sentiment.judging import SentimentJudging, by_length
+from rnnlab.tasks.classification.sentiment.regression.data import SentimentData as NumbersData
 from tests.conftest import Run
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
@@ -411,6 +413,51 @@ def test_the_baseline_finds_the_word_that_decides(opened: Callable[..., Sentimen
         assert judging.judge(fitted["nb_svm"](split))["accuracy"] == 1
         assert judging.judge(fitted["naive_bayes"](split))["accuracy"] > 0.9
         assert judging.judge(fitted["frequency"](split))["nll"] == pytest.approx(np.log(2))
+
+
+def numbers(path: Path) -> None:
+    rows = [f"ein {word} Film {number};{value}" for number in range(20) for word, value in WORTH.items()]
+    path.write_text("\n".join(["Text;Note", *rows]))
+
+
+WORTH = {"mieser": "-2,5", "guter": "1", "herrlicher": "3,25"}
+"""A word that says the number, which is written with a decimal comma."""
+
+
+def test_a_number_that_belongs_to_a_text_is_found_and_judged_in_its_own_unit(run: Run, root: Path) -> None:
+    numbers(root / "my.csv")
+    words_ = ("task=sentiment", "cell=gru", f"task.path={root / 'my.csv'}", "task.label=Note", "task.kind=regression")
+    short = ("trainer.max_epochs=20", "task.batch_size=4", "tracking=none")
+    for command in ("train", "evaluate"):
+        done = run(command, *words_, *short)
+        assert done.code == 0, done.err
+    (table,) = (pd.read_parquet(path) for path in root.glob("runs/sentiment/*/gru/*/evaluate/seeds/seed=0/*.parquet"))
+    assert {*table["actual"]} == {-2.5, 1.0, 3.25}
+    assert np.abs(table["predicted"] - table["actual"]).mean() < 0.5
+    assert "ridge: test mae 0.0" in done.out
+    done = run("predict", *words_, *short, "input='ein guter Film'")
+    assert json.loads(done.out)["predicted"] == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("column", [None, "train test", "all three"])
+def test_parts_of_texts_with_numbers(column: str | None, tmp_path: Path) -> None:
+    numbers(tmp_path / "my.csv")
+    table = pd.read_csv(tmp_path / "my.csv", sep=";")
+    parts = {"train test": ["train"] * 48 + ["test"] * 12, "all three": ["train"] * 42 + ["dev"] * 6 + ["test"] * 12}
+    if column is not None:
+        table["split"] = parts[column]
+    table.to_parquet(tmp_path / "my.parquet")
+    dataset = Reviews("reviews", "csv", path=str(tmp_path / "my.parquet"), label="Note", kind="regression")
+    dataset.fetch(tmp_path / "raw")
+    task = NumbersData("sentiment", validation=0.125)
+    facts = task.prepare(dataset, tmp_path / "raw", tmp_path)
+    task.open(tmp_path, {**facts, "digest": ""}, seed=0)
+    assert {split: len(found) for split, found in task.targets.items()} == {
+        "train": 40 if column is None else 42, "validation": 8 if column is None else 6, "test": 12
+    }  # fmt: skip
+    training = task.target_scaler.scale(task.targets["train"][:, None])
+    assert training.mean() == pytest.approx(0)
+    assert training.std() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

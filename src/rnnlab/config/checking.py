@@ -84,6 +84,7 @@ def faults(cfg: DictConfig, makes: Iterable[str] = (), group: type[Any] = Config
     try:
         if group is Config:
             check_names(cfg, found, allowed)
+            _check_kind(cfg.task, found)
         _check_group(cfg, group, found)
     except InterpolationResolutionError:
         if not found:
@@ -104,6 +105,16 @@ def add_faults_of_made(cfg: DictConfig, makes: Iterable[str], found: dict[str, s
     except InterpolationResolutionError:
         if not found:
             raise
+
+
+def _check_kind(task: DictConfig, found: dict[str, str]) -> None:
+    """Where a task names its classes by its kind, as `${..layouts.${..kind}}`, it must be a key of that mapping."""
+    content = OmegaConf.to_container(task, resolve=False)
+    assert isinstance(content, dict)
+    for name, choices in content.items():
+        by_kind = isinstance(choices, dict) and f"{name!s}.${{..kind}}" in str(content)
+        if by_kind and content["kind"] not in choices:
+            found["task.kind"] = refusal("task.kind", f"one of {', '.join(map(str, choices))}", content["kind"])
 
 
 def check_made(cfg: DictConfig, key: str) -> None:

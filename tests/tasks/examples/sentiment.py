@@ -36,6 +36,8 @@ EXAMPLES = [
         ("task.vocabulary=2000", "task.longest=20", "task.batch_size=8"),
         bad=(
             Bad("source", ("task.source=imdb",), ("task.source must be one of sample, full, csv, got imdb.",)),
+            Bad("kind", ("task.kind=tagging",), ("task.kind must be one of classification, regression, got tagging.",)),
+            Bad("no numbers of one's own", ("task.kind=regression",), ("for texts of your own", "task.path=my.csv")),
             Bad("longest", ("task.longest=0",), ("task.longest must be an integer >= 1", "got 0.")),
             Bad("no vocabulary", ("task.vocabulary=0",), ("task.vocabulary must be an integer >= 1", "got 0.")),
             Bad("cut-off archive", messages=("cut off",), break_raw=cut_off),
@@ -73,6 +75,12 @@ EXAMPLES = [
             csv("review without words", [*ROWS, "--- ...,pos"], ("my.csv, line 42", "no word in it")),
             csv("uneven row", [*ROWS, "good, really good,pos"], ("my.csv, line 42", "found 3 fields")),
             csv("quotation mark never closed", [*ROWS, '"good,pos'], ("my.csv, line 42", "is not closed")),
+            csv(
+                "a label that is no number",
+                ROWS,
+                ("my.csv, line 2", "'pos'", "a number belongs"),
+                "task.kind=regression",
+            ),
             csv("too few", ["it is fine,pos", "it is bad,neg"], ("none is left for the",)),
             csv("no training", ROWS, ("nothing to train on",), "task.validation=0.5", "task.test=0.5"),
             csv("vocabulary of one", ROWS, ("has 1 words", "two are needed"), "task.vocabulary=1"),

@@ -1,33 +1,26 @@
 """How numbers that belong to sequences or texts are judged."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rnnlab.data.batches import Batch
-from rnnlab.data.scaler import Scaler
 from rnnlab.tasks.judging import Judging, Model
 from rnnlab.tasks.task import Array, Split
 
 QUARTERS = 4
 
 
-class OfNumbers(Protocol):
-    """A task with one number for each example.
-
-    targets: of each split, in the unit of the data, (examples,). target_scaler: fitted on those of training.
-    """
-
-    targets: dict[Split, Array]
-    target_scaler: Scaler
-
-
 class RegressionJudging(Judging):
     """The table of predictions has a row for each example of a split: the number that is asked for (`actual`), the one
-    that is `predicted`, both in the unit of the data, and what `columns` adds."""
+    that is `predicted`, both in the unit of the data, and what `columns` adds.
 
-    task: OfNumbers
+    Its task has `targets`: of each split, in the unit of the data, (examples,); and `target_scaler`: fitted on those of
+    the training part.
+    """
+
+    task: Any
 
     def columns(self, split: Split) -> dict[str, Any]:
         """Further columns of the table of predictions: what the errors may depend on, such as a length."""
