@@ -162,7 +162,7 @@ def _labels(
     for number, place in zip(numbers, places, strict=True):
         if not np.isfinite(number):
             raise UserError(f"{place}: its label is {number}; a finite number is needed.")
-    return numbers.tolist()
+    return [float(number) for number in numbers]
 
 
 def _text(label: Any) -> str:

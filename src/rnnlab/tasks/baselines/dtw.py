@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class Thinning:
 
     @classmethod
     def of(
-        cls, training: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], y: Array
+        cls, training: Sequence[NDArray[np.float32]], queries: Sequence[NDArray[np.float32]], y: NDArray[Any]
     ) -> "Thinning":
         """queries: all that will be compared with the training part. y: labels or numbers of that."""
         time = float(np.mean([len(each) for each in training])) * float(np.mean([len(each) for each in queries]))
@@ -158,8 +159,9 @@ class Thinning:
     def thin(self, sequences: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         if self.factor == 1:
             return list(sequences)
-        edges = [np.arange(0, len(each), self.factor) for each in sequences]
-        return [
-            np.add.reduceat(each, edge, axis=0) / np.diff(np.append(edge, len(each)))[:, None].astype(np.float32)
-            for each, edge in zip(sequences, edges, strict=True)
-        ]
+        return [self._means(each) for each in sequences]
+
+    def _means(self, sequence: NDArray[np.float32]) -> NDArray[np.float32]:
+        edges = np.arange(0, len(sequence), self.factor)
+        sizes = np.diff(np.append(edges, len(sequence)))
+        return (np.add.reduceat(sequence, edges, axis=0) / sizes[:, None]).astype(np.float32)

@@ -58,5 +58,6 @@ def _draw_bands(axes: Axes, true: NDArray[np.integer], predicted: NDArray[np.int
     axes.set_yticks([0, 1], ["true", "net"], fontsize=8)
 
 
-def _colour(label: int) -> tuple[float, ...]:
-    return tuple(colormaps["tab20"](label % MOST_NAMED))
+def _colour(label: int) -> tuple[float, float, float, float]:
+    red, green, blue, alpha = colormaps["tab20"](label % MOST_NAMED)
+    return red, green, blue, alpha
