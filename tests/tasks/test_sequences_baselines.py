@@ -129,3 +129,11 @@ def test_the_mean_loss_is_the_metric_that_ranks_by_group_too(kind: str, tmp_path
     losses = judging.losses(table)
     assert len(losses) == len(set(table["group"]))
     assert 1 - losses.mean() == pytest.approx(judging.judge(table)["accuracy"])
+
+
+def test_what_is_published_of_a_set_is_said_and_of_nothing_else(tmp_path: Path) -> None:
+    task = opened(found_of(walks(24), [f"{'ab'[number % 2]}" for number in range(24)]), tmp_path)
+    assert JudgesClasses(task).published() == ""
+    task.meta["set"] = "GunPoint"
+    assert "fcn 1.000, resnet 0.991" in JudgesClasses(task).published()
+    assert "twiesn (recurrent)" in JudgesClasses(task).published()

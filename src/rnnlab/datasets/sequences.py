@@ -96,6 +96,11 @@ class SequencesDataset(Dataset):
         beside = test_file_of(own_file(self.path))
         return [self.path, *([str(Path(self.path).with_name(beside.name))] if beside is not None else [])]
 
+    @property
+    def set_name(self) -> str | None:
+        """The set of the archives, as it is called there; None of one's own."""
+        return ucr.proper_name(self.source) if self.path is None else None
+
     def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
         return [OwnTable(self.path).name if self.path is not None else ucr.proper_name(self.source)]
 

@@ -60,6 +60,9 @@ PUBLISHED = Path(__file__).with_name("published.csv")
 series classification: a review, 2019, from the results in their repository. Of those nets twiesn alone is recurrent, an
 echo state network."""
 
+RECURRENT = "twiesn"
+"""The one of them that is."""
+
 
 def proper_name(name: str) -> str:
     """As the archive writes it, whatever the case.

@@ -239,7 +239,11 @@ def _section(task: str, judged: Sequence[Path], cells: list[Results], packages: 
         entries=chosen,
         tried=tried,
         called=facts["dataset"]["title"],
-        remarks=_remarks(settings, spec["metrics"]) + _remarks_on_baselines(judged, spec["metrics"]),
+        remarks=[
+            *filter(None, [facts.get("published")]),
+            *_remarks(settings, spec["metrics"]),
+            *_remarks_on_baselines(judged, spec["metrics"]),
+        ],
     )
 
 

@@ -81,6 +81,10 @@ class Judging(ABC):
         """What a user should know before training, of what the test split is too small to show."""
         return []
 
+    def published(self) -> str:
+        """What others have reached on this very test split, in a sentence for below the results; empty: not known."""
+        return ""
+
     @abstractmethod
     def plot_rows(self, predictions: list[pd.DataFrame]) -> pd.DataFrame:
         """A small table that `dvc plots` draws: a `score` for each `part` of the test split: horizon, class, length."""

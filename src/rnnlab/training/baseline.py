@@ -60,6 +60,7 @@ def _write_baselines(cfg: DictConfig, task: Task, data: DataName, folder: Path, 
             "reference": best(finite, key=lambda name: finite[name]),
             "trivial": baselines.trivial,
             "validation": finite,
+            "published": judging.published(),
             "dataset": asdict(data),
         }
         write_json(part / "task.json", {"format": JUDGED, **facts, "setting": setting})

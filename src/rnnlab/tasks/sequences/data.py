@@ -153,7 +153,8 @@ class SequencesData(ClassificationData):
         check_parts(self.validation, self.test)
 
     def prepare(self, dataset: Any, raw: Path, folder: Path) -> dict[str, Any]:
-        return self.prepare_sequences(dataset.read(raw), folder, dataset.reading())
+        facts = self.prepare_sequences(dataset.read(raw), folder, dataset.reading())
+        return {**facts, "set": dataset.set_name if self.train is None else None}
 
     def prepare_sequences(self, found: Sequences, folder: Path, reading: Mapping[str, Any]) -> dict[str, Any]:
         """As `prepare`, of sequences in memory. reading: how a file of raw input is read, see `read_file`."""

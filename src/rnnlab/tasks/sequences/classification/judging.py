@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rnnlab.datasets import ucr
 from rnnlab.tasks.classification.judging import ClassificationJudging, losses_by, right_answers
 from rnnlab.tasks.sequences.columns import columns_of_sequences
 from rnnlab.tasks.sequences.data import SequencesData
@@ -34,6 +35,17 @@ class SequencesJudging(ClassificationJudging):
         if self.task.spec.unit == "group":
             del metrics["accuracy_low"], metrics["accuracy_high"]
         return {**metrics, "balanced_accuracy": balanced_accuracy(predictions)}
+
+    def published(self) -> str:
+        """Of a set of the UCR archive, the accuracies of nets that Fawaz et al. (2019) report on its test part."""
+        name = self.task.meta.get("set")
+        found = ucr.published(name) if name is not None else {}
+        if not found:
+            return ""
+        nets = ", ".join(
+            f"{net}{' (recurrent)' if net == ucr.RECURRENT else ''} {accuracy:.3f}" for net, accuracy in found.items()
+        )
+        return f"Published for this test part, means of 5 runs each (Fawaz et al. 2019): {nets}."
 
 
 def balanced_accuracy(predictions: pd.DataFrame) -> float:
