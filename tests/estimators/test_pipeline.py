@@ -75,6 +75,7 @@ def test_the_defaults_are_those_of_the_task() -> None:
     assert {key: mine[key] for key in training} == {key: task.training[key] for key in training}
     dropout = ("input_dropout", "output_dropout")
     assert {key: mine[key] for key in dropout} == {key: task.net[key] for key in dropout}
+    assert mine["readout"] == task.net.readout
     assert mine["patience"] == trainer.patience
     common = read("recurrent")
     assert common is not None

@@ -18,7 +18,6 @@ from rnnlab.config.stages import compose_task
 from rnnlab.data.download import sha256_of
 from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import ARCHIVE, Recording, read_recordings
-from rnnlab.datasets.vowels import parse_ts
 from rnnlab.errors import UserError
 from rnnlab.modules.build import build_module
 from rnnlab.tasks.baselines.dtw import warped_distances
@@ -30,45 +29,6 @@ from rnnlab.training.prepare import open_task
 from tests.data.test_audio import tone, wav
 
 MIRROR = os.environ.get("RNNLAB_MIRROR")
-
-TS = b"""# what it is
-@problemName two
-@dimensions 2
-@classLabel true a b
-@data
-0.1,0.2,0.3:5,6,7:b
-1:2:a
-"""
-
-
-def test_a_ts_file_is_read_as_the_docstring_says() -> None:
-    found = parse_ts(TS, "two.ts")
-    assert found.classes == ["a", "b"]
-    assert found.labels.tolist() == [1, 0]
-    assert [each.tolist() for each in found.series] == [[[0.1, 5], [0.2, 6], [0.3, 7]], [[1, 2]]]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (TS.replace(b":b", b":c"), "line 6: the class 'c' is none of a, b"),
-        (TS.replace(b"1:2:a", b"1:a"), "line 7: 1 dimensions; @dimensions says 2"),
-        (TS.replace(b"5,6,7", b"5,6"), "line 6: the dimensions have [2, 3] values"),
-        (TS.replace(b"0.2", b"0.2x"), "line 6: could not convert string to float: '0.2x'"),
-        (TS.replace(b"0.2", b"?"), "line 6: could not convert string to float: '?'"),
-        (TS.replace(b"0.2", b"NaN"), "line 6: a value is missing"),
-        (TS.replace(b"0.2", b""), "line 6"),
-        (TS[: TS.index(b"0.1")], "has no series"),
-        (TS.replace(b"@data", b"@dat"), "a line @data is expected"),
-        (TS.replace(b"@classLabel true a b", b""), "names no classes"),
-        (TS.replace(b"what", b"\xff"), "not UTF-8 at byte 2"),
-        (b"", "a line @data is expected"),
-    ],
-)
-def test_a_ts_file_that_is_none_is_named_by_its_line(content: bytes, words: str) -> None:
-    with pytest.raises(UserError, match=re.escape(words)) as found:
-        parse_ts(content, "two.ts")
-    assert str(found.value).startswith("two.ts")
 
 
 def warped(x: NDArray[Any], y: NDArray[Any]) -> float:

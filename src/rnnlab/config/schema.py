@@ -69,6 +69,7 @@ class Training:
     hidden_size: Positive = option("what cell.hidden_size is, unless given", Decides.TRAINING)
     max_epochs: Positive = option("what trainer.max_epochs is, unless given", Decides.TRAINING)
     lr: PositiveNumber = option("what optimizer.lr is, unless given", Decides.TRAINING)
+    patience: Positive = option("what trainer.patience is, unless given", Decides.TRAINING, default=10)
 
 
 @dataclass(frozen=True)

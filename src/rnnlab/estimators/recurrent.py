@@ -64,7 +64,7 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         dropout: Dropout = 0.0,
         input_dropout: Dropout = 0.0,
         output_dropout: Dropout = 0.2,
-        readout: Literal["last", "mean", "max"] = "last",
+        readout: Literal["last", "mean", "max"] = "mean",
         lr: PositiveNumber = 0.003,
         max_epochs: Positive = 60,
         patience: Natural | None = 10,
@@ -312,7 +312,7 @@ class RecurrentClassifier(ClassifierMixin, _Recurrent):  # type: ignore[misc]
         options, and those of all cells (conf/recurrent.yaml, docs/cells.md): {"zoneout": 0.1}.
     hidden_size, num_layers, bidirectional, dropout: of the recurrent net. input_dropout, output_dropout: share of what
         enters and of what is read out that is set to zero in training.
-    readout: what is said at the end is of the last timestep, or of the mean or maximum over all of them.
+    readout: what is said at the end is of the mean or maximum over all timesteps, or of the last one.
     lr: of Adam, falling to 0 by a cosine over max_epochs. patience: epochs without a lower validation loss before the
         training ends; None: all are spent.
     batch_size: sequences in a step. validation: share of the sequences, or of the groups.
@@ -388,7 +388,7 @@ class RecurrentRegressor(RegressorMixin, _Recurrent):  # type: ignore[misc]
         >>> from rnnlab.estimators import RecurrentRegressor
         >>> X = np.random.default_rng(0).normal(size=(60, 2, 10))
         >>> y = X[:, 0].mean(axis=1)
-        >>> net = RecurrentRegressor("lstm", hidden_size=8, lr=0.01, max_epochs=20, random_state=0).fit(X, y)
+        >>> net = RecurrentRegressor("lstm", hidden_size=8, lr=0.02, max_epochs=30, random_state=0).fit(X, y)
         >>> net.score(X, y) > 0.7  # R²
         True
 
@@ -408,7 +408,7 @@ class RecurrentRegressor(RegressorMixin, _Recurrent):  # type: ignore[misc]
         dropout: Dropout = 0.0,
         input_dropout: Dropout = 0.0,
         output_dropout: Dropout = 0.2,
-        readout: Literal["last", "mean", "max"] = "last",
+        readout: Literal["last", "mean", "max"] = "mean",
         lr: PositiveNumber = 0.003,
         max_epochs: Positive = 60,
         patience: Natural | None = 10,

@@ -1,7 +1,7 @@
 """Layouts that read a sequence and say something of it as a whole, or at each of its timesteps."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -68,16 +68,18 @@ class ManyToOne(Layout):
 
     def check_step(self) -> None:
         check_reads_forward(self.recurrent)
-        if self.readout != "last":
-            raise UserError(f"task.net.readout={self.readout} is of all timesteps: the net cannot be streamed.")
 
     def step(
-        self, inputs: Tensor, state: list[State] | None = None, prepared: Sequence[Shared] | None = None
-    ) -> tuple[Tensor, list[State]]:
+        self, inputs: Tensor, state: "SoFar | None" = None, prepared: Sequence[Shared] | None = None
+    ) -> tuple[Tensor, "SoFar"]:
         """One timestep of a stream: what would be said if the sequence ended here. See `ManyToMany.step`."""
-        self.check_step()
-        outputs, last = self.recurrent.step(self.entry(inputs), state, prepared)
-        return self.head(self.dropout(outputs)), last
+        outputs, states = self.recurrent.step(self.entry(inputs), None if state is None else state.states, prepared)
+        timesteps = 1 if state is None else state.timesteps + 1
+        read = outputs
+        if state is not None and self.readout != "last":
+            read = state.read + outputs if self.readout == "mean" else state.read.maximum(outputs)
+        r = read / timesteps if self.readout == "mean" else read
+        return self.head(self.dropout(r)), SoFar(states, read, timesteps)
 
     def _read(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
         if self.readout == "last":
@@ -88,6 +90,15 @@ class ManyToOne(Layout):
             return outputs.sum(dim=1) / lengths[:, None].to(outputs.dtype)
         ended = torch.arange(outputs.shape[1], device=outputs.device) >= lengths[:, None]
         return outputs.masked_fill(ended[..., None], -torch.inf).amax(dim=1)
+
+
+class SoFar(NamedTuple):
+    """What is carried from one timestep of a stream to the next. read: the sum or the maximum of the outputs, or the
+    last of them, as the readout says."""
+
+    states: list[State]
+    read: Tensor
+    timesteps: int
 
 
 class ManyToMany(Layout):

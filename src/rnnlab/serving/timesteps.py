@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnnlab.cells.cell import State
 from rnnlab.data.batches import Batch
 from rnnlab.errors import UserError
 from rnnlab.modules.module import SequenceModule
@@ -24,8 +23,8 @@ class TimestepStream:
 
     A net that tags says what this timestep is; one that classifies, what it would say if the sequence ended here.
 
-    Raises: `UserError` for a net that reads from the end too, or needs all timesteps to say anything, and for a task
-    whose raw input has no timesteps of its own.
+    Raises: `UserError` for a net that reads from the end too, or does not answer by timestep or sequence, and for a
+    task whose raw input has no timesteps of its own.
     """
 
     def __init__(self, judging: Judging, module: SequenceModule) -> None:
@@ -73,7 +72,7 @@ class _Net:
         self.reset()
 
     def reset(self) -> None:
-        self._state: list[State] | None = None
+        self._state: Any = None
         with torch.inference_mode():
             self._prepared = self.net.recurrent.prepare()
 

@@ -39,7 +39,8 @@ def parse_ts(lines: Iterator[str], shown: str, how: Reading) -> Sequences:
     if described.get("timestamps", "").lower() in YES:
         raise UserError(f"{shown} has a time at each value (@timeStamps true), which is not read; give a long table.")
     has_label = _says_yes(described.get("classlabel")) or _says_yes(described.get("targetlabel"))
-    values, labels, places, channels = [], [], [], 0
+    classes = described.get("classlabel", "").split()[1:]
+    values, labels, places, channels = [], [], [], _dimensions(described)
     for number, line in enumerate(lines, first + 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -49,6 +50,8 @@ def parse_ts(lines: Iterator[str], shown: str, how: Reading) -> Sequences:
         channels = channels or len(parts)
         if len(parts) != channels:
             raise UserError(f"{place}: found {len(parts)} channels where others have {channels}.")
+        if classes and label not in classes:
+            raise UserError(f"{place}: the class '{label[:20]}' is none of {', '.join(classes)}.")
         values.append(_values(parts, place))
         labels.append(label)
         places.append(place)
@@ -82,6 +85,12 @@ def labels_of(labels: list[str], places: list[str], how: Reading) -> list[str] |
             raise UserError(f"{place}: found '{label[:40]}' where a number is asked for (task.kind=regression).")
         numbers.append(number)
     return numbers
+
+
+def _dimensions(described: dict[str, str]) -> int:
+    """How many channels each sequence has, 0 where the file does not say so."""
+    text = described.get("dimensions", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _says_yes(text: str | None) -> bool:
