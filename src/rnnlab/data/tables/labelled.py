@@ -18,11 +18,11 @@ from rnnlab.errors import UserError
 
 TEXTS = (
     "text", "review", "sentence", "comment", "content", "message", "tweet", "body", "document", "phrase", "utterance",
-    "question", "description", "headline", "title",
+    "reviewtext", "reviewbody", "commenttext", "question", "description", "headline", "title",
 )  # fmt: skip
 LABELS = (
     "label", "class", "sentiment", "category", "target", "y", "polarity", "emotion", "topic", "intent", "labels",
-    "stars", "rating", "score",
+    "classindex", "stars", "rating", "score", "overall",
 )  # fmt: skip
 SPLITS = ("split", "subset", "partition")
 PARTS = {
