@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import CHECKOUT, Run
 from tests.data.sequences import writing
 from tests.data.sequences.writing import walks
+from tests.datasets.test_own_folders import scores, texts
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +32,10 @@ def write_files(folder: Path) -> None:
     mixed = alone.assign(mode=np.where(frame["y"] > 0, "on", "off"), age=20 + number)
     mixed.loc[::7, "x"] = np.nan
     mixed.to_csv(folder / "mixed.csv", index=False)
-    texts = {"gut": "ein schöner Film", "schlecht": "ein öder Film", "geht so": "ein Film für zwischendurch"}
-    rows = [f"{texts[label]} {number};{label}" for number in range(40) for label in texts]
+    scores(folder)
+    texts(folder)
+    films = {"gut": "ein schöner Film", "schlecht": "ein öder Film", "geht so": "ein Film für zwischendurch"}
+    rows = [f"{films[label]} {number};{label}" for number in range(40) for label in films]
     (folder / "reviews.csv").write_text("Text;Label\n" + "\n".join(rows) + "\n", encoding="latin-1")
     rng = np.random.default_rng(0)
     endings = {"Italian": "ini", "Russian": "ov", "Greek": "akis"}

@@ -311,7 +311,9 @@ def test_a_table_that_cannot_be_classified_is_refused_in_one_line(name: str, tmp
 def test_a_folder_with_one_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "texts/pos").mkdir(parents=True)
     (tmp_path / "texts/pos/1.txt").write_text("fine")
-    with pytest.raises(UserError, match=r"one folder of \.txt alone, pos: a folder of \.txt for each class is needed"):
+    with pytest.raises(
+        UserError, match=r"one folder with \.txt in it, pos: a folder of such files for each class is needed"
+    ):
         Reviews("reviews", "csv", path=str(tmp_path / "texts")).check()
 
 

@@ -14,6 +14,14 @@ Splits = dict[str, NDArray[np.int64]]
 """The indices of "train", "validation" and "test", each ascending."""
 
 
+PART_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What each part of a data set is called, in lower case."""
+
+
 def split_by_class(
     labels: NDArray[np.integer],
     validation: float,

@@ -4,6 +4,8 @@
 |--------|--------------------------------------------------|-----------------------------------------|----------------|
 | sample | package music21, its corpus of Bach              | 364, no official split                  | see below      |
 | full   | JSB Chorales (Boulanger-Lewandowski et al. 2012) | 229 to train on, 76 validation, 77 test | public domain  |
+| files  | your folder of MIDI files, with folders train,   | your pieces                             | yours          |
+|        | validation and test in it or not                 |                                         |                |
 
 The music is in the public domain. The scores of music21's corpus are encoded by others and distributed with their
 permission, some not for commercial use: see corpus/license.txt in it.
@@ -22,8 +24,18 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlab.data.class_folders import files_below, parts_of
+from rnnlab.data.midi import notes_of
+from rnnlab.data.user_folder import OwnFolder
 from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, why_unreadable
 from rnnlab.errors import UserError
+from rnnlab.output import progress
+from rnnlab.results.paths import own_file
+
+ENDINGS = (".mid", ".midi")
+
+FILES = "files"
+"""The folder that the user's own are copied to."""
 
 SAMPLE = File(
     "music21-10.5.1-py3-none-any.whl",
@@ -68,25 +80,65 @@ class Piece(NamedTuple):
 class Chorales(Dataset):
     """See the module's table."""
 
-    worded: ClassVar[tuple[str, ...]] = ("source",)
+    worded: ClassVar[tuple[str, ...]] = ("source", "path")
 
-    source: Literal["sample", "full"]
+    source: Literal["sample", "full", "files"]
+    path: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            object.__setattr__(self, "source", "files")
+            object.__setattr__(self, "path", str(self.path))
+
+    def check(self) -> None:
+        super().check()
+        if self.source == "files":
+            if self.path is None:
+                raise UserError("task.path is missing: name a folder of MIDI files, as task=music task.path=scores.")
+            OwnFolder(self.path).check()
+            if not files_below(own_file(self.path), ENDINGS):
+                raise UserError(f"task.path={self.path} holds no MIDI file: {' and '.join(ENDINGS)} are read.")
 
     def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
+        if self.path is not None:
+            return [OwnFolder(self.path).name]
         return ["chorales of Bach" if self.source == "sample" else "JSB Chorales"]
 
+    def fingerprint(self) -> dict[str, Any]:
+        own = {"sha256": OwnFolder(self.path).sha256()} if self.path is not None else {}
+        return {**super().fingerprint(), **own}
+
+    def fetch(self, folder: Path, mirror: str | None = None) -> None:
+        super().fetch(folder, mirror)
+        if self.path is not None:
+            OwnFolder(self.path).fetch(folder / FILES)
+
     def files(self) -> list[File]:
+        if self.source == "files":
+            return []
         return [SAMPLE if self.source == "sample" else FULL]
 
     def read(self, folder: Path) -> list[Piece]:
         """Raises: `UserError` for a file of another format, notes that no piano has, and pieces of a single frame."""
         self.fetched(folder)
+        if self.source == "files":
+            return list(_read_files(folder / FILES, OwnFolder(str(self.path)).name))
         if self.source == "full":
             return list(_read_lists(folder / FULL.name))
         pieces = list(_read_corpus(folder / SAMPLE.name))
         if not pieces:
             raise UserError(f"{folder / SAMPLE.name} holds no {CORPUS}*.mxl in four parts: delete it and fetch again.")
         return pieces
+
+
+def _read_files(folder: Path, called: str) -> Iterator[Piece]:
+    """The MIDI files of a folder, by name; each is of the part that the folder above all others names."""
+    found = [(part or "", path) for part, above in parts_of(folder) for path in files_below(above, ENDINGS)]
+    for part, path in progress(found, f"reading {called}"):
+        place = f"{called}/{path.relative_to(folder).as_posix()}"
+        frames = notes_of(path.read_bytes(), place)
+        notes = [(frame, note) for frame, sounding in enumerate(frames) for note in sounding]
+        yield Piece(path.relative_to(folder).as_posix(), _roll(notes, len(frames), place), part)
 
 
 def _read_lists(path: Path) -> Iterator[Piece]:

@@ -78,6 +78,10 @@ class Dataset(ABC):
     def files(self) -> list[File]:
         """What is to be fetched."""
 
+    def notes(self) -> list[str]:
+        """One-line remarks on what is read, for the data report."""
+        return []
+
     def check(self) -> None:
         """Raises: `UserError` for options that cannot work; reads no data."""
         check_arguments(type(self), vars(self), "task.")

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from rnnlab.addresses import shown
+from rnnlab.data.class_folders import ClassFile, files_by_class
 from rnnlab.data.download import is_address, retrieve, sha256_of
 from rnnlab.data.tables.delimited import look_through
-from rnnlab.data.tables.labelled import PARTS, LabelledRows, Wanted, read_labelled
+from rnnlab.data.tables.labelled import LabelledRows, Wanted, read_labelled
 from rnnlab.data.tables.rows import Rows
 from rnnlab.data.tables.user_table import OwnTable
 from rnnlab.datasets.dataset import File
@@ -68,35 +69,17 @@ def read_own(path: Path, called: str, wanted: Wanted) -> LabelledRows:
     return read_texts(path, called) if path.name.endswith(PACKED) else read_labelled(path, called, wanted)
 
 
-def text_files(folder: Path) -> list[tuple[str, str, Path]]:
-    """The part (a value of `PARTS`, or `NO_PART`), the class and the path of each text, sorted.
-
-    Raises: `UserError` where fewer than two folders hold any.
-    """
-    found = []
-    upper = _folders(folder)
-    has_parts = bool(upper) and all(each.name.casefold() in PARTS for each in upper)
-    for above in upper if has_parts else [folder]:
-        part = PARTS[above.name.casefold()] if has_parts else NO_PART
-        for of_class in _folders(above):
-            found += [(part, of_class.name, path) for path in sorted(of_class.rglob("*.txt")) if path.is_file()]
-    classes = {name for _, name, _ in found}
-    if len(classes) < 2:
-        what = f"one folder of .txt alone, {classes.pop()}" if classes else "no folder with .txt in it"
-        raise UserError(f"{folder} holds {what}: a folder of .txt for each class is needed, two or more.")
-    return found
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def text_files(folder: Path) -> list[ClassFile]:
+    """Raises: `UserError` where fewer than two folders hold any .txt."""
+    return files_by_class(folder, str(folder), (".txt",))
 
 
 def digest_of_texts(folder: Path) -> str:
     """Of the names and the content of all."""
     digest = hashlib.sha256()
-    for _, _, path in text_files(folder):
-        digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for file in text_files(folder):
+        digest.update(f"{file.path.relative_to(folder).as_posix()}\n".encode())
+        digest.update(hashlib.sha256(file.path.read_bytes()).digest())
     return digest.hexdigest()
 
 
@@ -106,8 +89,9 @@ def write_texts(folder: Path, part_file: Path) -> None:
     Raises: `UserError` for a file that is no text.
     """
     with part_file.open("w", encoding="utf-8") as file:
-        for part, label, path in text_files(folder):
-            record = {"text": _text_of(path), "label": label, "split": part, "file": str(path.relative_to(folder))}
+        for each in text_files(folder):
+            place = each.path.relative_to(folder).as_posix()
+            record = {"text": _text_of(each.path), "label": each.label, "split": each.part or NO_PART, "file": place}
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

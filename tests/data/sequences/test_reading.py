@@ -188,8 +188,8 @@ def test_what_is_wrong_in_a_folder(what: str, tmp_path: Path) -> None:
     else:
         (place / "walk/003.csv").write_bytes(b"\x00\x01\x02")
     said = {
-        "empty": "no file",
-        "one class": "two classes are needed",
+        "empty": "no folder with",
+        "one class": "one folder with",
         "other channels": "walk/003.csv has the channels",
     }
     with pytest.raises(UserError, match=said.get(what, "walk/003.csv")):

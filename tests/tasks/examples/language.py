@@ -58,7 +58,7 @@ EXAMPLES = [
         bad=(
             Bad("no path", ("task.path=null",), ("task.path is missing",)),
             Bad("no file", ("task.path=nowhere.txt",), ("task.path=nowhere.txt", "no such file")),
-            Bad("a folder", (f"task.path={CHECKOUT}",), ("is not a file",)),
+            Bad("a folder without a text", (f"task.path={CHECKOUT / 'pipelines'}",), ("a folder without a .txt",)),
             Bad("unit", ("task.unit=word",), ("task.unit must be one of character, byte, got word.",)),
             Bad("never often enough", ("task.at_least=0",), ("task.at_least must be an integer >= 1, got 0.",)),
             Bad("too rare", (*MINE, "task.at_least=1000000"), ("task.at_least", "nothing to predict"), of(LINES)),

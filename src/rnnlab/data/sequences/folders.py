@@ -4,15 +4,13 @@ walk/001.csv  walk/002.csv  run/001.csv          drawn parts
 train/walk/001.wav  test/run/001.wav             parts of the user's own
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.data.audio import log_mel, read_sound
-from rnnlab.data.sequences.roles import PART_NAMES
+from rnnlab.data.class_folders import ClassFile, files_below, files_by_class, parts_of
 from rnnlab.data.sequences.sequences import Reading, Sequences
 from rnnlab.data.sequences.tables import read_one
 from rnnlab.errors import UserError
@@ -23,14 +21,6 @@ SOUNDS = (".wav",)
 
 HOP, FILTERS = 10, 24
 """Of sounds: milliseconds from one frame to the next, and mel filters, as task=speech has them."""
-
-
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    shown: str
-    label: str | None
-    part: str | None
 
 
 def read_folder(folder: Path, shown: str, how: Reading) -> Sequences:
@@ -44,7 +34,9 @@ def read_folder(folder: Path, shown: str, how: Reading) -> Sequences:
             "for each sequence or timestep."
         )
     notes: list[str] = []
-    files = list(_files(folder, shown, how, notes))
+    files = _files(folder, shown, how)
+    if files[0].part is not None:
+        notes.append("parts by folder")
     values, labels, names = [], [], None
     for file in progress(files, f"reading {shown}"):
         own, channels, tags = _read_file(file, how, notes)
@@ -71,39 +63,24 @@ def read_folder(folder: Path, shown: str, how: Reading) -> Sequences:
     )
 
 
-def _files(folder: Path, shown: str, how: Reading, notes: list[str]) -> Iterator[_File]:
-    """Every file of a sequence, by name."""
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    parts: list[tuple[Path, str, str | None]]
-    if inner and all(path.name.lower() in PART_NAMES for path in inner):
-        notes.append(f"parts by folder: {', '.join(path.name for path in inner)}")
-        parts = [(path, f"{shown}/{path.name}", PART_NAMES[path.name.lower()]) for path in inner]
-    else:
-        parts = [(folder, shown, None)]
-    count = 0
-    for place, called, part in parts:
-        for path, label in _classes(place, called, how):
-            for file in sorted(path.iterdir()):
-                if file.is_file() and file.suffix.lower() in (*TABLES, *SOUNDS) and not file.name.startswith("."):
-                    count += 1
-                    yield _File(file, f"{called}/{file.relative_to(place)}", label, part)
-    if not count:
-        raise UserError(f"{shown} has no file of a sequence in its folders: {', '.join((*TABLES, *SOUNDS))} are read.")
+def _files(folder: Path, shown: str, how: Reading) -> list[ClassFile]:
+    """Every file of a sequence, by name: in a folder for each class, or in any where a file has no class."""
+    endings = (*TABLES, *SOUNDS)
+    if how.labelled and how.kind == "classification":
+        return files_by_class(folder, shown, endings)
+    found = [
+        ClassFile(path, f"{shown}/{path.relative_to(folder).as_posix()}", "", part)
+        for part, above in parts_of(folder)
+        for path in files_below(above, endings)
+    ]
+    if not found:
+        raise UserError(f"{shown} has no file of a sequence in it: {', '.join(endings)} are read.")
+    return found
 
 
-def _classes(folder: Path, shown: str, how: Reading) -> list[tuple[Path, str | None]]:
-    """The folders of files, with the label that each stands for."""
-    if how.kind == "tagging" or not how.labelled:
-        return [(folder, None)]
-    inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not inner:
-        raise UserError(f"{shown} has no folders in it: one for each class is needed, as {shown}/walk/001.csv.")
-    if len(inner) == 1:
-        raise UserError(f"{shown} has one folder, '{inner[0].name}': two classes are needed, a folder for each.")
-    return [(path, path.name) for path in inner]
-
-
-def _read_file(file: _File, how: Reading, notes: list[str]) -> tuple[NDArray[np.float64], list[str], list[str] | None]:
+def _read_file(
+    file: ClassFile, how: Reading, notes: list[str]
+) -> tuple[NDArray[np.float64], list[str], list[str] | None]:
     """Its values, (time, channels), the channels' names, and the label of each timestep where these are asked for."""
     if file.path.suffix.lower() in SOUNDS:
         samples, rate = read_sound(file.path.read_bytes(), file.shown)

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from rnnlab.data.sequences.columns import Sample
 from rnnlab.data.sequences.sequences import PARTS, Reading
+from rnnlab.data.splits import PART_NAMES
 from rnnlab.data.tables.table import nearest
 from rnnlab.errors import UserError
 
@@ -28,11 +29,6 @@ USUAL_NAMES = {
 
 NEEDED = ("id", "time")
 """Roles without which sequences that are to be answered cannot be read."""
-
-PART_NAMES = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 @dataclass

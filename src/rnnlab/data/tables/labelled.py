@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from rnnlab.data.splits import PART_NAMES
 from rnnlab.data.tables.rows import Rows, plain_name
 from rnnlab.data.tables.table import nearest
 from rnnlab.data.tables.values import likely_marks, number_of
@@ -25,12 +26,6 @@ LABELS = (
     "classindex", "stars", "rating", "score", "overall",
 )  # fmt: skip
 SPLITS = ("split", "subset", "partition")
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""What each part of a data set is called, in lower case."""
 
 ORDERED = (
     ("neg", "pos"), ("negative", "positive"), ("negative", "neutral", "positive"), ("neg", "neu", "pos"), ("no", "yes"),
@@ -56,7 +51,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """texts, labels: as the cells have them. parts: of each, a value of `PARTS`; None where no column says so.
+    """texts, labels: as the cells have them. parts: of each, a value of `PART_NAMES`; None where no column says so.
     places: of each, for messages. columns: the names of the two columns. notes: on how the file was read."""
 
     texts: list[str]
@@ -95,7 +90,7 @@ def read_labelled(path: Path, shown: str, wanted: Wanted) -> LabelledRows:
             labels.append(row[label])
             places.append(place)
             if split is not None:
-                part = PARTS.get(row[split].casefold())
+                part = PART_NAMES.get(row[split].casefold())
                 if part is None:
                     raise UserError(
                         f"{place}, column '{rows.columns[split]}' (task.split): found '{row[split][:40]}', one of "
@@ -175,7 +170,7 @@ def _split_column(rows: Rows, name: str | None) -> int | None:
     found = _named(rows, name, SPLITS, "split")
     if found is None or name is not None:
         return found
-    known = all(row[found].casefold() in PARTS for _, cells in rows for row in cells)
+    known = all(row[found].casefold() in PART_NAMES for _, cells in rows for row in cells)
     return found if known else None
 
 

@@ -111,7 +111,10 @@ class LanguageModellingData(Task):
             "unit": self.unit,
             "splits": splits,
             "vocabulary": vocabulary.as_list(),
-            "report": self._report(np.load(folder / "tokens.npy", mmap_mode="r"), splits, len(kept)),
+            "report": {
+                **self._report(np.load(folder / "tokens.npy", mmap_mode="r"), splits, len(kept)),
+                "notes": dataset.notes() or None,
+            },
         }
 
     def _split(self, size: int) -> dict[str, tuple[int, int]]:

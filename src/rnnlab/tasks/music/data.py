@@ -14,6 +14,7 @@ from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random, with_training
 from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
+from rnnlab.errors import UserError
 from rnnlab.losses import BinaryCrossEntropy
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.raw_input import Column, refuse, sequences
@@ -33,7 +34,8 @@ class MusicData(Task):
     The numbers are MIDI's, 60 the middle C; so begins BWV 10.7. Whole pieces are read; each frame but the first is
     predicted from all before it, each note by itself: p(yₜ | y₁..yₜ₋₁) = Π over the keys k of p(yₜₖ | y₁..yₜ₋₁).
 
-    The full set keeps its official splits. Of the sample, a piece that repeats another in whatever key is left out, and
+    The full set keeps its official splits, and a folder of one's own those of its folders train, validation and test.
+    Of other sources, a piece that repeats another in whatever key is left out, and
     the splits are drawn, the same whatever the seed.
 
     validation, test: shares of the sample's pieces. train: how many of the training part are used; None: all.
@@ -67,6 +69,8 @@ class MusicData(Task):
     def prepare(self, dataset: Chorales, raw: Path, folder: Path) -> dict[str, Any]:
         found = dataset.read(raw)
         official = all(piece.part for piece in found)
+        if missing := [split for split in SPLITS if official and split not in {piece.part for piece in found}]:
+            raise UserError(f"The pieces have parts of their own, and none is of the {missing[0]} part.")
         pieces = found if official else distinct(found)
         splits = self._split(pieces, official)
         for split, chosen in splits.items():

@@ -15,7 +15,7 @@ from rnnlab.data.audio import log_mel
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.scaler import Scaler
-from rnnlab.data.splits import split_by_class
+from rnnlab.data.splits import Splits, split_by_class
 from rnnlab.datasets.speech import Speech
 from rnnlab.datasets.spoken_digits import RATE
 from rnnlab.errors import UserError
@@ -37,6 +37,8 @@ class Utterances(NamedTuple):
     classes: list[str]
     speakers: list[str]
     is_test: NDArray[np.bool_]
+    splits: Splits | None = None
+    notes: list[str] = []  # noqa: RUF012  # a field of a tuple, which nothing changes
 
 
 class SpeechData(ClassificationData):
@@ -44,10 +46,12 @@ class SpeechData(ClassificationData):
 
         source=sample  input   7 to 29 timesteps of 12 cepstral coefficients: "ae"      target  speaker 4
         source=full    input   12 to 226 frames of 24 log mel energies: "seven"         target  7
+        source=files   input   the frames of a recording of yours                       target  its folder's name
 
-    split: `official`, the data set's own test part; of the digits also `random`, a share of the recordings, the same of
-    each digit; or `speaker`, all that one speaker said: how well does a net know a voice that it never heard? `hop` (in
-    milliseconds) and `filters` are those of `rnnlab.data.audio.log_mel`, which the digits go through.
+    split: `official`, the data set's own test part, or that of a folder test/; of recordings also `random`, a share of
+    them, the same of each class; or, of the digits, `speaker`, all that one speaker said: how well does a net know a
+    voice that it never heard? `hop` (in milliseconds) and `filters` are those of `rnnlab.data.audio.log_mel`, which
+    recordings go through.
 
     With `speaker` the unit that is judged is the speaker, of whom there is one: no test of a difference between methods
     is made, for nobody knows how it would be with another voice. Elsewhere the same speakers are trained on and tested,
@@ -82,8 +86,9 @@ class SpeechData(ClassificationData):
         check_parts(self.validation, self.test)
 
     def prepare(self, dataset: Speech, raw: Path, folder: Path) -> dict[str, Any]:
-        found = self._vowels(dataset, raw) if dataset.source == "sample" else self._digits(dataset, raw)
-        splits = split_by_class(found.labels, self.validation, self.test, found.is_test, found.classes)
+        read = {"sample": self._vowels, "full": self._digits, "files": self._files}
+        found = read[dataset.source](dataset, raw)
+        splits = found.splits or split_by_class(found.labels, self.validation, self.test, found.is_test, found.classes)
         scaler = Scaler.fit(np.concatenate([found.series[index] for index in splits["train"]]).astype(np.float64))
         for split, indices in splits.items():
             scaled = [scaler.scale(found.series[index]) for index in indices]
@@ -100,8 +105,30 @@ class SpeechData(ClassificationData):
                 "test split": self.split if self.split != "speaker" else f"all that {self.speaker} said",
                 "timesteps": f"{min(lengths)} to {max(lengths)}, {np.mean(lengths):.1f} on the average",
                 "classes": len(found.classes),
+                "notes": found.notes or None,
             },
         }
+
+    def _files(self, dataset: Speech, raw: Path) -> Utterances:
+        if self.split == "speaker":
+            raise UserError(
+                "task.split=speaker: who speaks in files of your own is not known; take official or random."
+            )
+        recordings = dataset.read_files(raw)
+        files = [file for file, _, _ in recordings]
+        sounds = progress(recordings, f"{self.task_name}: spectra")
+        series = [log_mel(samples, rate, self.hop, self.filters) for _, samples, rate in sounds]
+        classes = sorted({file.label for file in files})
+        labels = np.array([classes.index(file.label) for file in files])
+        parts = np.array([file.part if self.split == "official" else None for file in files])
+        splits = None
+        if (parts == "validation").any():
+            splits = {part: np.flatnonzero(parts == part) for part in SPLITS}
+            if empty := [part for part, indices in splits.items() if not len(indices)]:
+                raise UserError(f"The folders of task.path name parts, and none is of the {empty[0]} part.")
+        rates = sorted({rate for _, _, rate in recordings})
+        notes = [f"recordings of {rates[0]} to {rates[-1]} samples a second, each heard as it is"] if rates[1:] else []
+        return Utterances(series, labels, classes, [""] * len(files), parts == "test", splits, notes)
 
     def _vowels(self, dataset: Speech, raw: Path) -> Utterances:
         if self.split != "official":
