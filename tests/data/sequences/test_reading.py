@@ -201,3 +201,10 @@ def test_the_same_channel_is_needed_in_both_files(tmp_path: Path) -> None:
     walks(6).drop(columns="y").to_csv(tmp_path / "a_TEST.csv", index=False)
     with pytest.raises(UserError, match="both need the same"):
         read(tmp_path)
+
+
+def test_a_column_that_could_be_two_things_is_what_its_neighbours_are(tmp_path: Path) -> None:
+    """Of one timestep all values may happen to have three decimals, and one none."""
+    (tmp_path / "wide.csv").write_text("label,t0,t1,t2\na,0.51,1.003,2.25\nb,0.25,2,1.5\na,0.75,3.004,0.5\nb,1,2,3\n")
+    found = read(tmp_path / "wide.csv")
+    assert found.values[0][:, 0].tolist() == [0.51, 1.003, 2.25]

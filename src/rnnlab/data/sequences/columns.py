@@ -121,12 +121,26 @@ def _as_python_writes(cells: Sequence[str]) -> NDArray[np.float64] | None:
         return None
 
 
-def _decimal_mark(table: Sample, column: int) -> str:
-    """As `Table.decimal_mark`, which looks at every cell, unless one cell shows that it is a point."""
+def mark_of_timesteps(table: Sample, columns: Sequence[int]) -> str | None:
+    """The decimal mark of columns that hold one quantity, at one timestep each, where a column shows that it is a
+    point; None where none does."""
+    return "." if any(_has_decimal_points(table, column) for column in columns) else None
+
+
+def _has_decimal_points(table: Sample, column: int) -> bool:
+    """Whether a column is numbers beyond doubt, written with a point."""
     cells = table.cells(column)
     known = [cell for cell in cells[:50] if cell.lower() not in MISSING]
-    has_points = table.notation.decimal is None and any(number_of(cell, ",") is None for cell in known)
-    if has_points and _as_python_writes(cells) is not None:
+    return (
+        table.notation.decimal is None
+        and any(number_of(cell, ",") is None for cell in known)
+        and _as_python_writes(cells) is not None
+    )
+
+
+def _decimal_mark(table: Sample, column: int) -> str:
+    """As `Table.decimal_mark`, which looks at every cell, unless one cell shows that it is a point."""
+    if _has_decimal_points(table, column):
         return "."
     return table.like(table.columns, table.first[1], table.first[0]).decimal_mark(column)
 
@@ -140,9 +154,10 @@ class Reader(Protocol):
 class Numbers:
     """A column's numbers, piece by piece: NaN where a cell is empty."""
 
-    def __init__(self, table: Sample, column: int) -> None:
+    def __init__(self, table: Sample, column: int, mark: str | None = None) -> None:
+        """mark: of decimals, where other columns show it."""
         self.table, self.column = table, column
-        self.mark = _decimal_mark(table, column)
+        self.mark = mark or _decimal_mark(table, column)
         self.pieces: list[NDArray[np.float64]] = []
 
     def add(self, lines: list[int], cells: Sequence[str]) -> None:

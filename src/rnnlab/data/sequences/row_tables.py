@@ -12,6 +12,7 @@ from rnnlab.data.sequences.columns import (
     Reader,
     Sample,
     Texts,
+    mark_of_timesteps,
     number_of_each,
     read_columns,
     readers_of_channels,
@@ -38,7 +39,9 @@ def read_wide(table: Sample, roles: Roles, how: Reading) -> Sequences:
     channels = [place for place in roles.channels if place != roles.label]
     if roles.time is not None and not how.channels:
         channels = sorted([*channels, roles.time])  # a column that is called t, among others
-    timesteps = {place: Numbers(table, place) for place in channels if table.is_numeric(place)}
+    numeric = [place for place in channels if table.is_numeric(place)]
+    mark = mark_of_timesteps(table, numeric)
+    timesteps = {place: Numbers(table, place, mark) for place in numeric}
     _note_left_out(table, [place for place in channels if place not in timesteps], "without numbers")
     if not timesteps:
         raise UserError(f"{table.shown} has no column of numbers beside its label; give a column for each timestep.")

@@ -121,7 +121,7 @@ class SpeechData(ClassificationData):
         classes = sorted({file.label for file in files})
         labels = np.array([classes.index(file.label) for file in files])
         parts = np.array([file.part if self.split == "official" else None for file in files])
-        splits = None
+        splits: Splits | None = None
         if (parts == "validation").any():
             splits = {part: np.flatnonzero(parts == part) for part in SPLITS}
             if empty := [part for part, indices in splits.items() if not len(indices)]:
