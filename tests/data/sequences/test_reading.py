@@ -208,3 +208,36 @@ def test_a_column_that_could_be_two_things_is_what_its_neighbours_are(tmp_path: 
     (tmp_path / "wide.csv").write_text("label,t0,t1,t2\na,0.51,1.003,2.25\nb,0.25,2,1.5\na,0.75,3.004,0.5\nb,1,2,3\n")
     found = read(tmp_path / "wide.csv")
     assert found.values[0][:, 0].tolist() == [0.51, 1.003, 2.25]
+
+
+def test_trials_that_each_patient_counts_from_the_first_are_sequences_of_their_own(tmp_path: Path) -> None:
+    frame = walks(24)
+    number = frame["id"].str[1:].astype(int)
+    counted = frame.assign(trial=number // 8, patient="p" + (number % 8).astype(str)).drop(columns="id")
+    found = read(writing.long_csv(counted, tmp_path))
+    expected = [own[CHANNELS].to_numpy().tolist() for _, own in frame.groupby("id", sort=False)]
+    assert [values.tolist() for values in found.values] == expected
+    assert found.groups == [f"p{index % 8}" for index in range(24)]
+    assert found.places[9] == "long.csv, trial 1 of p1"
+
+
+def test_a_column_that_counts_the_rows_is_left_out(tmp_path: Path) -> None:
+    walks().to_csv(tmp_path / "indexed.csv")
+    found = read(tmp_path / "indexed.csv")
+    assert found.channels == CHANNELS
+    assert any("counts the rows" in note for note in found.notes)
+
+
+def test_a_time_of_day_is_a_time(tmp_path: Path) -> None:
+    frame = walks().drop(columns="patient")
+    minutes = (frame["time"] * 10).astype(int)
+    frame["time"] = [f"{9 + minute // 60:02}:{minute % 60:02}:30" for minute in minutes]
+    shuffled = frame.groupby("id", sort=False, group_keys=False).sample(frac=1, random_state=0)
+    found = read(writing.long_csv(shuffled, tmp_path))
+    assert found.values[0].tolist() == frame[frame["id"] == "s0"][CHANNELS].to_numpy().tolist()
+
+
+def test_a_table_without_names_that_may_be_long_is_refused(tmp_path: Path) -> None:
+    walks().drop(columns="patient").to_csv(tmp_path / "bare.csv", index=False, header=False)
+    with pytest.raises(UserError, match="no line with the names of its columns"):
+        read(tmp_path / "bare.csv")

@@ -12,8 +12,8 @@ from rnnlab.data.sequences.roles import part_named
 from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
 from rnnlab.errors import UserError
 
-VALUES = ("x", "data", "values", "series", "sequences", "inputs")
-LABELS = ("y", "labels", "label", "target", "targets", "classes")
+VALUES = ("x", "data", "values", "series", "sequences", "inputs", "arr_0")
+LABELS = ("y", "labels", "label", "target", "targets", "classes", "arr_1")
 GROUPS = ("groups", "group", "subjects", "subject", "patients", "patient")
 SPLITS = ("split", "splits", "parts", "part")
 NAMES = ("channels", "channel_names", "names", "features")
@@ -129,8 +129,14 @@ def _sequences(arrays: Mapping[str, NDArray[Any]], shown: str, how: Reading, suf
         places=places,
         groups=None if groups is None else _of_each(arrays[groups], places, f"{shown}: '{groups}'"),
         parts=None if parts is None else [part_named(part, place) for part, place in zip(parts, places, strict=True)],
-        notes=[f"read as an array of {len(x)} sequences, {x.shape[1]} channels and {x.shape[2]} timesteps"],
+        notes=[_described(x)],
     )
+
+
+def _described(x: NDArray[np.float64]) -> str:
+    sequences, channels, timesteps = x.shape
+    doubt = "; if that is the other way round, give X.transpose(0, 2, 1)" if channels > timesteps else ""
+    return f"read as an array of {sequences} sequences, {channels} channels and {timesteps} timesteps{doubt}"
 
 
 def _of_each(array: NDArray[Any], places: list[str], called: str) -> list[str]:

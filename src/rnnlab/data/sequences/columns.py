@@ -100,14 +100,22 @@ class Sample:
 
 
 def _is_header(row: list[str]) -> bool:
-    """Whether a first line names columns: it does not where all but one of its cells are numbers, unless these count
-    the timesteps."""
+    """Whether a first line names columns.
+
+    It does not where all but one of its cells are numbers, or one is a fraction or below zero; unless its numbers grow
+    from cell to cell, as those of timesteps do.
+    """
     numbers = [number_of(cell, ".") for cell in row]
     found = [number for number in numbers if number is not None]
-    missing = sum(cell.lower() in MISSING for cell in row)
-    if len(found) < 2 or len(found) + missing < len(row) - 1:
+    if len(found) < 2:
         return True
-    return found in ([float(n) for n in range(len(found))], [float(n) for n in range(1, len(found) + 1)])
+    steps = np.diff(found)
+    if (steps > 0).all() and len(found) < len(row):
+        return True
+    missing = sum(cell.lower() in MISSING for cell in row)
+    if len(found) + missing >= len(row) - 1:
+        return bool((steps == 1).all()) and found[0] in (0, 1)
+    return all(number >= 0 and number % 1 == 0 for number in found)
 
 
 def _as_python_writes(cells: Sequence[str]) -> NDArray[np.float64] | None:

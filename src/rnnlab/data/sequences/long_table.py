@@ -1,5 +1,6 @@
 """Tables with a row for each timestep, or for each value, of each sequence."""
 
+import re
 from datetime import UTC
 from typing import Any
 
@@ -20,6 +21,8 @@ from rnnlab.data.sequences.roles import Roles, missing_label, part_named
 from rnnlab.data.sequences.sequences import Reading, Sequences
 from rnnlab.data.tables.values import DATES, number_of, written_in
 from rnnlab.errors import UserError
+
+_TIME_OF_DAY = re.compile(r"\d+:\d\d(:\d\d(\.\d+)?)?")
 
 OF_A_TIMESTEP = "; where each timestep has a label of its own: task.kind=tagging"
 
@@ -42,6 +45,9 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
 
     ids = texts["id"].codes()
     refuse_empty(table, ids, lines, roles.id, "id")
+    called = texts["id"].texts
+    if "group" in texts:
+        ids, called = _within_groups(table, roles, ids, called, texts["group"])
     times = _times(table, texts["time"], roles, lines) if "time" in texts else None
     order = np.lexsort((np.arange(len(ids)) if times is None else times, ids))
     if times is None:
@@ -55,11 +61,11 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
     else:
         values = values[order]
         if times is not None:
-            _refuse_repeated_times(table, ids[order], times[order], lines[order], texts["id"].texts)
+            _refuse_repeated_times(table, ids[order], times[order], lines[order], called)
     ids, lines = ids[order], lines[order]
     begin = np.flatnonzero(np.diff(ids, prepend=-1))
     spans = list(zip(begin.tolist(), [*begin[1:].tolist(), len(ids)], strict=True))
-    places = [f"{table.shown}, {table.columns[roles.id]} {texts['id'].texts[ids[first]]}" for first, _ in spans]
+    places = [f"{table.shown}, {table.columns[roles.id]} {called[ids[first]]}" for first, _ in spans]
 
     def of_each(role: str) -> list[str] | None:
         if role not in texts:
@@ -78,6 +84,23 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
         starts=None if times is None else times[order][begin],
         notes=table.notes,
     )
+
+
+def _within_groups(
+    table: Sample, roles: Roles, ids: NDArray[np.int64], called: list[str], groups: Texts
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Ids that are counted from the first in each group, as the trials of each patient are: one for each pair. As they
+    are where each is of one group."""
+    codes = groups.codes()
+    pairs, first, number = np.unique(ids * len(groups.texts) + codes, return_index=True, return_inverse=True)
+    if len(pairs) == len(called) or (codes < 0).any():
+        return ids, called
+    id_name, group_name = table.columns[roles.id or 0], table.columns[roles.group or 0]
+    table.note(f"the same '{id_name}' comes in several '{group_name}': a sequence is one of each")
+    in_file = np.argsort(first)  # pairs in the order in which they come
+    rank = np.argsort(in_file)
+    names = [f"{called[ids[row]]} of {groups.texts[codes[row]]}" for row in first[in_file]]
+    return rank[number], names
 
 
 def _label_reader(table: Sample, roles: Roles, how: Reading) -> Numbers | Texts | None:
@@ -109,7 +132,9 @@ def _times(table: Sample, found: Texts, roles: Roles, lines: NDArray[np.int32]) 
     refuse_empty(table, codes, lines, roles.time, "time")
     _, first = np.unique(codes, return_index=True)
     one = table.like([table.columns[roles.time]], [[text] for text in texts], lines[first].tolist())
-    if all(number_of(text, ".") is not None for text in texts):
+    if all(_TIME_OF_DAY.fullmatch(text) for text in texts):
+        each = np.array([_seconds(text) for text in texts])
+    elif all(number_of(text, ".") is not None for text in texts):
         each = np.array([number_of(text, ".") for text in texts], np.float64)
     elif any(written_in(texts[:1000], way) for way in DATES):
         each = np.array([instant.replace(tzinfo=UTC).timestamp() for instant in one.instants(0)])
@@ -123,6 +148,12 @@ def _times(table: Sample, found: Texts, roles: Roles, lines: NDArray[np.int32]) 
         each = np.array(numbers, np.float64)
     times: NDArray[np.float64] = each[codes]
     return times
+
+
+def _seconds(text: str) -> float:
+    """Of a time of day, or a time since the beginning."""
+    hours, minutes, *seconds = text.split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + (float(seconds[0]) if seconds else 0.0)
 
 
 def _refuse_repeated_times(

@@ -11,7 +11,9 @@ from rnnlab.data.tables.table import nearest
 from rnnlab.errors import UserError
 
 USUAL_NAMES = {
-    "label": ("label", "labels", "class", "classlabel", "category", "target", "y", "activity", "outcome", "tag"),
+    "label": ("label", "labels", "class", "classlabel", "category", "target", "y", "activity", "outcome", "tag",
+        "classid", "labelid", "activityid", "classname", "labelname", "activityname",
+    ),
     "id": (
         "id", "caseid", "case", "sequenceid", "sequence", "seriesid", "series", "sampleid", "sample", "uid", "key",
         "recording", "recordingid", "trial", "trialid", "run", "session", "unit", "instance", "window", "file",
@@ -73,6 +75,13 @@ class Roles:
         if roles.channel is None or roles.value is None:
             taken -= {roles.channel, roles.value}
             roles.channel = roles.value = None
+        if not fixed:
+            counting = [
+                place for place in range(len(table.columns)) if place not in taken and _counts_rows(table, place)
+            ]
+            if counting:
+                table.note("the column without a name counts the rows: left out")
+            taken |= {*counting}
         roles.channels = fixed or [place for place in range(len(table.columns)) if place not in taken]
         return roles
 
@@ -114,6 +123,14 @@ class Roles:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _counts_rows(table: Sample, place: int) -> bool:
+    """Whether a column is what pandas writes before a table, unless it is asked not to."""
+    if table.columns[place] not in ("", "Unnamed: 0"):
+        return False
+    begin = table.cells(place)[0]
+    return begin in ("0", "1") and table.cells(place) == [str(int(begin) + row) for row in range(len(table.first[1]))]
 
 
 def _column(table: Sample, name: str, role: str) -> int:

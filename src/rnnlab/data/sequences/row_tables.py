@@ -197,7 +197,8 @@ def _label_of_wide(table: Sample, roles: Roles, how: Reading) -> int | None:
         if not table.named:
             for place in (0, len(table.columns) - 1):
                 cells = table.cells(place)
-                whole = all((number_of(cell, ".") or 0.5) % 1 == 0 or cell in ("0", "0.0") for cell in cells)
+                numbers = [number_of(cell, ".") for cell in cells]
+                whole = all(number is not None and number % 1 == 0 for number in numbers)
                 if whole and len(set(cells)) <= max(2, len(cells) // 2):
                     table.note(f"no header: the {'first' if place == 0 else 'last'} column is taken for the label")
                     return place

@@ -21,6 +21,9 @@ from rnnlab.errors import UserError
 READERS = {"long": read_long, "wide": read_wide, "nested": read_nested}
 TABLES = tuple(READERS)
 
+FEWEST_UNNAMED = 8
+"""Columns below which a table without a header may well be one with a row for each timestep."""
+
 FEW = 4
 """Channels below which a table with a time and without an id is taken for one with a row for each timestep."""
 
@@ -39,6 +42,11 @@ def read_table(path: Path, shown: str, how: Reading) -> Sequences:
 
 
 def _form(table: Sample, roles: Roles) -> str:
+    if not table.named and len(table.columns) < FEWEST_UNNAMED:
+        raise UserError(
+            f"{table.shown} has no line with the names of its columns, which are too few to be timesteps for certain. "
+            "Put such a line first, as id,time,x,label; or give task.form=wide, where each row is a sequence."
+        )
     if any(table.cells(place)[0].startswith("[") for place in roles.channels):
         return "nested"
     if roles.id is not None and len(set(table.cells(roles.id))) < len(table.first[1]):
