@@ -31,9 +31,9 @@ def answers_to(raw: RawInput, predictor: Predictor, options: dict[str, Any]) -> 
         return
     try:
         for answers in predictor.respond(raw.tables, **options):
-            if raw.files is not None:
-                answers = answers.rename(columns={ROW: "file"})
-                answers["file"] = [raw.files[row] for row in answers["file"]]
+            if raw.names is not None:
+                answers = answers.rename(columns={ROW: raw.unit})
+                answers[raw.unit] = [raw.names[row] for row in answers[raw.unit]]
             yield answers
     except RowError as error:
         raise UserError(f"{raw.place(error.row)}, {error.what}") from None

@@ -20,7 +20,7 @@ from rnnlab.data.tables.table import Table
 from rnnlab.data.tables.values import Notation
 from rnnlab.errors import UserError
 from rnnlab.serving.predictor import ROW
-from rnnlab.tasks.raw_input import Column, RowError, decoded
+from rnnlab.tasks.raw_input import Column, FileRead, RowError, decoded
 from rnnlab.tasks.task import Task
 
 log = logging.getLogger("rnnlab")
@@ -41,12 +41,14 @@ KINDS = TABLES + PICTURES + SOUNDS + SCORES + TEXTS
 class RawInput:
     """tables: of raw input, one after the other. text: in the place of them, a long text in pieces, to be scored.
 
-    files: the name of the file that each row is, where the input is a folder. place: what errors call a row.
+    names: of each row, where it has one: that of its file, where the input is a folder. unit: what such a row is, the
+    column of the answers that has its name. place: what errors call a row.
     """
 
     tables: Iterable[pd.DataFrame] = ()
     text: Iterable[str] | None = None
-    files: list[str] | None = None
+    names: list[str] | None = None
+    unit: str = "file"
     place: Callable[[Any], str] = "input row {}".format
 
 
@@ -74,8 +76,8 @@ class ReadsText(Protocol):
 class ReadsFiles(Protocol):
     """A task that reads a file or folder of raw input in whatever form its training data may have."""
 
-    def read_file(self, path: Path, notation: Notation) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """Raw input, what each of its rows is called in messages, and remarks on how the file was read."""
+    def read_file(self, path: Path, notation: Notation) -> FileRead:
+        """Raises: `UserError` for one that cannot be read."""
 
 
 def read_input(given: Any, task: Task, notation: Notation | None = None) -> RawInput:
@@ -119,10 +121,10 @@ def _is_there(path: Path) -> bool:
 
 
 def _in_a_form_of_its_own(path: Path, task: ReadsFiles, notation: Notation) -> RawInput:
-    table, called, notes = task.read_file(path, notation)
-    for note in notes:
+    found = task.read_file(path, notation)
+    for note in found.notes:
         log.info("%s: %s", path, note)
-    return RawInput([table], place=lambda row: called[row])
+    return RawInput([found.table], names=found.names, unit=found.unit, place=found.places.__getitem__)
 
 
 def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> RawInput:
@@ -147,7 +149,7 @@ def _folder(folder: Path, task: Task, columns: dict[str, Column]) -> RawInput:
         raise UserError(f"input={folder} is a folder: {wanted}.")
     return RawInput(
         (_one_file(path, columns) for path in files),
-        files=[path.name for path in files],
+        names=[path.name for path in files],
         place=lambda row: str(files[row]),
     )
 

@@ -50,6 +50,21 @@ class Timestep:
     known: Any = None
 
 
+@dataclass(frozen=True)
+class FileRead:
+    """A file as a task has read it by itself.
+
+    table: raw input. unit: what a row is, a column of the answers; names: what it says of each row. places: what each
+    row is called in messages. notes: one-line remarks on how the file was read.
+    """
+
+    table: pd.DataFrame
+    unit: str
+    names: list[str]
+    places: list[str]
+    notes: list[str]
+
+
 def check_columns(table: pd.DataFrame, columns: dict[str, Column]) -> None:
     """Raises: `UserError` where a column is missing."""
     for name, column in columns.items():

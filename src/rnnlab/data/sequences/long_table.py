@@ -82,6 +82,7 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
         groups=of_each("group"),
         parts=None if parts is None else [part_named(part, place) for part, place in zip(parts, places, strict=True)],
         starts=None if times is None else times[order][begin],
+        ids=[called[ids[first]] for first, _ in spans],
         notes=table.notes,
     )
 

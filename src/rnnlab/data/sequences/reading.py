@@ -121,5 +121,6 @@ def joined(train: Sequences, test: Sequences) -> Sequences:
         groups=[*(train.groups or ()), *(test.groups or ())] if has_groups else None,
         parts=[*(train.parts or ["train"] * len(train)), *["test"] * len(test)],
         starts=None,  # the test part is given
+        ids=[*(train.ids or ()), *(test.ids or ())] if train.ids is not None and test.ids is not None else None,
         notes=list(dict.fromkeys([*train.notes, *test.notes])),
     )

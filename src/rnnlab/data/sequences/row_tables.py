@@ -165,6 +165,7 @@ class _Rows:
             places=self.places,
             categories=categories,
             groups=self._of_each("group"),
+            ids=self._of_each("id"),
             parts=None
             if parts is None
             else [part_named(part, at) for part, at in zip(parts, self.places, strict=True)],

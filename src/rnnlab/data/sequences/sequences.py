@@ -50,7 +50,8 @@ class Sequences:
     channels: their names.
     labels: one for each sequence: a text, the name of its class; a number (regression); a list of texts, one for each
     timestep (tagging); None where the file has none.
-    places: what each is called in messages: "rows.csv, id 17", "walk/003.csv", "line 12".
+    places: what each is called in messages: "rows.csv, id 17", "walk/003.csv", "line 12". ids: of each, where the file
+    has any.
     categories: of each categorical channel, by its index, the texts that its numbers stand for.
     groups: of each, such as the patient it is of. parts: of each, one of `PARTS`, where the file says so.
     starts: of each, when it begins, for a split by time. All three None where the file does not say.
@@ -65,7 +66,13 @@ class Sequences:
     groups: list[str] | None = None
     parts: list[str] | None = None
     starts: NDArray[np.float64] | None = None
+    ids: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+
+    def names(self, within: str = "") -> list[str]:
+        """What each is called where it is clear which file is meant: its id, or its place. within: the file or folder,
+        with which a place begins."""
+        return self.ids or [place.removeprefix(within).lstrip(", /") for place in self.places]
 
     def __len__(self) -> int:
         return len(self.values)

@@ -25,7 +25,7 @@ from rnnlab.errors import UserError
 from rnnlab.losses import AbsoluteError, CrossEntropy, Loss
 from rnnlab.spec import TaskSpec
 from rnnlab.tasks.classification.data import METRICS, ClassificationData
-from rnnlab.tasks.raw_input import Column, Timestep, refuse, sequences, unlabelled
+from rnnlab.tasks.raw_input import Column, FileRead, Timestep, refuse, sequences, unlabelled
 from rnnlab.tasks.task import SPLITS, Split, check_parts
 
 UNKNOWN_CATEGORY = "<unknown>"
@@ -164,10 +164,11 @@ class SequencesData(ClassificationData):
         splits = with_training(splits, self.train, labels)
         facts = self._write_labels(found, splits, folder)
         channels = Channels.learn(found, splits["train"])
+        names = found.names()
         for split, indices in splits.items():
             encoded = (channels.encode(found.values[index], found.categories) for index in indices)
             Ragged.write(folder, f"{split}_series", encoded, np.float32)
-            _write_texts(folder / f"{split}_names.npy", [found.places[index] for index in indices])
+            _write_texts(folder / f"{split}_names.npy", [names[index] for index in indices])
             if found.groups is not None:
                 _write_texts(folder / f"{split}_groups.npy", [found.groups[index] for index in indices])
         apart = found.groups is not None and _share_no_group(found.groups, splits)
@@ -319,9 +320,8 @@ class SequencesData(ClassificationData):
         }
         return pd.DataFrame(cells)
 
-    def read_file(self, path: Path, notation: Notation) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """A file or folder in any of the forms that training takes, without labels or with: as raw input, what each
-        sequence is called, and remarks.
+    def read_file(self, path: Path, notation: Notation) -> FileRead:
+        """A file or folder in any of the forms that training takes, without labels or with.
 
         Raises: `UserError` for a file that cannot be read, or that has other channels.
         """
@@ -340,7 +340,7 @@ class SequencesData(ClassificationData):
                 cells[name].append(
                     column if texts is None else [None if np.isnan(each) else texts[int(each)] for each in column]
                 )
-        return pd.DataFrame(cells), found.places, found.notes
+        return FileRead(pd.DataFrame(cells), "sequence", found.names(str(path)), found.places, found.notes)
 
     def raw_timestep(self) -> Column:
         kind: Literal["text", "number"] = "text" if self.encoding.categorical else "number"
