@@ -106,7 +106,7 @@ def test_sequences_in_two_parts_are_reported(tmp_path: Path) -> None:
     found = read(writing.long_csv(walks().drop(columns="patient"), tmp_path))
     twice = replace(
         found, values=[*found.values, *found.values], labels=[*(found.labels or ()), *(found.labels or ())],
-        places=[*found.places, *found.places], starts=None,
+        places=[*found.places, *found.places], starts=None, ids=None,
     )  # fmt: skip
     report = SequencesData("sequences").prepare_sequences(twice, tmp_path, {})["report"]
     assert any("occur in two parts" in note for note in report["notes"])

@@ -44,7 +44,7 @@ EXAMPLES = [
         "music",
         ("task.batch_size=2", "task.transpose=3"),
         bad=(
-            Bad("source", ("task.source=midi",), ("task.source must be one of sample, full, got midi.",)),
+            Bad("source", ("task.source=midi",), ("task.source must be one of sample, full, files, got midi.",)),
             Bad("shares", ("task.validation=0.5", "task.test=0.5"), ("nothing to train on",)),
             Bad("no share", ("task.test=0",), ("task.test must be a number > 0 and < 1, got 0.",)),
             Bad("transpose", ("task.transpose=1.5",), ("task.transpose must be an integer >= 0 and <= 12, got 1.5.",)),

@@ -15,7 +15,7 @@ EXAMPLES = [
         "speech",
         ("task.batch_size=8",),
         bad=(
-            Bad("source", ("task.source=vowels",), ("task.source must be one of sample, full, got vowels.",)),
+            Bad("source", ("task.source=vowels",), ("task.source must be one of sample, full, files, got vowels.",)),
             Bad("split", ("task.split=voice",), ("task.split must be one of official, random, speaker, got voice.",)),
             Bad(
                 "a split that the vowels have not", ("task.split=speaker",), ("task.split=speaker", "task.source=full")
