@@ -61,4 +61,6 @@ class TaskSpec:
 
         Raises: `UserError` where its loss is none.
         """
-        return cls(**{**content, "loss": loss_of(content["loss"])})
+        # JSON has lists alone
+        categories = tuple(content.get("categories", ()))
+        return cls(**{**content, "loss": loss_of(content["loss"]), "categories": categories})

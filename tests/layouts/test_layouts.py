@@ -172,7 +172,7 @@ def test_a_net_has_as_many_outputs_as_the_loss_needs() -> None:
 
 
 def test_a_spec_is_itself_when_read_again() -> None:
-    of = spec("many_to_one", loss=Quantiles())
+    of = spec("many_to_one", loss=Quantiles(), categories=(3, 5))
     plain = json.loads(json.dumps(of.as_dict()))
     assert TaskSpec.of(plain) == of
     assert type(TaskSpec.of(plain).loss) is Quantiles
