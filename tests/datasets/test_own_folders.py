@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnlab.data.midi import midi_file
-from rnnlab.datasets.chorales import LOWEST
+from rnnlab.datasets.chorales import LOWEST, MELODY_STEP, Piece, distinct
 from rnnlab.datasets.plain_text import Text
 from tests.conftest import Run
 from tests.data.sequences import writing
@@ -73,6 +73,18 @@ def test_texts_are_read_in_the_order_of_their_names_each_ending_a_line(tmp_path:
         data.fetch(tmp_path)
         read = "".join(chr(code) for codes in data.codes(tmp_path) for code in codes)
         assert read == "one\ntwo\nthree"
+
+
+def test_melodies_that_share_intervals_are_pieces_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    rolls = []
+    for _ in range(12):
+        roll = np.zeros((24, 88), np.uint8)
+        roll[np.arange(24), rng.integers(40, 50, 24)] = 1
+        rolls.append(roll)
+    repeated = np.roll(rolls[3], 5, axis=1)
+    kept = distinct([Piece(str(number), roll) for number, roll in enumerate([*rolls, repeated])], MELODY_STEP)
+    assert [piece.name for piece in kept] == [str(number) for number in range(12)]
 
 
 def empty(folder: Path) -> None:

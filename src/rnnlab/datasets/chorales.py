@@ -64,6 +64,10 @@ SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 ALIKE = 0.5
 """Two pieces that share more of their steps than this are taken for one."""
 
+CHORALE_STEP, MELODY_STEP = 2, 8
+"""Quarter notes of a step. Two of four voices are seldom met elsewhere; of one voice they are an interval, which most
+melodies share."""
+
 Roll = NDArray[np.uint8]
 """(quarter notes, 88): 1 where a key sounds at the beginning of that quarter note."""
 
@@ -253,23 +257,23 @@ def _roll(notes: Iterable[tuple[int, Any]], frames: int, name: str) -> Roll:
     return roll
 
 
-def distinct(pieces: list[Piece]) -> list[Piece]:
+def distinct(pieces: list[Piece], frames: int = CHORALE_STEP) -> list[Piece]:
     """The pieces without those that repeat an earlier one, in whatever key, so that none is trained on and tested.
 
-    A step is two frames in a row, as intervals above the lowest note of the first; a piece repeats another where more
-    than `ALIKE` of the steps of one of the two are steps of the other.
+    A step is `frames` frames in a row (all, of a shorter piece), as intervals above the lowest note of the first; a
+    piece repeats another where more than `ALIKE` of the steps of one of the two are steps of the other.
     """
     kept: list[tuple[Piece, set[bytes]]] = []
     for piece in pieces:
-        steps = _steps(piece.roll)
+        steps = _steps(piece.roll, min(frames, len(piece.roll)))
         if not any(len(steps & other) > ALIKE * min(len(steps), len(other)) for _, other in kept):
             kept.append((piece, steps))
     return [piece for piece, _ in kept]
 
 
-def _steps(roll: Roll) -> set[bytes]:
+def _steps(roll: Roll, frames: int) -> set[bytes]:
     padded = np.pad(roll, ((0, 0), (KEYS, KEYS)))
     # the window begins an octave below the lowest note: leaps further down look alike, which does not matter here
     begins = KEYS + roll.argmax(axis=1) - 12
-    sounding = np.flatnonzero(roll[:-1].any(axis=1))
-    return {padded[frame : frame + 2, begins[frame] : begins[frame] + KEYS].tobytes() for frame in sounding}
+    sounding = np.flatnonzero(roll[: len(roll) - frames + 1].any(axis=1))
+    return {padded[frame : frame + frames, begins[frame] : begins[frame] + KEYS].tobytes() for frame in sounding}

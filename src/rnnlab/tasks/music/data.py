@@ -13,7 +13,7 @@ from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
 from rnnlab.data.splits import Splits, split_at_random, with_training
-from rnnlab.datasets.chorales import KEYS, LOWEST, Chorales, Piece, Roll, distinct
+from rnnlab.datasets.chorales import CHORALE_STEP, KEYS, LOWEST, MELODY_STEP, Chorales, Piece, Roll, distinct
 from rnnlab.errors import UserError
 from rnnlab.losses import BinaryCrossEntropy
 from rnnlab.spec import TaskSpec
@@ -71,7 +71,8 @@ class MusicData(Task):
         official = all(piece.part for piece in found)
         if missing := [split for split in SPLITS if official and split not in {piece.part for piece in found}]:
             raise UserError(f"The pieces have parts of their own, and none is of the {missing[0]} part.")
-        pieces = found if official else distinct(found)
+        step = MELODY_STEP if dataset.source == "files" else CHORALE_STEP
+        pieces = found if official else distinct(found, step)
         splits = self._split(pieces, official)
         for split, chosen in splits.items():
             Ragged.write(folder, split, [piece.roll for piece in chosen], np.uint8)
