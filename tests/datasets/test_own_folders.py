@@ -128,3 +128,15 @@ def test_a_file_is_no_folder(run: Run, root: Path, tmp_path: Path) -> None:
         outcome = run("train", f"task={task}", f"task.path={tmp_path / 'one.wav'}", *FAST)
         assert outcome.code == 2
         assert "is no folder" in outcome.err
+
+
+def test_scores_in_folders_for_train_and_test_keep_them(run: Run, root: Path, tmp_path: Path) -> None:
+    folder = scores(_fresh(tmp_path))
+    for part, begin in (("train", "0"), ("test", "1")):
+        (folder / part).mkdir()
+        for path in folder.glob(f"{begin}*.mid"):
+            path.rename(folder / part / path.name)
+    trained = run("train", "task=music", f"task.path={folder}", *FAST)
+    assert trained.code == 0, trained.err
+    assert "train: 8 pieces" in trained.out + trained.err
+    assert "test: 2 pieces" in trained.out + trained.err

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import socket
 import subprocess
 import time
@@ -119,7 +120,7 @@ def varied_by(words: Iterable[str]) -> list[str]:
     varied = {}
     for key, _, value in sorted((word.lstrip("+~").partition("=") for word in words), key=_place):
         if decides_a_run(key) and key not in NAMED_ANYWAY:
-            varied[key] = value.strip("'\"").rpartition("/")[2]
+            varied[key] = re.sub(r"[^,\[\]]*/", "", value.strip("'\""))  # of a list each file's own name, too
     last = {key: key.rpartition(".")[2] for key in varied}
     times = Counter(last.values())
     names = {key: SHORT.get(name, name) if times[name] == 1 else key for key, name in last.items()}

@@ -12,7 +12,7 @@ from torch import Tensor
 from rnnlab.arguments import Part, Positive, Range
 from rnnlab.data.batches import Batch, Batches, ByLength
 from rnnlab.data.ragged import Ragged
-from rnnlab.data.splits import Splits, split_at_random, with_training
+from rnnlab.data.splits import SPLIT_SEED, Splits, split_at_random, with_training
 from rnnlab.datasets.chorales import CHORALE_STEP, KEYS, LOWEST, MELODY_STEP, Chorales, Piece, Roll, distinct
 from rnnlab.errors import UserError
 from rnnlab.losses import BinaryCrossEntropy
@@ -34,7 +34,8 @@ class MusicData(Task):
     The numbers are MIDI's, 60 the middle C; so begins BWV 10.7. Whole pieces are read; each frame but the first is
     predicted from all before it, each note by itself: p(yₜ | y₁..yₜ₋₁) = Π over the keys k of p(yₜₖ | y₁..yₜ₋₁).
 
-    The full set keeps its official splits, and a folder of one's own those of its folders train, validation and test.
+    The full set keeps its official splits, and a folder of one's own those of its folders train and test, with a
+    validation part drawn from the first where there is no folder for it.
     Of other sources, a piece that repeats another in whatever key is left out, and
     the splits are drawn, the same whatever the seed.
 
@@ -69,8 +70,9 @@ class MusicData(Task):
     def prepare(self, dataset: Chorales, raw: Path, folder: Path) -> dict[str, Any]:
         found = dataset.read(raw)
         official = all(piece.part for piece in found)
-        if missing := [split for split in SPLITS if official and split not in {piece.part for piece in found}]:
-            raise UserError(f"The pieces have parts of their own, and none is of the {missing[0]} part.")
+        parts = {piece.part for piece in found}
+        if official and not {"train", "test"} <= parts:
+            raise UserError(f"The pieces are in folders {', '.join(sorted(parts))}: both train and test are needed.")
         step = MELODY_STEP if dataset.source == "files" else CHORALE_STEP
         pieces = found if official else distinct(found, step)
         splits = self._split(pieces, official)
@@ -96,6 +98,10 @@ class MusicData(Task):
         if official:
             part = np.array([piece.part for piece in pieces])
             splits: Splits = {split: np.flatnonzero(part == split) for split in SPLITS}
+            if not len(splits["validation"]):
+                free = np.random.default_rng(SPLIT_SEED).permutation(splits["train"])
+                count = max(1, round(self.validation * len(free)))
+                splits |= {"validation": np.sort(free[:count]), "train": np.sort(free[count:])}
         else:
             splits = split_at_random(len(pieces), self.validation, self.test)
         splits = with_training(splits, self.train)
