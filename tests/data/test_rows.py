@@ -202,11 +202,11 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_no_table_is_said_in_one_line(name: str, tmp_path: Path) -> None:
-    content, told = BAD[name]
+    content, said = BAD[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError) as failure:
         list(Rows.open(tmp_path / name, name))
-    assert told in str(failure.value)
+    assert said in str(failure.value)
     assert "\n" not in str(failure.value)
 
 

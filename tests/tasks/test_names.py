@@ -281,7 +281,7 @@ def test_names_of_one_s_own_are_read_from_two_columns(header: str, mark: str, tm
 
 
 @pytest.mark.parametrize(
-    ("content", "options", "told"),
+    ("content", "options", "said"),
     [
         ("", {}, "is empty"),
         ("name,label\n", {}, "a header and no rows"),
@@ -292,11 +292,11 @@ def test_names_of_one_s_own_are_read_from_two_columns(header: str, mark: str, tm
     ],
 )
 def test_a_table_that_names_no_classes_is_refused_in_one_line(
-    content: str, options: dict[str, str], told: str, tmp_path: Path
+    content: str, options: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError) as failure:
         of_own(tmp_path, content, **options)
-    assert told in str(failure.value)
+    assert said in str(failure.value)
     assert "\n" not in str(failure.value)
 
 

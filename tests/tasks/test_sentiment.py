@@ -300,11 +300,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_table_that_cannot_be_classified_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
-    content, options, told = REFUSED[name]
+    content, options, said = REFUSED[name]
     (tmp_path / "my.csv").write_text(content)
     with pytest.raises(UserError) as failure:
         prepared(tmp_path, path=str(tmp_path / "my.csv"), **options)
-    assert told in str(failure.value)
+    assert said in str(failure.value)
     assert "\n" not in str(failure.value)
 
 

@@ -15,7 +15,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -26,16 +26,12 @@ from numpy.typing import NDArray
 
 from rnnlab.data.class_folders import files_below, parts_of
 from rnnlab.data.midi import notes_of
-from rnnlab.data.user_folder import OwnFolder
-from rnnlab.datasets.dataset import UNREADABLE, Dataset, File, members, why_unreadable
+from rnnlab.datasets.dataset import UNREADABLE, File, members, why_unreadable
+from rnnlab.datasets.own_folders import FILES, OwnFolders
 from rnnlab.errors import UserError
 from rnnlab.output import progress
-from rnnlab.results.paths import own_file
 
 ENDINGS = (".mid", ".midi")
-
-FILES = "files"
-"""The folder that the user's own are copied to."""
 
 SAMPLE = File(
     "music21-10.5.1-py3-none-any.whl",
@@ -81,52 +77,28 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Chorales(Dataset):
+class Chorales(OwnFolders):
     """See the module's table."""
 
-    worded: ClassVar[tuple[str, ...]] = ("source", "path")
+    holds: ClassVar[str] = "a folder of MIDI files"
 
     source: Literal["sample", "full", "files"]
-    path: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.path is not None:
-            object.__setattr__(self, "source", "files")
-            object.__setattr__(self, "path", str(self.path))
+    def titled(self) -> str:
+        return "chorales of Bach" if self.source == "sample" else "JSB Chorales"
 
-    def check(self) -> None:
-        super().check()
-        if self.source == "files":
-            if self.path is None:
-                raise UserError("task.path is missing: name a folder of MIDI files, as task=music task.path=scores.")
-            OwnFolder(self.path).check()
-            if not files_below(own_file(self.path), ENDINGS):
-                raise UserError(f"task.path={self.path} holds no MIDI file: {' and '.join(ENDINGS)} are read.")
+    def packed(self) -> File:
+        return SAMPLE if self.source == "sample" else FULL
 
-    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
-        if self.path is not None:
-            return [OwnFolder(self.path).name]
-        return ["chorales of Bach" if self.source == "sample" else "JSB Chorales"]
-
-    def fingerprint(self) -> dict[str, Any]:
-        own = {"sha256": OwnFolder(self.path).sha256()} if self.path is not None else {}
-        return {**super().fingerprint(), **own}
-
-    def fetch(self, folder: Path, mirror: str | None = None) -> None:
-        super().fetch(folder, mirror)
-        if self.path is not None:
-            OwnFolder(self.path).fetch(folder / FILES)
-
-    def files(self) -> list[File]:
-        if self.source == "files":
-            return []
-        return [SAMPLE if self.source == "sample" else FULL]
+    def check_folder(self, folder: Path) -> None:
+        if not files_below(folder, ENDINGS):
+            raise UserError(f"task.path={self.path} holds no MIDI file: {' and '.join(ENDINGS)} are read.")
 
     def read(self, folder: Path) -> list[Piece]:
         """Raises: `UserError` for a file of another format, notes that no piano has, and pieces of a single frame."""
         self.fetched(folder)
         if self.source == "files":
-            return list(_read_files(folder / FILES, OwnFolder(str(self.path)).name))
+            return list(_read_files(folder / FILES, self.called))
         if self.source == "full":
             return list(_read_lists(folder / FULL.name))
         pieces = list(_read_corpus(folder / SAMPLE.name))

@@ -7,66 +7,36 @@
 | files  | your folder, see `class_folders`           | yours                       | yours                           |
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from rnnlab.data.audio import Samples, read_sound
 from rnnlab.data.class_folders import ClassFile, files_by_class
-from rnnlab.data.user_folder import OwnFolder
 from rnnlab.datasets import spoken_digits, vowels
-from rnnlab.datasets.dataset import Dataset, File
-from rnnlab.errors import UserError
+from rnnlab.datasets.dataset import File
+from rnnlab.datasets.own_folders import FILES, OwnFolders
 from rnnlab.output import progress
-from rnnlab.results.paths import own_file
 
 ENDINGS = (".wav",)
 
-FILES = "files"
-"""The folder that the user's own are copied to."""
-
 
 @dataclass(frozen=True)
-class Speech(Dataset):
+class Speech(OwnFolders):
     """See the module's table."""
 
-    worded: ClassVar[tuple[str, ...]] = ("source", "path")
+    holds: ClassVar[str] = "a folder with a folder of wav files for each class"
 
     source: Literal["sample", "full", "files"]
-    path: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.path is not None:
-            object.__setattr__(self, "source", "files")
-            object.__setattr__(self, "path", str(self.path))
+    def titled(self) -> str:
+        return "Japanese vowels" if self.source == "sample" else "spoken digits"
 
-    def check(self) -> None:
-        super().check()
-        if self.source == "files":
-            if self.path is None:
-                raise UserError("task.path is missing: name a folder with a folder of wav files for each class.")
-            OwnFolder(self.path).check()
-            files_by_class(own_file(self.path), OwnFolder(self.path).name, ENDINGS)
+    def packed(self) -> File:
+        return vowels.PACKAGE if self.source == "sample" else spoken_digits.ARCHIVE
 
-    def in_words(self, facts: Mapping[str, Any]) -> Sequence[str]:
-        if self.path is not None:
-            return [OwnFolder(self.path).name]
-        return ["Japanese vowels" if self.source == "sample" else "spoken digits"]
-
-    def files(self) -> list[File]:
-        if self.source == "files":
-            return []
-        return [vowels.PACKAGE if self.source == "sample" else spoken_digits.ARCHIVE]
-
-    def fingerprint(self) -> dict[str, Any]:
-        own = {"sha256": OwnFolder(self.path).sha256()} if self.path is not None else {}
-        return {**super().fingerprint(), **own}
-
-    def fetch(self, folder: Path, mirror: str | None = None) -> None:
-        super().fetch(folder, mirror)
-        if self.path is not None:
-            OwnFolder(self.path).fetch(folder / FILES)
+    def check_folder(self, folder: Path) -> None:
+        files_by_class(folder, self.called, ENDINGS)
 
     def read_files(self, folder: Path) -> list[tuple[ClassFile, Samples, int]]:
         """Of source=files each recording, with how many of its samples are a second.
@@ -74,8 +44,7 @@ class Speech(Dataset):
         Raises: `UserError` that names the file, as `read_sound` does.
         """
         self.fetched(folder)
-        called = OwnFolder(str(self.path)).name
-        found = progress(files_by_class(folder / FILES, called, ENDINGS), f"reading {called}")
+        found = progress(files_by_class(folder / FILES, self.called, ENDINGS), f"reading {self.called}")
         return [(file, *read_sound(file.path.read_bytes(), file.shown)) for file in found]
 
     def read_vowels(self, folder: Path) -> tuple[vowels.Series, vowels.Series]:

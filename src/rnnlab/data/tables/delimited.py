@@ -12,7 +12,7 @@ from rnnlab.data.tables.values import likely_marks, number_of
 from rnnlab.errors import UserError
 
 Source = Callable[[], BinaryIO]
-"""Opens the content anew, from its beginning."""
+"""Opens the content, each time from its beginning."""
 
 SEPARATORS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}  # a comma may mark decimals: it comes last
 SPACES = " "
