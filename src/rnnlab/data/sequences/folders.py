@@ -80,15 +80,27 @@ def _files(folder: Path, shown: str, how: Reading, notes: list[str]) -> Iterator
         parts = [(path, f"{shown}/{path.name}", PART_NAMES[path.name.lower()]) for path in inner]
     else:
         parts = [(folder, shown, None)]
-    count = 0
+    count, deep, empty = 0, [], []
     for place, called, part in parts:
         for path, label in _classes(place, called, how):
+            before = count
             for file in sorted(path.iterdir()):
+                if file.is_dir() and path != folder and not file.name.startswith("."):
+                    deep.append(f"{path.name}/{file.name}")
                 if file.is_file() and file.suffix.lower() in (*TABLES, *SOUNDS) and not file.name.startswith("."):
                     count += 1
                     yield _File(file, f"{called}/{file.relative_to(place)}", label, part)
+            if count == before:
+                empty.append(path.name)
     if not count:
-        raise UserError(f"{shown} has no file of a sequence in its folders: {', '.join((*TABLES, *SOUNDS))} are read.")
+        deeper = "; folders within these are not read" if deep else ""
+        raise UserError(
+            f"{shown} has no file of a sequence in its folders: {', '.join((*TABLES, *SOUNDS))} are read{deeper}."
+        )
+    if deep:
+        notes.append(f"folders within those of the classes are not read: {', '.join(deep)}")
+    if empty:
+        notes.append(f"folders without a file of a sequence: {', '.join(empty)}")
 
 
 def _classes(folder: Path, shown: str, how: Reading) -> list[tuple[Path, str | None]]:

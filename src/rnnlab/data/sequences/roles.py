@@ -53,10 +53,10 @@ class Roles:
     def find(cls, table: Sample, how: Reading) -> "Roles":
         """Named columns first, then those with usual names; the others are channels."""
         roles = cls()
-        plain = [_plain(name) for name in table.columns]
+        plain = [_without_unit(name) for name in table.columns]
         for role in ("label", "id", "time", "group", "split"):
             named = getattr(how, role)
-            if named is not None and (how.labelled or role in NEEDED or _plain(named) in plain):
+            if named is not None and (how.labelled or role in NEEDED or _plain(named) in map(_plain, table.columns)):
                 setattr(roles, role, _column(table, named, role))
         roles.static = [_column(table, name, "static") for name in how.static]
         fixed = [_column(table, name, "channels") for name in how.channels]
@@ -77,7 +77,11 @@ class Roles:
         if roles.channel is None or roles.value is None:
             taken -= {roles.channel, roles.value}
             roles.channel = roles.value = None
-        roles.channels = fixed or [place for place in range(len(table.columns)) if place not in taken]
+        others = [place for place in range(len(table.columns)) if place not in taken]
+        if not fixed and others and table.is_index(others[0]):
+            table.note("the first column, which only counts the rows, is left out")
+            others = others[1:]
+        roles.channels = fixed or others
         return roles
 
     def _suits(self, role: str, place: int, table: Sample) -> bool:
@@ -90,11 +94,16 @@ class Roles:
             return table.is_numeric(place)
         if role == "channel":
             return len(set(cells)) <= max(2, len(cells) // 2)
-        return not cells[0].startswith("[")  # else it is a channel whose cells are lists
+        return not table.holds_lists(place)  # else it is a channel whose cells are lists
 
     def taken(self) -> list[int]:
         places = (self.label, self.id, self.time, self.group, self.split, self.channel, self.value)
         return [*(place for place in places if place is not None), *self.static]
+
+    def other_id(self, table: Sample) -> str | None:
+        """A channel with a usual name of an id, which comes in several rows."""
+        found = (place for place in self.channels if _plain(table.columns[place]) in USUAL_NAMES["id"])
+        return next((table.columns[p] for p in found if len(set(table.cells(p))) < len(table.first[1])), None)
 
     def texts(self) -> dict[str, int | None]:
         """Those that are texts of a row, whatever they look like."""
@@ -108,8 +117,6 @@ class Roles:
     def described(self, columns: list[str], form: str) -> str:
         """The roles in words."""
         named = {role: getattr(self, role) for role in ("id", "time", "label", "group", "split")}
-        if form != "long":
-            named.pop("time")
         parts = [f"{role} '{columns[place]}'" for role, place in named.items() if place is not None]
         if self.channel is not None and form == "long":
             parts.append(f"a value in each row, of the channel that '{columns[self.channel]}' names")
@@ -118,6 +125,11 @@ class Roles:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _without_unit(name: str) -> str:
+    """Time (s) -> time"""
+    return _plain(re.sub(r"\s*[(\[][^)\]]*[)\]]\s*$", "", name)) or _plain(name)
 
 
 def _column(table: Sample, name: str, role: str) -> int:
