@@ -200,6 +200,7 @@ def test_what_is_saved_answers_files_too(fitted: RecurrentClassifier, tmp_path: 
     model = find_predictor(str(tmp_path / "net"))
     (answers,) = answers_to(read_input(str(tmp_path / "new.npz"), model.task), model, {})
     assert np.allclose(answers["p_rising"], fitted.predict_proba(x)[:, 1], rtol=0, atol=1e-6)
+    assert answers["sequence"].tolist() == [f"x[{number}]" for number in range(4)]
 
 
 def test_a_regressor_is_saved_and_loaded(tmp_path: Path) -> None:

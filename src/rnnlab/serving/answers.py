@@ -34,6 +34,8 @@ def answers_to(raw: RawInput, predictor: Predictor, options: dict[str, Any]) -> 
             if raw.files is not None:
                 answers = answers.rename(columns={ROW: "file"})
                 answers["file"] = [raw.files[row] for row in answers["file"]]
+            if raw.sequences is not None:
+                answers.insert(1, "sequence", [raw.sequences[row] for row in answers[ROW]])
             yield answers
     except RowError as error:
         raise UserError(f"{raw.place(error.row)}, {error.what}") from None

@@ -41,12 +41,14 @@ KINDS = TABLES + PICTURES + SOUNDS + SCORES + TEXTS
 class RawInput:
     """tables: of raw input, one after the other. text: in the place of them, a long text in pieces, to be scored.
 
-    files: the name of the file that each row is, where the input is a folder. place: what errors call a row.
+    files: the name of the file that each row is, where the input is a folder. sequences: what each row is called, of a
+    file whose rows are no lines of it, such as "id 17". place: what errors call a row.
     """
 
     tables: Iterable[pd.DataFrame] = ()
     text: Iterable[str] | None = None
     files: list[str] | None = None
+    sequences: list[str] | None = None
     place: Callable[[Any], str] = "input row {}".format
 
 
@@ -122,7 +124,8 @@ def _in_a_form_of_its_own(path: Path, task: ReadsFiles, notation: Notation) -> R
     table, called, notes = task.read_file(path, notation)
     for note in notes:
         log.info("%s: %s", path, note)
-    return RawInput([table], place=lambda row: called[row])
+    names = [name.removeprefix(str(path)).lstrip(", /") for name in called]
+    return RawInput([table], sequences=names, place=lambda row: called[row])
 
 
 def _file(path: Path, task: Task, columns: dict[str, Column], notation: Notation) -> RawInput:
