@@ -113,6 +113,8 @@ def test_lists_and_frames_are_the_same_sequences_as_arrays(fitted: RecurrentClas
     long = pd.concat(parts).sample(frac=1, random_state=0)
     order = long["id"].drop_duplicates().str[1:].astype(int)
     assert np.allclose(fitted.predict_proba(long), expected[order], rtol=0, atol=1e-7)
+    as_text = long.assign(time=(long["time"] + 5).astype(str))  # whose order by the alphabet is another one
+    assert np.allclose(fitted.predict_proba(as_text), expected[order], rtol=0, atol=1e-7)
     indexed = long.set_index(["id", "time"])
     assert np.allclose(fitted.predict_proba(indexed), expected[order], rtol=0, atol=1e-7)
 
@@ -198,6 +200,7 @@ def test_what_is_saved_answers_files_too(fitted: RecurrentClassifier, tmp_path: 
     model = find_predictor(str(tmp_path / "net"))
     (answers,) = answers_to(read_input(str(tmp_path / "new.npz"), model.task), model, {})
     assert np.allclose(answers["p_rising"], fitted.predict_proba(x)[:, 1], rtol=0, atol=1e-6)
+    assert answers["sequence"].tolist() == [f"x[{number}]" for number in range(4)]
 
 
 def test_a_regressor_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -280,6 +283,11 @@ LONG = pd.DataFrame({"id": [1, 1, 2, 2], "time": [0, 1, 0, 1], "x": [1.0, 2, 3, 
         (X8, ["one"] * 8, "y has one class alone, 'one'"),
         (LONG, pd.Series(["a", "b"], index=[1, 3]), "y has no label for the id 2"),
         (LONG.drop(columns="x"), ["a", "b"], "no channels"),
+        (LONG.drop(columns="id"), ["a", "b"], "none 'id' that says which rows are of one sequence"),
+        (LONG.assign(time=0), ["a", "b"], "the same 'time' twice for the id 1"),
+        (LONG.assign(time=[0, None, 0, 1]), ["a", "b"], "rows without 'time'"),
+        (LONG.assign(time="step"), ["a", "b"], "neither a number nor a date in 'time'"),
+        (X8 * np.nan, Y8, "all values are missing"),
         (LONG.assign(x=pd.Timestamp("2020")), ["a", "b"], "X holds dates in 'x': call that column 'time'"),
     ],
 )

@@ -36,6 +36,8 @@ def sequences_of(x: Any) -> tuple[Sequences, pd.Index | None]:
             x = x.set_axis(x.index.set_names([ID, TIME]), axis=0).reset_index()
         if ID in x.columns:
             return _read_long(x)
+        if TIME in x.columns:
+            raise InputError(f"X has a column '{TIME}', and none '{ID}' that says which rows are of one sequence.")
     if isinstance(x, list | tuple) or (isinstance(x, np.ndarray) and x.dtype == object and x.ndim == 1):
         values = _read_list(x)
     else:
@@ -75,7 +77,11 @@ def _read_long(x: pd.DataFrame) -> tuple[Sequences, pd.Index]:
         raise InputError(f"X has rows without '{ID}'.")
     codes, ids = pd.factorize(x[ID])
     if TIME in x.columns:
-        order = np.lexsort((pd.factorize(x[TIME], sort=True)[0], codes))
+        times = _times(x[TIME])
+        order = np.lexsort((times, codes))
+        same = (np.diff(times[order]) == 0) & (np.diff(codes[order]) == 0)
+        if same.any():
+            raise InputError(f"X has the same '{TIME}' twice for the id {x[ID].iloc[order[int(same.argmax())]]}.")
     else:
         order = np.argsort(codes, kind="stable")
     categories: dict[int, list[str]] = {}
@@ -95,6 +101,23 @@ def _read_long(x: pd.DataFrame) -> tuple[Sequences, pd.Index]:
     rows = np.stack(columns, axis=1)[order]
     values = np.split(rows, np.flatnonzero(np.diff(codes[order])) + 1)
     return _named(values, list(map(str, channels)), categories), pd.Index(ids)
+
+
+def _times(column: pd.Series) -> NDArray[np.int64]:
+    """The place of each time in their order; of texts, in that of the numbers or dates that they are."""
+    if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
+            or pd.api.types.is_timedelta64_dtype(column)):  # fmt: skip
+        texts = column
+        try:
+            column = pd.to_numeric(texts)
+        except (TypeError, ValueError):
+            try:
+                column = pd.to_datetime(texts, format="ISO8601", utc=True)
+            except (TypeError, ValueError):
+                raise InputError(f"X holds what is neither a number nor a date in '{TIME}'.") from None
+    if column.isna().any():
+        raise InputError(f"X has rows without '{TIME}'.")
+    return np.asarray(pd.factorize(column, sort=True)[0], np.int64)
 
 
 def _named(values: list[Series], channels: list[str], categories: dict[int, list[str]] | None = None) -> Sequences:

@@ -97,6 +97,8 @@ class _Recurrent(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """found: without labels. y: of each sequence, as the task has them."""
         if len(found) == 1:
             raise InputError("X has 1 sample: at least one more is needed, to choose the best epoch on.")
+        if not found.categories and all(np.isnan(values).all() for values in found.values):
+            raise InputError("X has no number in it: all values are missing.")
         if groups is not None:
             check_consistent_length(found.values, groups)
             groups = [str(group) for group in groups]

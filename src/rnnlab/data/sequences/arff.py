@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
-from rnnlab.data.sequences.ts import labels_of
+from rnnlab.data.sequences.ts import DAMAGED, labels_of, open_text
 from rnnlab.errors import UserError
 
 UNREADABLE = (ValueError, IndexError, KeyError, StopIteration, NotImplementedError)
@@ -23,9 +23,9 @@ def read_arff(path: Path, shown: str, how: Reading) -> Sequences:
     if how.kind == "tagging" and how.labelled:
         raise UserError(f"{shown}: an ARFF file has no label at each timestep (task.kind=tagging); give a long table.")
     try:
-        with path.open(encoding="utf-8") as file:
+        with open_text(path) as file:
             rows, described = arff.loadarff(file)
-    except (*UNREADABLE, arff.ArffError) as error:
+    except (*UNREADABLE, *DAMAGED, arff.ArffError) as error:
         raise UserError(f"{shown} is no ARFF file that can be read ({str(error) or type(error).__name__}).") from None
     names, types = described.names(), described.types()
     if not len(rows):
@@ -35,6 +35,7 @@ def read_arff(path: Path, shown: str, how: Reading) -> Sequences:
     of_values = [name for name in of_values if name != label]
     if not of_values:
         raise UserError(f"{shown} has no attribute of numbers beside its label.")
+    left_out = [name for name in names if name not in (*of_values, label)]
     places = [f"{shown}, sequence {number}" for number in range(1, len(rows) + 1)]
     if dict(zip(names, types, strict=True))[of_values[0]] == "relational":
         values = [np.array([list(instance) for instance in row[of_values[0]]], np.float64).T for row in rows]
@@ -51,6 +52,7 @@ def read_arff(path: Path, shown: str, how: Reading) -> Sequences:
         channels=unnamed_channels(channels),
         labels=None if labels is None else labels_of(labels, places, how),
         places=places,
+        notes=[f"attributes without numbers left out: {', '.join(left_out)}"] if left_out else [],
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnlab.data.sequences.roles import part_named
 from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
+from rnnlab.data.tables.values import MISSING
 from rnnlab.errors import UserError
 
 VALUES = ("x", "data", "values", "series", "sequences", "inputs", "arr_0")
@@ -45,6 +46,10 @@ def read_arrays(path: Path, shown: str, how: Reading) -> Sequences:
 
 def _load(path: Path, shown: str) -> Any:
     """An array, or, of an .npz, all of them by name; never one of Python's objects, which could run code."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        raise UserError(f"{shown} is no file of NumPy's; save it by np.savez('mine.npz', X=X, y=y).")
     try:
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
@@ -54,8 +59,8 @@ def _load(path: Path, shown: str) -> Any:
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise UserError(
-                f"{shown} holds an array of Python's objects, which is not loaded; save one of numbers, NaN behind the "
-                "end of shorter sequences."
+                f"{shown} holds an array of Python's objects, which is not loaded; save values as numbers, NaN behind "
+                "the end of shorter sequences, and labels as y.astype(str)."
             ) from None
         raise UserError(f"{shown} is damaged or no file of NumPy's ({error}).") from None
     except (OSError, EOFError, zipfile.BadZipFile) as error:
@@ -117,7 +122,8 @@ def _sequences(arrays: Mapping[str, NDArray[Any]], shown: str, how: Reading, suf
     labels = None
     if of_labels is not None and how.labelled:
         labels = _labels(arrays[of_labels], values, places, how, f"{shown}: '{of_labels}'")
-    groups, splits, names = (_named(arrays, kind, suffix) for kind in (GROUPS, SPLITS, NAMES))
+    groups, splits = (_role(arrays, role, shown, how, suffix) for role in ("group", "split"))
+    names = _named(arrays, NAMES, suffix)
     channels = unnamed_channels(x.shape[1])
     if names is not None and len(arrays[names]) == len(channels):
         channels = [str(name) for name in arrays[names]]
@@ -139,6 +145,15 @@ def _described(x: NDArray[np.float64]) -> str:
     return f"read as an array of {sequences} sequences, {channels} channels and {timesteps} timesteps{doubt}"
 
 
+def _role(arrays: Mapping[str, NDArray[Any]], role: str, shown: str, how: Reading, suffix: str) -> str | None:
+    """The array of the groups or the parts, the one that is named first."""
+    wanted = getattr(how, role)
+    found = _named(arrays, {"group": GROUPS, "split": SPLITS}[role] if wanted is None else (wanted.lower(),), suffix)
+    if found is None and wanted is not None and how.labelled:
+        raise UserError(f"{shown} has no array '{wanted}{suffix}' (task.{role}); it has {', '.join(arrays)}.")
+    return found
+
+
 def _of_each(array: NDArray[Any], places: list[str], called: str) -> list[str]:
     if array.shape != (len(places),) or array.dtype.kind == "O":
         raise UserError(f"{called} has the shape {array.shape}; one for each of {len(places)} sequences is needed.")
@@ -154,13 +169,15 @@ def _labels(
                 f"{called} has the shape {array.shape}; a label for each timestep of {len(values)} is needed."
             )
         rows = zip(array.tolist(), values, strict=True)
-        return [[_text(label) for label in row[: len(own)]] for row, own in rows]
+        return [
+            [_text(label, place) for label in row[: len(own)]] for (row, own), place in zip(rows, places, strict=True)
+        ]
     if array.shape == (len(values), 1):
         array = array[:, 0]
     if array.shape != (len(values),):
         raise UserError(f"{called} has the shape {array.shape}; a label for each of {len(values)} sequences is needed.")
     if how.kind == "classification":
-        return [_text(label) for label in array.tolist()]
+        return [_text(label, place) for label, place in zip(array.tolist(), places, strict=True)]
     try:
         numbers = array.astype(np.float64)
     except ValueError:
@@ -171,8 +188,11 @@ def _labels(
     return [float(number) for number in numbers]
 
 
-def _text(label: Any) -> str:
-    return label.decode() if isinstance(label, bytes) else str(label)
+def _text(label: Any, place: str) -> str:
+    text = label.decode(errors="backslashreplace") if isinstance(label, bytes) else str(label)
+    if text.strip().lower() in MISSING:
+        raise UserError(f"{place}: the label is missing ('{text}'); give it, or leave it out.")
+    return text
 
 
 def _one_after_the_other(parts: Mapping[str, Sequences], shown: str) -> Sequences:

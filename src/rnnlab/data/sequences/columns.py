@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +95,17 @@ class Sample:
         of_column = "" if column is None else f", column {column + 1} ({self.columns[column]})"
         return f"{self.shown}, {self.counted} {line}{of_column}"
 
+    def holds_lists(self, column: int) -> bool:
+        """Whether its first cell that is not empty is a list."""
+        return next((cell for cell in self.cells(column) if cell), "").startswith("[")
+
+    def is_index(self, column: int) -> bool:
+        """Whether it only counts the rows, as pandas saves them: the first column, without a name, a number in each."""
+        if column or not self.named or not re.fullmatch(r"(unnamed: 0)?", self.columns[column].lower()):
+            return False
+        cells = self.cells(column)
+        return all(cell.isdecimal() for cell in cells) and len(set(cells)) == len(cells)
+
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
@@ -102,20 +114,23 @@ class Sample:
 def _is_header(row: list[str]) -> bool:
     """Whether a first line names columns.
 
-    It does not where all but one of its cells are numbers, or one is a fraction or below zero; unless its numbers grow
-    from cell to cell, as those of timesteps do.
+    It does not where all but one of its cells are numbers, or one is a fraction or below zero; unless its numbers are
+    those of timesteps: of equal steps, or whole and growing.
     """
     numbers = [number_of(cell, ".") for cell in row]
     found = [number for number in numbers if number is not None]
+    if len(row) == 1:
+        return found in ([], [0.0])  # pandas calls a series without a name 0
     if len(found) < 2:
         return True
-    steps = np.diff(found)
-    if (steps > 0).all() and len(found) < len(row):
-        return True
+    whole = all(number >= 0 and number % 1 == 0 for number in found)
     missing = sum(cell.lower() in MISSING for cell in row)
-    if len(found) + missing >= len(row) - 1:
-        return bool((steps == 1).all()) and found[0] in (0, 1)
-    return all(number >= 0 and number % 1 == 0 for number in found)
+    if len(found) + missing < len(row) - 1:
+        return whole
+    steps = np.diff(found)
+    if len(steps) == 1:
+        return found in ([0, 1], [1, 2])
+    return bool((steps > 0).all() and (np.allclose(steps, steps[0]) or (whole and len(found) < len(row))))
 
 
 def _as_python_writes(cells: Sequence[str]) -> NDArray[np.float64] | None:
@@ -289,7 +304,10 @@ def _one_of_each(
         own = cells[first:end]
         if empty[first:end].any():
             row = first + int(np.argmax(empty[first:end]))
-            raise UserError(f"{place}, line {lines[row]}: column '{name}' is empty; give it, or delete the row.")
+            raise UserError(
+                f"{place}, line {lines[row]}: column '{name}' is empty, or says NA, none or alike, which stands for "
+                "nothing; give it, delete the row, or call such a class otherwise."
+            )
         other = first + int(np.argmax(own != own[0]))
         if other != first:
             raise UserError(
@@ -328,7 +346,10 @@ class Lists:
             return np.array(
                 [math.nan if value is None else numbers.setdefault(str(value), len(numbers)) for value in values]
             )
-        found = np.array([math.nan if value is None else value for value in values], np.float64)
+        try:
+            found = np.array([math.nan if value is None else value for value in values], np.float64)
+        except OverflowError:
+            self._refuse(line, cell, "a number that is too large")
         self.has_numbers |= not np.isnan(found).all()
         if self.has_numbers and self.numbers:
             self._refuse(line, cell, "a number in a column whose other values are texts")

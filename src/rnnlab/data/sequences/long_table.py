@@ -39,6 +39,8 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
     melted = roles.channel is not None and roles.value is not None
     channels = readers_of_channels(table, [roles.value or 0] if melted else roles.inputs, bool(how.channels))
     texts = {role: Texts() for role, place in roles.texts().items() if place is not None}
+    if melted and (ignored := [table.columns[place] for place in roles.inputs]):
+        table.note(f"columns left out beside the values of the channels: {', '.join(ignored)}")
     label = _label_reader(table, roles, how)
     read = {getattr(roles, role): reader for role, reader in texts.items()} | channels
     lines = read_columns(table, read if label is None else {**read, roles.label or 0: label})
@@ -48,7 +50,7 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
     called = texts["id"].texts
     if "group" in texts:
         ids, called = _within_groups(table, roles, ids, called, texts["group"])
-    times = _times(table, texts["time"], roles, lines) if "time" in texts else None
+    times = times_of(table, texts["time"], roles.time or 0, lines) if "time" in texts else None
     order = np.lexsort((np.arange(len(ids)) if times is None else times, ids))
     if times is None:
         table.note("no column of times: the rows of an id are taken in the order of the file")
@@ -126,13 +128,15 @@ def _labels(
     return text_of_each(label, order, spans, places, lines, column, OF_A_TIMESTEP)
 
 
-def _times(table: Sample, found: Texts, roles: Roles, lines: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Of each row, as a number: of dates, seconds since 1970."""
-    assert roles.time is not None
+def times_of(table: Sample, found: Texts, column: int, lines: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Of each row, as a number: of dates, seconds since 1970. found: the cells of this column.
+
+    Raises: `UserError` for a cell that is empty, or neither a number nor a date.
+    """
     codes, texts = found.codes(), found.texts
-    refuse_empty(table, codes, lines, roles.time, "time")
+    refuse_empty(table, codes, lines, column, "time")
     _, first = np.unique(codes, return_index=True)
-    one = table.like([table.columns[roles.time]], [[text] for text in texts], lines[first].tolist())
+    one = table.like([table.columns[column]], [[text] for text in texts], lines[first].tolist())
     if all(_TIME_OF_DAY.fullmatch(text) for text in texts):
         each = np.array([_seconds(text) for text in texts])
     elif all(number_of(text, ".") is not None for text in texts):
@@ -144,8 +148,11 @@ def _times(table: Sample, found: Texts, roles: Roles, lines: NDArray[np.int32]) 
         numbers = [number_of(text, mark) for text in texts]
         if None in numbers:
             row = int(np.flatnonzero(codes == numbers.index(None))[0])
-            place = table.at(int(lines[row]), roles.time)
-            raise UserError(f"{place}: found '{texts[numbers.index(None)]}', which is neither a number nor a date.")
+            place = table.at(int(lines[row]), column)
+            raise UserError(
+                f"{place}: found '{texts[numbers.index(None)]}', which is neither a number nor a date; correct it, or "
+                "name another column, as task.time=NAME."
+            )
         each = np.array(numbers, np.float64)
     times: NDArray[np.float64] = each[codes]
     return times

@@ -21,6 +21,15 @@ timesteps or with lists in its cells; .ts and .arff of the archives; .npy and .n
 BY_ENDING = {".ts": "ts", ".arff": "arff", ".npy": "arrays", ".npz": "arrays"}
 READERS = {"ts": read_ts, "arff": read_arff, "arrays": read_arrays}
 
+KEYS_OF_TABLES = ("id", "time", "label", "group", "split", "channels", "static")
+KEYS = {
+    "ts": (),
+    "arff": ("label",),
+    "arrays": ("label", "group", "split"),
+    "folder": ("time", "label", "channels", "static"),
+}
+"""What can be named of each form that is no table."""
+
 
 def read_sequences(path: Path, shown: str, how: Reading) -> Sequences:
     """Read a file, or a folder, see `FORMS`. shown: what it is called in messages.
@@ -41,12 +50,20 @@ def read_sequences(path: Path, shown: str, how: Reading) -> Sequences:
             raise UserError(f"{place}: channel '{channel}' has an infinite value; correct it.")
     if values and not found.categories and all(np.isnan(each).all() for each in found.values):
         raise UserError(f"{shown} has no number in it: all values are missing.")
+    if not found.categories:
+        empty = next(
+            (place for each, place in zip(found.values, found.places, strict=True) if np.isnan(each).all()), None
+        )
+        if empty is not None:
+            raise UserError(f"{empty}: all values are missing; leave it out.")
     return found
 
 
 def _plain_labels(labels: list[Any], kind: str) -> list[Any]:
     """Whole numbers, however a program has written them, as 1 and not as 1.0 or 1.000e+00; other labels as they are."""
     known = {label for own in labels for label in own} if kind == "tagging" else set(labels)
+    if any(str(label).isdecimal() for label in known):
+        return labels  # as 01 and 02, or numbers longer than a float holds
     try:
         plain = {label: str(int(float(label))) for label in known if float(label).is_integer()}
     except (ValueError, OverflowError):
@@ -57,18 +74,28 @@ def _plain_labels(labels: list[Any], kind: str) -> list[Any]:
 
 
 def _read(path: Path, shown: str, how: Reading) -> Sequences:
-    form = how.form or ("folder" if path.is_dir() else BY_ENDING.get(path.suffix.lower(), "table"))
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    form = how.form or ("folder" if path.is_dir() else BY_ENDING.get(ending, "table"))
     if form == "folder":
         if not path.is_dir():
             raise UserError(f"{shown} is no folder (task.form=folder); leave task.form out.")
         if parts := _two_files(path):
             return joined(*(read_sequences(each, f"{shown}/{each.name}", how) for each in parts))
+        _refuse_keys(form, shown, how)
         return read_folder(path, shown, how)
     if path.is_dir():
         raise UserError(f"{shown} is a folder (task.form={form}); name a file, or leave task.form out.")
     if form in READERS:
+        _refuse_keys(form, shown, how)
         return READERS[form](path, shown, how)
     return read_table(path, shown, how)
+
+
+def _refuse_keys(form: str, shown: str, how: Reading) -> None:
+    """Raises: `UserError` for a key that says nothing of this form, so that it would be passed over in silence."""
+    given = [key for key in KEYS_OF_TABLES if getattr(how, key) and key not in KEYS[form]]
+    if given and how.labelled:
+        raise UserError(f"{shown}: task.{given[0]} names a column, and none is read of the form {form}; leave it out.")
 
 
 def _two_files(folder: Path) -> list[Path]:

@@ -51,10 +51,10 @@ class Roles:
     def find(cls, table: Sample, how: Reading) -> "Roles":
         """Named columns first, then those with usual names; the others are channels."""
         roles = cls()
-        plain = [_plain(name) for name in table.columns]
+        plain = [_without_unit(name) for name in table.columns]
         for role in ("label", "id", "time", "group", "split"):
             named = getattr(how, role)
-            if named is not None and (how.labelled or role in NEEDED or _plain(named) in plain):
+            if named is not None and (how.labelled or role in NEEDED or _plain(named) in map(_plain, table.columns)):
                 setattr(roles, role, _column(table, named, role))
         roles.static = [_column(table, name, "static") for name in how.static]
         fixed = [_column(table, name, "channels") for name in how.channels]
@@ -75,14 +75,11 @@ class Roles:
         if roles.channel is None or roles.value is None:
             taken -= {roles.channel, roles.value}
             roles.channel = roles.value = None
-        if not fixed:
-            counting = [
-                place for place in range(len(table.columns)) if place not in taken and _counts_rows(table, place)
-            ]
-            if counting:
-                table.note("the column without a name counts the rows: left out")
-            taken |= {*counting}
-        roles.channels = fixed or [place for place in range(len(table.columns)) if place not in taken]
+        others = [place for place in range(len(table.columns)) if place not in taken]
+        if not fixed and others and table.is_index(others[0]):
+            table.note("the first column, which only counts the rows, is left out")
+            others = others[1:]
+        roles.channels = fixed or others
         return roles
 
     def _suits(self, role: str, place: int, table: Sample) -> bool:
@@ -95,11 +92,16 @@ class Roles:
             return table.is_numeric(place)
         if role == "channel":
             return len(set(cells)) <= max(2, len(cells) // 2)
-        return not cells[0].startswith("[")  # else it is a channel whose cells are lists
+        return not table.holds_lists(place)  # else it is a channel whose cells are lists
 
     def taken(self) -> list[int]:
         places = (self.label, self.id, self.time, self.group, self.split, self.channel, self.value)
         return [*(place for place in places if place is not None), *self.static]
+
+    def other_id(self, table: Sample) -> str | None:
+        """A channel with a usual name of an id, which comes in several rows."""
+        found = (place for place in self.channels if _plain(table.columns[place]) in USUAL_NAMES["id"])
+        return next((table.columns[p] for p in found if len(set(table.cells(p))) < len(table.first[1])), None)
 
     def texts(self) -> dict[str, int | None]:
         """Those that are texts of a row, whatever they look like."""
@@ -113,8 +115,6 @@ class Roles:
     def described(self, columns: list[str], form: str) -> str:
         """The roles in words."""
         named = {role: getattr(self, role) for role in ("id", "time", "label", "group", "split")}
-        if form != "long":
-            named.pop("time")
         parts = [f"{role} '{columns[place]}'" for role, place in named.items() if place is not None]
         if self.channel is not None and form == "long":
             parts.append(f"a value in each row, of the channel that '{columns[self.channel]}' names")
@@ -125,12 +125,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-def _counts_rows(table: Sample, place: int) -> bool:
-    """Whether a column is what pandas writes before a table, unless it is asked not to."""
-    if table.columns[place] not in ("", "Unnamed: 0"):
-        return False
-    begin = table.cells(place)[0]
-    return begin in ("0", "1") and table.cells(place) == [str(int(begin) + row) for row in range(len(table.first[1]))]
+def _without_unit(name: str) -> str:
+    """Time (s) -> time"""
+    return _plain(re.sub(r"\s*[(\[][^)\]]*[)\]]\s*$", "", name)) or _plain(name)
 
 
 def _column(table: Sample, name: str, role: str) -> int:

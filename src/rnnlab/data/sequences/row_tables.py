@@ -19,6 +19,7 @@ from rnnlab.data.sequences.columns import (
     refuse_empty,
     text_of_each,
 )
+from rnnlab.data.sequences.long_table import times_of
 from rnnlab.data.sequences.roles import Roles, missing_label, part_named
 from rnnlab.data.sequences.sequences import Reading, Sequences
 from rnnlab.data.tables.values import number_of
@@ -37,8 +38,12 @@ def read_wide(table: Sample, roles: Roles, how: Reading) -> Sequences:
     if roles.label is None:
         roles.label = _label_of_wide(table, roles, how)
     channels = [place for place in roles.channels if place != roles.label]
-    if roles.time is not None and not how.channels:
-        channels = sorted([*channels, roles.time])  # a column that is called t, among others
+    if how.time is None and roles.time is not None:
+        if not how.channels:
+            channels = sorted([*channels, roles.time])  # a column that is called t, among others
+        roles.time = None
+    if not how.channels:
+        channels = _called_alike(table, channels)
     numeric = [place for place in channels if table.is_numeric(place)]
     mark = mark_of_timesteps(table, numeric)
     timesteps = {place: Numbers(table, place, mark) for place in numeric}
@@ -62,7 +67,11 @@ def read_nested(table: Sample, roles: Roles, how: Reading) -> Sequences:
 
     Raises: `UserError` for a cell that is no list, and for rows whose lists are not as long as each other.
     """
-    lists = [place for place in roles.channels if table.cells(place)[0].startswith("[")]
+    lists = [place for place in roles.channels if table.holds_lists(place)]
+    if not lists:
+        raise UserError(f"{table.shown} has no column of lists such as [0.1, 0.2, 0.3], as task.form=nested needs.")
+    if how.time is None:
+        roles.time = None
     if how.labelled and roles.label is None:
         others = [place for place in roles.channels if place not in lists]
         if len(others) != 1 or how.kind == "tagging":
@@ -106,7 +115,7 @@ class _Rows:
     ) -> None:
         self.table, self.roles = table, roles
         self.static = readers_of_channels(table, roles.static, True) if roles.static else {}
-        named = {"id": roles.id, "group": roles.group, "split": roles.split}
+        named = {"id": roles.id, "time": roles.time, "group": roles.group, "split": roles.split}
         self.texts = {role: Texts() for role, place in named.items() if place is not None}
         self.label: Numbers | Texts | None = None
         if how.labelled and roles.label is not None and not label_is_read:
@@ -166,17 +175,38 @@ class _Rows:
             categories=categories,
             groups=self._of_each("group"),
             ids=self._of_each("id"),
+            starts=self._starts(),
             parts=None
             if parts is None
             else [part_named(part, at) for part, at in zip(parts, self.places, strict=True)],
             notes=self.table.notes,
         )
 
+    def _starts(self) -> NDArray[np.float64] | None:
+        if "time" not in self.texts:
+            return None
+        return times_of(self.table, self.texts["time"], self.roles.time or 0, self.lines)
+
     def _of_each(self, role: str) -> list[str] | None:
         if role not in self.texts:
             return None
         name = self.table.columns[getattr(self.roles, role)]
         return text_of_each(self.texts[role], self.order, self.spans, self.places, self.lines, name)
+
+
+def numbered(names: list[str]) -> list[bool]:
+    """Of each name whether it ends in a number, as t0, x_12 and 3.5 do."""
+    return [re.search(r"\d$", name) is not None for name in names]
+
+
+def _called_alike(table: Sample, places: list[int]) -> list[int]:
+    """Without the columns, such as an age, that are not numbered as the most of them are."""
+    marks = numbered([table.columns[place] for place in places])
+    others = [place for place, marked in zip(places, marks, strict=True) if not marked and table.is_numeric(place)]
+    if not others or sum(marks) < max(3, 2 * len(others)):
+        return places
+    _note_left_out(table, others, "not numbered as the timesteps are")
+    return [place for place in places if place not in others]
 
 
 def _note_left_out(table: Sample, places: list[int], what: str) -> None:
@@ -209,9 +239,10 @@ def _label_of_wide(table: Sample, roles: Roles, how: Reading) -> int | None:
 def _channels_of_wide(names: list[str], table: Sample) -> tuple[list[str], NDArray[np.int64]]:
     """Channels, and at each timestep of each the place among `names`, (time, channels).
 
-    x_0, x_1, ..., y_0, y_1, ... are two channels, if both have as many timesteps; all others are one.
+    x_0, x_1, ..., y_0, y_1, ... are two channels, if both have as many timesteps; all others are one, also 0.5, 1.0,
+    ... and dates.
     """
-    split = [re.fullmatch(r"(.*?)[\W_]*(\d+)", name) for name in names]
+    split = [re.fullmatch(r"(.*[^\W\d_].*?)[\W_]*(\d+)", name) for name in names]
     if all(split):
         places: dict[str, list[tuple[int, int]]] = {}
         for place, match in enumerate(split):
@@ -221,4 +252,6 @@ def _channels_of_wide(names: list[str], table: Sample) -> tuple[list[str], NDArr
         if len(places) > 1 and all(found == numbers[0] for found in numbers) and len(numbers[0]) > 1:
             table.note(f"columns read as {len(places)} channels of {len(numbers[0])} timesteps: {', '.join(places)}")
             return list(places), np.array([[place for _, place in sorted(found)] for found in places.values()]).T
+    if table.named and len(names) > 1:
+        table.note(f"the columns '{names[0]}' to '{names[-1]}' are the {len(names)} timesteps of each row")
     return ["value"], np.arange(len(names))[:, None]

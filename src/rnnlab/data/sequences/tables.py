@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlab.data.sequences.columns import Numbers, Reader, Sample, Texts, read_columns, refuse_empty
-from rnnlab.data.sequences.long_table import read_long
+from rnnlab.data.sequences.long_table import read_long, times_of
 from rnnlab.data.sequences.roles import Roles, missing_label
-from rnnlab.data.sequences.row_tables import read_nested, read_wide
+from rnnlab.data.sequences.row_tables import numbered, read_nested, read_wide
 from rnnlab.data.sequences.sequences import Reading, Sequences
 from rnnlab.errors import UserError
 
@@ -23,9 +23,6 @@ TABLES = tuple(READERS)
 
 FEWEST_UNNAMED = 8
 """Columns below which a table without a header may well be one with a row for each timestep."""
-
-FEW = 4
-"""Channels below which a table with a time and without an id is taken for one with a row for each timestep."""
 
 
 def read_table(path: Path, shown: str, how: Reading) -> Sequences:
@@ -47,15 +44,30 @@ def _form(table: Sample, roles: Roles) -> str:
             f"{table.shown} has no line with the names of its columns, which are too few to be timesteps for certain. "
             "Put such a line first, as id,time,x,label; or give task.form=wide, where each row is a sequence."
         )
-    if any(table.cells(place)[0].startswith("[") for place in roles.channels):
+    if any(table.holds_lists(place) for place in roles.channels):
         return "nested"
-    if roles.id is not None and len(set(table.cells(roles.id))) < len(table.first[1]):
+    count, rows = len(set(table.cells(roles.id))) if roles.id is not None else 0, len(table.first[1])
+    # ids of which a few come twice are those of a wide table, which refuses them
+    if roles.id is not None and count < rows and (roles.time is not None or 2 * count <= rows):
         return "long"
-    if roles.id is None and roles.time is not None and len(roles.channels) < FEW:
-        raise UserError(
-            f"{table.shown} has a column of times, '{table.columns[roles.time]}', and none that says which rows are of "
-            "one sequence: name it, as task.id=NAME; or task.form=wide where each row is a sequence."
-        )
+    marks = numbered([table.columns[place] for place in roles.channels])
+    if table.named and 2 * sum(marks) < len(marks) and rows > 1:
+        shown, id_column = table.shown, "" if roles.id is None else table.columns[roles.id]
+        if roles.time is not None:
+            which = (
+                f"another value of '{id_column}' in each row"
+                if id_column
+                else "none that says which rows are of one sequence"
+            )
+            raise UserError(
+                f"{shown} has a column of times, '{table.columns[roles.time]}', and {which}: name the column that rows "
+                "of one sequence share, as task.id=NAME; or task.form=wide where each row is a sequence."
+            )
+        if id_column and (shared := roles.other_id(table)) is not None:
+            raise UserError(
+                f"{shown} has another value of '{id_column}' in each row, and '{shared}' in several: name the column "
+                f"that rows of one sequence share, as task.id={shared}; or task.form=wide where each row is a sequence."
+            )
     return "wide"
 
 
@@ -80,14 +92,16 @@ def read_one(
     if not channels:
         raise UserError(f"{shown} has no column of numbers.")
     tags = Texts()
-    times = Numbers(table, roles.time) if roles.time is not None and table.is_numeric(roles.time) else None
+    times = Texts() if roles.time is not None else None
     read: dict[int, Reader] = {**channels}
     if tagging:
         read[roles.label or 0] = tags
     if times is not None:
         read[roles.time or 0] = times
     lines = read_columns(table, read)
-    order = np.arange(len(lines)) if times is None else np.argsort(times.all(), kind="stable")
+    order = np.arange(len(lines))
+    if times is not None:
+        order = np.argsort(times_of(table, times, roles.time or 0, lines), kind="stable")
     if times is not None and (np.diff(order) < 0).any():
         notes.append("rows sorted by time; they came unsorted")
     notes.extend(table.notes)

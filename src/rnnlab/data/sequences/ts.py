@@ -3,9 +3,12 @@
 0.1,0.2,0.3:5,6,7:b     two channels at three timesteps, and the class
 """
 
+import gzip
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +17,25 @@ from rnnlab.data.sequences.sequences import Reading, Sequences, unnamed_channels
 from rnnlab.data.tables.values import MISSING
 from rnnlab.errors import UserError
 
+DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
 YES = ("true", "yes", "1")
 
 
 def read_ts(path: Path, shown: str, how: Reading) -> Sequences:
     """Read a file as a stream of its lines. Raises: see `parse_ts`."""
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with open_text(path) as lines:
             return parse_ts(lines, shown, how)
     except UnicodeDecodeError as error:
         raise UserError(f"{shown} is not UTF-8 ({error.reason}); save it in UTF-8.") from None
+    except DAMAGED as error:
+        raise UserError(f"{shown} is a packed file that cannot be read ({error}); unpack it.") from None
+
+
+def open_text(path: Path) -> TextIO:
+    """A text in UTF-8, packed by gzip or not."""
+    packed = path.suffix.lower() == ".gz"
+    return gzip.open(path, "rt", encoding="utf-8-sig") if packed else path.open(encoding="utf-8-sig")
 
 
 def parse_ts(lines: Iterator[str], shown: str, how: Reading) -> Sequences:
@@ -105,8 +117,8 @@ def _description(lines: Iterator[str], shown: str) -> tuple[dict[str, str], int]
         if text.lower() == "@data":
             return described, number
         if text.startswith("@"):
-            key, _, value = text[1:].partition(" ")
-            described[key.lower()] = value.strip()
+            key, *value = text[1:].split(None, 1) or [""]
+            described[key.lower()] = "".join(value)
         elif text and not text.startswith("#"):
             break
     raise UserError(f"{shown} is no .ts file: a line @data is expected before the sequences.")

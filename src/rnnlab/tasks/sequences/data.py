@@ -162,6 +162,11 @@ class SequencesData(ClassificationData):
         splits, by = split_sequences(found, self.kind, self.by, self.validation, self.test)
         labels = np.unique(found.labels, return_inverse=True)[1] if self.kind == "classification" else None
         splits = with_training(splits, self.train, labels)
+        if self.kind == "regression" and len({found.labels[index] for index in splits["train"]}) < 2:
+            raise UserError(
+                f"The training part has the number {found.labels[splits['train'][0]]:g} alone to be found, which "
+                "teaches nothing: give sequences of several."
+            )
         facts = self._write_labels(found, splits, folder)
         channels = Channels.learn(found, splits["train"])
         names = found.names()
