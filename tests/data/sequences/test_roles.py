@@ -179,3 +179,9 @@ def test_what_is_wrong_is_said_with_its_place(content: str, how: dict[str, str],
     path.write_text(content)
     with pytest.raises(UserError, match=said):
         read(path, **how)
+
+
+def test_what_changes_within_a_sequence_is_not_static(tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text("id,time,x,age,label\n1,0,2,40,a\n1,1,3,41,a\n2,0,1,30,b\n2,1,1,30,b\n")
+    with pytest.raises(UserError, match=r"'age' of task.static changes within a sequence \(lines 2 and 3\)"):
+        read(tmp_path / "long.csv", static=("age",))

@@ -65,6 +65,7 @@ def read_long(table: Sample, roles: Roles, how: Reading) -> Sequences:
         if times is not None:
             _refuse_repeated_times(table, ids[order], times[order], lines[order], called)
     ids, lines = ids[order], lines[order]
+    _refuse_changing(table, roles, values, list(channels), ids, lines)
     begin = np.flatnonzero(np.diff(ids, prepend=-1))
     spans = list(zip(begin.tolist(), [*begin[1:].tolist(), len(ids)], strict=True))
     places = [f"{table.shown}, {table.columns[roles.id]} {called[ids[first]]}" for first, _ in spans]
@@ -104,6 +105,23 @@ def _within_groups(
     rank = np.argsort(in_file)
     names = [f"{called[ids[row]]} of {groups.texts[codes[row]]}" for row in first[in_file]]
     return rank[number], names
+
+
+def _refuse_changing(
+    table: Sample, roles: Roles, values: NDArray[np.float64], places: list[int], ids: NDArray[np.int64],
+    lines: NDArray[np.int32],
+) -> None:  # fmt: skip
+    """Raises: `UserError` for a column of `static` that is not the same in all rows of a sequence."""
+    for index, place in enumerate(places):
+        if place in roles.static:
+            own = values[:, index]
+            changed = np.flatnonzero((np.diff(ids) == 0) & (own[1:] != own[:-1]) & ~(np.isnan(own[1:] + own[:-1])))
+            if len(changed):
+                first, second = lines[changed[0]], lines[changed[0] + 1]
+                raise UserError(
+                    f"{table.shown}: column '{table.columns[place]}' of task.static changes within a sequence (lines "
+                    f"{first} and {second}); leave it out of task.static, and it is a channel."
+                )
 
 
 def _label_reader(table: Sample, roles: Roles, how: Reading) -> Numbers | Texts | None:
