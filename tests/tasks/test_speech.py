@@ -42,6 +42,16 @@ def warped(x: NDArray[Any], y: NDArray[Any]) -> float:
     return float(g[-1, -1] / (len(x) + len(y)))
 
 
+def warped_by_squares(x: NDArray[Any], y: NDArray[Any]) -> float:
+    """That of the squares."""
+    d = np.square(x[:, None] - y[None]).sum(axis=-1)
+    g = np.full((len(x) + 1, len(y) + 1), np.inf)
+    g[0, 0] = 0
+    for i, j in itertools.product(range(1, len(x) + 1), range(1, len(y) + 1)):
+        g[i, j] = min(g[i - 1, j], g[i - 1, j - 1], g[i, j - 1]) + d[i - 1, j - 1]
+    return float(g[-1, -1])
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 1000),
@@ -54,6 +64,8 @@ def test_warping_is_its_recursion_whatever_lies_beside(seed: int, queries: list[
     y = [rng.normal(size=(length, 2)).astype(np.float32) for length in references]
     expected = [[warped(one, other) for other in y] for one in x]
     np.testing.assert_allclose(warped_distances(x, y), expected, rtol=1e-4, atol=1e-4)
+    expected = [[warped_by_squares(one, other) for other in y] for one in x]
+    np.testing.assert_allclose(warped_distances(x, y, squared=True), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_a_stretched_sequence_is_no_further_away() -> None:

@@ -19,7 +19,9 @@ QUERIES = 16
 """Compared with all references at once: enough to fill a vectorised step, few enough to stay in the cache."""
 
 
-def warped_distances(queries: list[NDArray[np.float32]], references: list[NDArray[np.float32]]) -> Array:
+def warped_distances(
+    queries: list[NDArray[np.float32]], references: list[NDArray[np.float32]], squared: bool = False
+) -> Array:
     """g(I, J) / (I + J) of each query and each reference, (queries, references), in the symmetric form of Sakoe and
     Chiba (1978):
 
@@ -27,6 +29,10 @@ def warped_distances(queries: list[NDArray[np.float32]], references: list[NDArra
 
     d(i, j) is the Euclidean distance of timestep i of the query, of I, and j of the reference, of J. All have the form
     (time, size).
+
+    squared: g(I, J), as nearest neighbours among labelled sequences are usually found (Bagnall et al. 2017), where
+
+        g(i, j) = min(g(i - 1, j), g(i - 1, j - 1), g(i, j - 1)) + d(i, j)²
     """
     by_length = np.argsort([len(query) for query in queries], kind="stable")
     # the longest first: those that have a timestep j are then the first of all
@@ -35,7 +41,7 @@ def warped_distances(queries: list[NDArray[np.float32]], references: list[NDArra
     result = np.empty((len(queries), len(references)))
     for first in progress(range(0, len(queries), QUERIES), "dynamic time warping"):
         rows = by_length[first : first + QUERIES]
-        result[np.ix_(rows, reference_order)] = _distances([queries[row] for row in rows], padded, lengths)
+        result[np.ix_(rows, reference_order)] = _distances([queries[row] for row in rows], padded, lengths, squared)
     return result
 
 
@@ -49,9 +55,12 @@ def _side_by_side(sequences: list[NDArray[np.float32]]) -> tuple[NDArray[np.floa
 
 
 def _distances(
-    queries: list[NDArray[np.float32]], references: NDArray[np.float32], reference_lengths: NDArray[np.int64]
+    queries: list[NDArray[np.float32]],
+    references: NDArray[np.float32],
+    reference_lengths: NDArray[np.int64],
+    of_squares: bool,
 ) -> Array:
-    """g(I, J) / (I + J), cell by cell of the grid of timesteps, each for all pairs at once that have it."""
+    """g(I, J) / (I + J), or g(I, J), cell by cell of the grid of timesteps, each for all pairs at once that have it."""
     padded, lengths = _side_by_side(queries)
     shape = (len(queries), references.shape[1])
     squares = np.square(padded).sum(axis=-1)
@@ -64,15 +73,15 @@ def _distances(
     for i, query in enumerate(padded):
         for j, (reference, count) in enumerate(zip(references, long_enough, strict=True)):
             square = squares[i][:, None] + reference_squares[j, :count] - 2 * (query @ reference[:count].T)
-            d = np.sqrt(np.maximum(square, 0))
+            d = np.maximum(square, 0) if of_squares else np.sqrt(np.maximum(square, 0))
             if i == j == 0:
-                row[1] = 2 * d
+                row[1] = d if of_squares else 2 * d
                 continue
             up, left, corner = before[j + 1, :, :count], row[j, :, :count], before[j, :, :count]
-            row[j + 1, :, :count] = np.minimum(np.minimum(up, left), corner + d) + d
+            row[j + 1, :, :count] = np.minimum(np.minimum(up, left), corner if of_squares else corner + d) + d
         for number in np.flatnonzero(lengths == i + 1):
             g = row[reference_lengths, number, np.arange(shape[1])]
-            result[number] = g / (i + 1 + reference_lengths)
+            result[number] = g if of_squares else g / (i + 1 + reference_lengths)
         before, row = row, before
     return result
 
@@ -88,13 +97,17 @@ def nearest_by_warping(
     validation: list[NDArray[np.float32]],
     y_validation: NDArray[np.integer],
     classes: int,
+    squared: bool = False,
 ) -> Classify:
     """The class of the training sequence that is nearest, fitted: a softmax of the distances to the nearest one of each
-    class, whose temperature is the one of `TEMPERATURES` under which the validation part is the likeliest."""
+    class, whose temperature is the one of `TEMPERATURES` under which the validation part is the likeliest.
+
+    squared: see `warped_distances`; temperatures are then multiples of the median of these distances.
+    """
 
     def by_class(sequences: list[NDArray[np.float32]]) -> Array:
         """The distance to the nearest training sequence of each class, (sequences, classes)."""
-        distances = warped_distances(sequences, training)
+        distances = warped_distances(sequences, training, squared)
         nearest = np.full((len(sequences), classes), np.inf)
         for label in np.unique(y):
             nearest[:, label] = distances[:, y == label].min(axis=1)
@@ -102,12 +115,13 @@ def nearest_by_warping(
 
     chosen = np.unique(np.linspace(0, len(y_validation) - 1, FITTED).astype(int))
     known = by_class([validation[index] for index in chosen.tolist()])
+    unit = max(float(np.median(known[np.isfinite(known)])), 1e-12) if squared else 1.0
 
     def surprise(temperature: float) -> float:
         likely = softmax(-known / temperature, axis=1)[np.arange(len(chosen)), y_validation[chosen]]
         return -float(np.log(likely.clip(1e-12)).mean())
 
-    best = min(TEMPERATURES.tolist(), key=surprise)
+    best = min((TEMPERATURES * unit).tolist(), key=surprise)
 
     def probabilities(sequences: list[NDArray[np.float32]]) -> Array:
         found: Array = softmax(-by_class(sequences) / best, axis=1)

@@ -48,6 +48,7 @@ class SequencesBaselines(ClassificationBaselines):
             thinning.thin(features["validation"]),
             y["validation"],
             len(self.task.classes),
+            squared=True,
         )
         return lambda sequences: classify(thinning.thin(sequences))
 

@@ -55,7 +55,7 @@ class SequencesBaselines(Baselines):
 
         def nearest(sequences: list[NDArray[np.float32]]) -> NDArray[np.int64]:
             """The training sequences by their distance, (sequences, training sequences)."""
-            return np.argsort(warped_distances(thinning.thin(sequences), known), axis=1, kind="stable")
+            return np.argsort(warped_distances(thinning.thin(sequences), known, squared=True), axis=1, kind="stable")
 
         order = nearest(features["validation"])
         fitting = [count for count in NEIGHBOURS if count <= len(known)]
