@@ -140,3 +140,17 @@ def test_scores_in_folders_for_train_and_test_keep_them(run: Run, root: Path, tm
     assert trained.code == 0, trained.err
     assert "train: 8 pieces" in trained.out + trained.err
     assert "test: 2 pieces" in trained.out + trained.err
+
+
+@pytest.mark.parametrize("others", [("test",), ("validation", "test")])
+def test_a_class_without_recordings_to_train_on_is_named(
+    others: tuple[str, ...], run: Run, root: Path, tmp_path: Path
+) -> None:
+    sounds = writing.sounds(_fresh(tmp_path))
+    folder = tmp_path / "parted"
+    for part in ("train", *others):
+        shutil.copytree(sounds, folder / part)
+    (folder / "test" / "high").rename(folder / "test" / "shrill")
+    outcome = run("train", "task=speech", f"task.path={folder}", *FAST)
+    assert outcome.code == 2
+    assert "parted has no recording of class shrill to train on" in outcome.err

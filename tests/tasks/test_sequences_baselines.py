@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from rnnlab.data.sequences.sequences import Sequences
 from rnnlab.datasets import ucr
+from rnnlab.datasets.sequences import SequencesDataset
 from rnnlab.tasks.baselines.dtw import BUDGET, Thinning
 from rnnlab.tasks.baselines.rocket import LENGTH, PLACES, MiniRocket, ridge_on_kernels
 from rnnlab.tasks.baselines.summaries import summaries
 from rnnlab.tasks.sequences.classification.baselines import SequencesBaselines as OfClasses
 from rnnlab.tasks.sequences.classification.judging import SequencesJudging as JudgesClasses
+from rnnlab.tasks.sequences.data import SequencesData
 from rnnlab.tasks.sequences.regression.baselines import SequencesBaselines as OfNumbers
 from rnnlab.tasks.sequences.regression.judging import SequencesJudging as JudgesNumbers
 from rnnlab.tasks.sequences.tagging.baselines import SequencesBaselines as OfTags
@@ -132,8 +134,23 @@ def test_the_mean_loss_is_the_metric_that_ranks_by_group_too(kind: str, tmp_path
 
 
 def test_what_is_published_of_a_set_is_said_and_of_nothing_else(tmp_path: Path) -> None:
-    task = opened(found_of(walks(24), [f"{'ab'[number % 2]}" for number in range(24)]), tmp_path)
-    assert JudgesClasses(task).published() == ""
-    task.meta["set"] = "GunPoint"
-    assert "fcn 1.000, resnet 0.991" in JudgesClasses(task).published()
-    assert "twiesn (recurrent)" in JudgesClasses(task).published()
+    """Of the set as it is published alone: not of a part of its training part, nor of its files as one's own."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    published = SequencesDataset(source="gunpoint")
+    published.fetch(raw)
+    own = SequencesDataset(path=str(raw / "GunPoint_TRAIN.ts"))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    own.fetch(copy)
+
+    def said(dataset: SequencesDataset, raw: Path, train: int | None = None) -> str:
+        task = SequencesData("sequences", train=train)
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        facts = task.prepare(dataset, raw, folder)
+        task.open(folder, {**facts, "digest": ""}, seed=0)
+        return JudgesClasses(task).published()
+
+    assert "fcn 1.000, resnet 0.991, twiesn (recurrent) 0.989" in said(published, raw)
+    assert said(published, raw, train=20) == ""
+    assert said(own, copy) == ""

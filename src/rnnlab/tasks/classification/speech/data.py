@@ -121,6 +121,14 @@ class SpeechData(ClassificationData):
         classes = sorted({file.label for file in files})
         labels = np.array([classes.index(file.label) for file in files])
         parts = np.array([file.part if self.split == "official" else None for file in files])
+        unlearnt = [
+            name for number, name in enumerate(classes) if set(parts[labels == number]) <= {"validation", "test"}
+        ]
+        if unlearnt:
+            raise UserError(
+                f"{dataset.called} has no recording of class {unlearnt[0]} to train on: move some to the folder train, "
+                "or leave the class out."
+            )
         splits: Splits | None = None
         if (parts == "validation").any():
             splits = {part: np.flatnonzero(parts == part) for part in SPLITS}
