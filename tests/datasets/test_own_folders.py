@@ -32,7 +32,7 @@ def texts(folder: Path) -> Path:
     place = folder / "texts"
     place.mkdir()
     for number, name in enumerate(("a.txt", "b.txt", "c.txt")):
-        (place / name).write_text(f"line {number} of a tale that is told again. " * 200)
+        (place / name).write_text(f"line {number} of a tale that goes on. " * 200)
     (place / "notes.md").write_text("not read")
     return place
 

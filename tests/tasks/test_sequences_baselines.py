@@ -21,6 +21,7 @@ from rnnlab.tasks.sequences.regression.baselines import SequencesBaselines as Of
 from rnnlab.tasks.sequences.regression.judging import SequencesJudging as JudgesNumbers
 from rnnlab.tasks.sequences.tagging.baselines import SequencesBaselines as OfTags
 from rnnlab.tasks.sequences.tagging.judging import SequencesJudging as JudgesTags
+from tests.conftest import CHECKOUT
 from tests.data.sequences.writing import walks
 from tests.tasks.test_sequences import opened
 
@@ -154,3 +155,9 @@ def test_what_is_published_of_a_set_is_said_and_of_nothing_else(tmp_path: Path) 
     assert "fcn 1.000, resnet 0.991, twiesn (recurrent) 0.989" in said(published, raw)
     assert said(published, raw, train=20) == ""
     assert said(own, copy) == ""
+
+
+def test_wheels_are_kept_where_git_ignores_them() -> None:
+    for ignored in (CHECKOUT / ".gitignore", CHECKOUT / "src/rnnlab/commands/workspace/gitignore"):
+        folders = [line.strip("/") for line in ignored.read_text().splitlines() if line.endswith("/")]
+        assert any(ucr.PACKAGES.is_relative_to(folder) for folder in folders), ignored

